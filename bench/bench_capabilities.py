@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from multikernel.machine.clock import tsc_rate
+from multikernel.machine.host.clock import tsc_rate
 from multikernel.native import _native
 from multikernel.results.histogram import Histogram
 

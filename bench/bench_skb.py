@@ -15,7 +15,7 @@ from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.skb import Skb
 from multikernel.knowledge.trees import KINDS, build, candidates
-from multikernel.machine.synthetic import from_string
+from multikernel.machine.topology.synthetic import from_string
 
 MACHINES = ("8x4", "8x64")
 

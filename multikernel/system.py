@@ -25,7 +25,7 @@ from multikernel.knowledge.block_cost import Budget, budget
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.knowledge.trees import KINDS as TREE_KINDS
-from multikernel.machine.topology import Topology
+from multikernel.machine.topology.model import Topology
 from multikernel.native._native import KINDS
 from multikernel.routing.choosing import Choice, choose, of_kind, to_all
 from multikernel.routing.measuring import placement

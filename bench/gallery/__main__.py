@@ -11,7 +11,7 @@ import socket
 import sys
 
 from multikernel.errors import BadInput, MultikernelError
-from multikernel.report import export
+from multikernel.report.page import export
 
 from . import entry
 

@@ -12,9 +12,16 @@ from pathlib import Path
 
 from multikernel import catalogue
 from multikernel.errors import BadInput
-from multikernel.report.figure import Figure, stacked
 from multikernel.report.figures import distributions, registry
-from multikernel.report.machines import Machine, described, machines, sentences, title_of, warnings
+from multikernel.report.figures.figure import Figure, stacked
+from multikernel.report.page.machines import (
+    Machine,
+    described,
+    machines,
+    sentences,
+    title_of,
+    warnings,
+)
 from multikernel.results import store
 from multikernel.results.document import Document
 from multikernel.results.encoding import encode

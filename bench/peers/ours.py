@@ -18,7 +18,7 @@ from multikernel import system as system_
 from multikernel.errors import MultikernelError
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.rig import Bench, samples_of, unpacked
-from multikernel.machine.clock import tsc_rate
+from multikernel.machine.host.clock import tsc_rate
 from multikernel.native import _native
 from multikernel.results.histogram import Histogram
 from multikernel.user.here import here

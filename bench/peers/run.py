@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from multikernel.errors import BadInput
-from multikernel.machine.cpus import resolve
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.cpus import resolve
+from multikernel.machine.topology.model import Topology
 
 from . import libraries, mpi, ours, stdlib
 from .peer import Failed, Peer, Place, Plan, Slice

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from multikernel.machine import pinning
+from multikernel.machine.host import pinning
 
 from .peer import End, Failed, ProcessPeer
 

@@ -56,7 +56,7 @@ def command(
     both runs need at least 4 boots for that. Exit code 3: a ratio got worse by more than the
     threshold; where the runs have none in common, a series.
     """
-    from multikernel.report.export import collect
+    from multikernel.report.page.export import collect
 
     if json_to not in (None, "-"):
         raise BadInput(
@@ -132,8 +132,8 @@ def record(found: Comparison) -> dict[str, Any]:
 
 def show(found: Comparison) -> None:
     """A table, what differs, and a sentence."""
-    from multikernel.report.table import plain
-    from multikernel.report.wording import short
+    from multikernel.report.say.table import plain
+    from multikernel.report.say.wording import short
 
     for name, old, new in found.floors:
         moved = ": another state of the host, so medians say nothing" if name in found.moved else ""
@@ -165,7 +165,7 @@ def _ratio_row(one: RatioChange) -> tuple[str, ...]:
 
 
 def _row(one: Change) -> tuple[str, ...]:
-    from multikernel.report.wording import short
+    from multikernel.report.say.wording import short
 
     low, high = 100 * (one.interval.low - 1), 100 * (one.interval.high - 1)
     verdict = one.outcome + (" (crossed)" if one.crossed else "")

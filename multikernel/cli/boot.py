@@ -20,8 +20,8 @@ import click
 from multikernel.cli.options import cores_option, note
 from multikernel.cli.output import loss_in
 from multikernel.errors import BadInput
-from multikernel.machine.cpus import left_out, outside_mask, resolve
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.cpus import left_out, outside_mask, resolve
+from multikernel.machine.topology.model import Topology
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -230,7 +230,7 @@ def _title(booted: System) -> str:
 
 
 def _text(booted: System) -> str:
-    from multikernel.report.table import plain
+    from multikernel.report.say.table import plain
 
     return _title(booted) + "\n" + plain(HEADINGS, _rows(booted), right=(0, 1, 2, 4, 5, 6))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from multikernel.errors import BadInput
-from multikernel.machine.doctor import VERDICTS, Finding, counts, doctor, record
+from multikernel.machine.doctor.findings import VERDICTS, Finding, counts, doctor, record
 
 _COLOURS = {"bad": "bold red", "matters": "yellow", "unknown": "dim", "good": "green"}
 

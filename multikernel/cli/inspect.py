@@ -141,7 +141,7 @@ def _objects(seen: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _plain(seen: dict[str, Any]) -> None:
-    from multikernel.report.table import plain
+    from multikernel.report.say.table import plain
 
     click.echo(_title(seen) + "\n")
     click.echo(plain(CORES, _cores(seen), right=(0, 1, 2, 4, 5, 7, 8)))

@@ -19,8 +19,9 @@ import click
 from multikernel.cli.options import Run, check_new_file, cores_option, note, progress_to_stderr
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
-from multikernel.machine.cpus import Placement, left_out, resolve
-from multikernel.machine.topology import Topology, format_cpu_list
+from multikernel.machine.cpu_list import format_cpu_list
+from multikernel.machine.host.cpus import Placement, left_out, resolve
+from multikernel.machine.topology.model import Topology
 
 if TYPE_CHECKING:
     from multikernel.experiments.latency import Look
@@ -80,7 +81,7 @@ def command(
     chosen = SIZES[size or ("quick" if quick else "full")]
 
     from multikernel.experiments import latency
-    from multikernel.report import export
+    from multikernel.report.page import export
 
     with _live() as (progress, watcher):
         request = Request(placement, chosen, seed=seed, progress=progress)

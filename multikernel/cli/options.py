@@ -21,8 +21,9 @@ import click
 
 from multikernel.errors import BadInput, MeasurementRefused, MultikernelError, OutputError
 from multikernel.experiments.instrument.request import SIZES, Request
-from multikernel.machine.cpus import Placement, left_out, outside_mask, resolve
-from multikernel.machine.topology import Topology, format_cpu_list
+from multikernel.machine.cpu_list import format_cpu_list
+from multikernel.machine.host.cpus import Placement, left_out, outside_mask, resolve
+from multikernel.machine.topology.model import Topology
 from multikernel.results import store
 from multikernel.results.document import Document
 from multikernel.results.encoding import encode_all
@@ -323,8 +324,8 @@ class Run:
 
 
 def _answer(documents: list[Document]) -> None:
-    from multikernel.report import answer, table
-    from multikernel.report import verdict as verdict_
+    from multikernel.report.say import answer, table
+    from multikernel.report.say import verdict as verdict_
 
     found = answer.rows(documents)
     if not found:
@@ -362,8 +363,8 @@ def _filled(text: str) -> str:
 
 
 def _show(documents: list[Document], *, verdict: bool) -> None:
-    from multikernel.report import table
-    from multikernel.report import verdict as verdict_
+    from multikernel.report.say import table
+    from multikernel.report.say import verdict as verdict_
 
     table.show(documents, sys.stdout)
     said: set[str] = set()

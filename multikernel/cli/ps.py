@@ -44,7 +44,7 @@ def command(json_to: str | None) -> int:
     if not mine:
         click.echo("no system of yours runs here")
         return 0
-    from multikernel.report.table import plain
+    from multikernel.report.say.table import plain
 
     now = time.time()
     rows = [

@@ -54,7 +54,7 @@ def command(
     the paper draws it with the paper's values beside, all ratios and series, the environment, and
     the documents themselves.
     """
-    from multikernel.report import export
+    from multikernel.report.page import export
 
     if figures is not None:
         if output is not None:

@@ -23,8 +23,8 @@ from multikernel.knowledge import cost_store, questions
 from multikernel.knowledge.costs import MEASURED
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.skb import Skb
-from multikernel.machine.cpus import left_out
-from multikernel.machine.named import machine_of
+from multikernel.machine.host.cpus import left_out
+from multikernel.machine.topology.named import machine_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -187,7 +187,7 @@ def _skb(
     seconds: float,
 ) -> tuple[Skb, str]:
     """The knowledge base, and whence its costs. Says what it takes for granted of the machine."""
-    from multikernel.report.topology_text import assumed_nodes
+    from multikernel.report.say.topology_text import assumed_nodes
 
     topology = machine_of(machine)
     site = Site.of(topology, cores)
@@ -237,7 +237,7 @@ def _print_json(what: Any) -> None:
 
 
 def _show(answers: Sequence[dict[str, Any]]) -> None:
-    from multikernel.report.table import plain
+    from multikernel.report.say.table import plain
 
     if not answers:
         click.echo("no answer: nothing on this machine is like that")

@@ -17,11 +17,11 @@ import click
 
 from multikernel.cli.options import check_new_file
 from multikernel.errors import BadInput
-from multikernel.machine.named import machine_of
-from multikernel.machine.topology import LIVE, Topology
+from multikernel.machine.topology.model import LIVE, Topology
+from multikernel.machine.topology.named import machine_of
 
 if TYPE_CHECKING:
-    from multikernel.machine.measured_levels import Comparison, Measured, Pair
+    from multikernel.machine.topology.measured_levels import Comparison, Measured, Pair
     from multikernel.results.document import Document
 
 FORMS = (".svg", ".json", ".txt")
@@ -114,8 +114,8 @@ def capture_command(file: str | None) -> None:
     """
     import platform
 
-    from multikernel.machine import capture
-    from multikernel.report import export
+    from multikernel.machine.topology import capture
+    from multikernel.report.page import export
 
     target = CAPTURE if file is None else file
     check_new_file(target, CAPTURE_FORMS)
@@ -124,8 +124,9 @@ def capture_command(file: str | None) -> None:
 
 
 def _write(topology: Topology, comparison: Comparison | None, notes: list[str], file: str) -> None:
-    from multikernel.report import export, topology_figure
-    from multikernel.report.topology_text import agreement
+    from multikernel.report.figures import topology_figure
+    from multikernel.report.page import export
+    from multikernel.report.say.topology_text import agreement
 
     form = os.path.splitext(file)[1].lower()
     said = [*(agreement(comparison) if comparison else ()), *notes]
@@ -149,7 +150,7 @@ def _warn(comparison: Comparison | None) -> None:
 def _print(topology: Topology, comparison: Comparison | None, notes: list[str]) -> None:
     import shutil
 
-    from multikernel.report.topology_text import agreement, in_ascii
+    from multikernel.report.say.topology_text import agreement, in_ascii
 
     said = [*(agreement(comparison) if comparison else ()), *notes]
     lines = _lines(topology, said, shutil.get_terminal_size((FILE_WIDTH, 24)).columns)
@@ -163,7 +164,7 @@ def _print(topology: Topology, comparison: Comparison | None, notes: list[str]) 
 def _lines(topology: Topology, said: list[str], width: int) -> list[str]:
     import textwrap
 
-    from multikernel.report.topology_text import drawn
+    from multikernel.report.say.topology_text import drawn
 
     below = [
         line
@@ -179,7 +180,7 @@ def _lines(topology: Topology, said: list[str], width: int) -> list[str]:
 
 def _compared(topology: Topology, source: str) -> tuple[Comparison, list[str]]:
     """The comparison, and what else must be said of it."""
-    from multikernel.machine.measured_levels import compared
+    from multikernel.machine.topology.measured_levels import compared
     from multikernel.results import store
 
     documents = [
@@ -221,7 +222,7 @@ def _matrix(document: Document) -> tuple[dict[Pair, Measured], int]:
     """What one line takes, by pair; of several homes of the line the least. And how many pairs are
     left out.
     """
-    from multikernel.machine.measured_levels import Measured
+    from multikernel.machine.topology.measured_levels import Measured
 
     found: dict[Pair, Measured] = {}
     unsteady = set()

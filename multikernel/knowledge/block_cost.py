@@ -13,8 +13,8 @@ from typing import Any
 
 from multikernel.errors import BadInput
 from multikernel.knowledge.kept import MAX_AGE, Store
-from multikernel.machine.host import Host
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.processor import Host
+from multikernel.machine.topology.model import Topology
 
 STORE = Store(
     schema="multikernel-block-cost/1",

@@ -13,8 +13,8 @@ from multikernel.errors import BadInput
 from multikernel.knowledge.costs import MEASURED, Costs
 from multikernel.knowledge.kept import MAX_AGE, Store
 from multikernel.knowledge.site import Site
-from multikernel.machine.host import Host
-from multikernel.machine.topology import format_cpu_list
+from multikernel.machine.cpu_list import format_cpu_list
+from multikernel.machine.host.processor import Host
 
 STORE = Store(
     schema="multikernel-costs/1",

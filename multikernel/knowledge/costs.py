@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from multikernel.errors import BadInput
 from multikernel.knowledge.site import RELATIONS, SYSTEM, Site
-from multikernel.machine.topology import Relation
+from multikernel.machine.topology.model import Relation
 
 Cycles = NDArray[np.float64]
 Sample = tuple[float, float, float]

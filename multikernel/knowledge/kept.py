@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from multikernel.errors import BadInput
-from multikernel.machine.host import Host
-from multikernel.machine.topology import LIVE, Topology
+from multikernel.machine.host.processor import Host
+from multikernel.machine.topology.model import LIVE, Topology
 from multikernel.results import whole
 
 MAX_AGE = 30 * 86400

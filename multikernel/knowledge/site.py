@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multikernel.errors import BadInput
-from multikernel.machine.cpus import resolve
-from multikernel.machine.topology import Cpu, Relation, Topology
+from multikernel.machine.host.cpus import resolve
+from multikernel.machine.topology.model import Cpu, Relation, Topology
 
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
 """From nearest to farthest."""

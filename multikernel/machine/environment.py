@@ -20,15 +20,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from multikernel.machine import caveats as caveats_
-from multikernel.machine import provenance
-from multikernel.machine.activity import Activity
-from multikernel.machine.clock import TscRate, tsc_rate
-from multikernel.machine.conditions import conditions
-from multikernel.machine.cpus import Placement
-from multikernel.machine.doctor import Finding, doctor
-from multikernel.machine.host import Host, load_average
-from multikernel.machine.topology import Topology
+from multikernel.machine.doctor import caveats as caveats_
+from multikernel.machine.doctor.conditions import conditions
+from multikernel.machine.doctor.findings import Finding, doctor
+from multikernel.machine.host import provenance
+from multikernel.machine.host.activity import Activity
+from multikernel.machine.host.clock import TscRate, tsc_rate
+from multikernel.machine.host.cpus import Placement
+from multikernel.machine.host.processor import Host, load_average
+from multikernel.machine.topology.model import Topology
 
 
 @dataclass(slots=True)

@@ -25,8 +25,8 @@ from multikernel.knowledge import cost_store, trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
-from multikernel.machine.host import Host
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.processor import Host
+from multikernel.machine.topology.model import Topology
 from multikernel.routing import measuring, on_core
 from multikernel.user.group import Group
 

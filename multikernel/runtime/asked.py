@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 from multikernel.errors import BadInput
 from multikernel.machine import limits
-from multikernel.machine.clock import tsc_rate
-from multikernel.machine.cpus import resolve
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.clock import tsc_rate
+from multikernel.machine.host.cpus import resolve
+from multikernel.machine.topology.model import Topology
 from multikernel.runtime import links
 from multikernel.runtime.plan import (
     ADDRESS_BYTES,

@@ -14,7 +14,8 @@ import signal
 from typing import NoReturn
 
 from multikernel.errors import MultikernelError, SegmentFull
-from multikernel.machine import limits, pinning
+from multikernel.machine import limits
+from multikernel.machine.host import pinning
 from multikernel.native import _native
 from multikernel.runtime import local, programs, segments
 from multikernel.runtime.handlers import Handlers

@@ -27,7 +27,8 @@ from typing import Any
 import cloudpickle  # noqa: F401  imported before the fork, for all cores at once
 
 from multikernel.errors import MultikernelError, SegmentFull
-from multikernel.machine import limits, pinning
+from multikernel.machine import limits
+from multikernel.machine.host import pinning
 from multikernel.native import _native
 from multikernel.runtime import child, inspection, leftovers, segments, wire
 from multikernel.runtime.children import Children, End

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from multikernel.knowledge.costs import MEASURED, Costs
 from multikernel.knowledge.site import Site
-from multikernel.machine.synthetic import from_string
+from multikernel.machine.topology.synthetic import from_string
 
 SHAPES = (
     "1x1", "1x5", "2x1", "2x4x2", "8x4", "8x4-amd", "2x4-intel",

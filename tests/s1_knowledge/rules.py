@@ -9,7 +9,7 @@ import pytest
 from multikernel.errors import BadInput
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.skb import Skb
-from multikernel.machine.synthetic import from_string
+from multikernel.machine.topology.synthetic import from_string
 
 SMALL = Site.of(from_string("2x2"))
 

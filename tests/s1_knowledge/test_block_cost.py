@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from multikernel.errors import BadInput
 from multikernel.knowledge import block_cost, kept
-from multikernel.machine.host import Host
-from multikernel.machine.synthetic import from_string
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.processor import Host
+from multikernel.machine.topology.model import Topology
+from multikernel.machine.topology.synthetic import from_string
 
 HERE, HOST = Topology.read(), Host.read()
 

@@ -21,9 +21,9 @@ from multikernel.errors import BadInput
 from multikernel.knowledge import cost_store
 from multikernel.knowledge.costs import ASSUMED, MEASURED, Costs
 from multikernel.knowledge.site import RELATIONS, Site
-from multikernel.machine.host import Host
-from multikernel.machine.synthetic import from_string
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.processor import Host
+from multikernel.machine.topology.model import Topology
+from multikernel.machine.topology.synthetic import from_string
 
 HOST = Host.read()
 LIVE = replace(from_string("2x4"), source="live")

@@ -14,8 +14,8 @@ import pytest
 
 from multikernel.errors import BadInput
 from multikernel.knowledge import block_cost, kept
-from multikernel.machine.host import Host
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.processor import Host
+from multikernel.machine.topology.model import Topology
 
 HERE, HOST = Topology.read(), Host.read()
 
@@ -123,8 +123,8 @@ def as_nobody(program: str, **environment: str) -> str:
         "import os\n"
         "from multikernel.errors import BadInput\n"
         "from multikernel.knowledge import block_cost, kept\n"
-        "from multikernel.machine.host import Host\n"
-        "from multikernel.machine.topology import Topology\n"
+        "from multikernel.machine.host.processor import Host\n"
+        "from multikernel.machine.topology.model import Topology\n"
         "if os.getuid() == 0:\n"
         "    os.setresgid(12345, 12345, 12345)\n"
         "    os.setresuid(12345, 12345, 12345)\n"

@@ -18,7 +18,7 @@ from multikernel.knowledge.optimum import search
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.knowledge.trees import KINDS, build, candidates
-from multikernel.machine.synthetic import from_string
+from multikernel.machine.topology.synthetic import from_string
 
 
 def every_tree(n: int, root: int) -> Iterator[Tree]:

@@ -18,7 +18,7 @@ from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.skb import Skb
 from multikernel.knowledge.trees import build
-from multikernel.machine.synthetic import from_string
+from multikernel.machine.topology.synthetic import from_string
 
 
 @settings(deadline=None, max_examples=15)

@@ -21,7 +21,7 @@ from multikernel.knowledge.costs import MEASURED, Costs
 from multikernel.knowledge.facts import Fact, merged
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.skb import Skb
-from multikernel.machine.synthetic import from_string
+from multikernel.machine.topology.synthetic import from_string
 
 
 @settings(deadline=None, max_examples=15)

@@ -19,7 +19,7 @@ from multikernel.knowledge.model import predict, simulate, slowest_first
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.knowledge.trees import KINDS, build, candidates
-from multikernel.machine.synthetic import PRESETS, from_string, hops
+from multikernel.machine.topology.synthetic import PRESETS, from_string, hops
 
 HEURISTICS = [kind for kind in KINDS if kind != "optimum"]
 

@@ -35,10 +35,11 @@ from pathlib import Path
 
 from s1_machine.trees import CPU, NODE, write
 
-from multikernel.machine import capture
-from multikernel.machine.synthetic import from_string
-from multikernel.machine.topology import Topology, parse_cpu_list
-from multikernel.machine.topology_reader import GPUS
+from multikernel.machine.cpu_list import parse_cpu_list
+from multikernel.machine.topology import capture
+from multikernel.machine.topology.model import Topology
+from multikernel.machine.topology.reader import GPUS
+from multikernel.machine.topology.synthetic import from_string
 
 DIRECTORY = Path(__file__).parent / "machines"
 NAMES = sorted(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from s1_machine import trees
 
-from multikernel.machine.activity import (
+from multikernel.machine.host.activity import (
     Activity,
     CpuActivity,
     TaskActivity,

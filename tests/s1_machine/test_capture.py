@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from s1_machine import machines, trees
 
 from multikernel.errors import BadInput
-from multikernel.machine import capture
-from multikernel.machine.topology import Topology
+from multikernel.machine.topology import capture
+from multikernel.machine.topology.model import Topology
 
 ONLINE = f"{trees.CPU}/online"
 PACKED = (machines.DIRECTORY / "kvm-epyc-2.tar.gz").read_bytes()

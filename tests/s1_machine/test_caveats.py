@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from s1_machine import doctor_hosts, trees
 
-from multikernel.machine import caveats
-from multikernel.machine.activity import Activity, CpuActivity
-from multikernel.machine.clock import TscRate
-from multikernel.machine.cpus import Placement, resolve
-from multikernel.machine.doctor import doctor
-from multikernel.machine.host import Host
-from multikernel.machine.topology import Topology
+from multikernel.machine.doctor import caveats
+from multikernel.machine.doctor.findings import doctor
+from multikernel.machine.host.activity import Activity, CpuActivity
+from multikernel.machine.host.clock import TscRate
+from multikernel.machine.host.cpus import Placement, resolve
+from multikernel.machine.host.processor import Host
+from multikernel.machine.topology.model import Topology
 
 QUIET = Host(
     cpu_model="Big Iron",

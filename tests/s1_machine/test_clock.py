@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from multikernel.errors import MeasurementRefused
-from multikernel.machine import clock
+from multikernel.machine.host import clock
 
 
 class FakeMachine:

@@ -8,15 +8,9 @@ from hypothesis import strategies as st
 from s1_machine import trees
 
 from multikernel.errors import BadInput
-from multikernel.machine.cpus import MAX_CORES, Placement, outside_mask, resolve, spread_order
-from multikernel.machine.topology import (
-    MAX_CPU_ID,
-    Cpu,
-    Node,
-    Topology,
-    format_cpu_list,
-    parse_cpu_list,
-)
+from multikernel.machine.cpu_list import MAX_CPU_ID, format_cpu_list, parse_cpu_list
+from multikernel.machine.host.cpus import MAX_CORES, Placement, outside_mask, resolve, spread_order
+from multikernel.machine.topology.model import Cpu, Node, Topology
 
 CPUS = st.integers(0, MAX_CPU_ID)
 

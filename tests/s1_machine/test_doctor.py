@@ -20,7 +20,7 @@ from s1_machine.trees import CPU
 from multikernel.cli import doctor as command
 from multikernel.cli import main
 from multikernel.cli.commands import COMMANDS
-from multikernel.machine.doctor import CHECKS, VERDICTS, Finding, counts, doctor, record
+from multikernel.machine.doctor.findings import CHECKS, VERDICTS, Finding, counts, doctor, record
 
 HOSTS = {
     make.__name__: make

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import pytest
 from s1_machine import trees
 
-from multikernel.machine import clock, environment, provenance
-from multikernel.machine.cpus import resolve
+from multikernel.machine import environment
 from multikernel.machine.environment import Environment
-from multikernel.machine.topology import Topology
+from multikernel.machine.host import clock, provenance
+from multikernel.machine.host.cpus import resolve
+from multikernel.machine.topology.model import Topology
 from multikernel.results.document import environment_of
 
 RATE = clock.TscRate(2.6e9, 1e-5, "measured")
@@ -123,15 +124,16 @@ def test_build_info_is_what_the_native_module_says(monkeypatch: pytest.MonkeyPat
 
 def test_this_room_imports_nothing_heavy() -> None:
     rooms = (
-        "topology",
-        "cpus",
-        "pinning",
-        "clock",
-        "activity",
-        "host",
-        "provenance",
-        "doctor",
-        "caveats",
+        "limits",
+        "topology.model",
+        "host.cpus",
+        "host.pinning",
+        "host.clock",
+        "host.activity",
+        "host.processor",
+        "host.provenance",
+        "doctor.findings",
+        "doctor.caveats",
         "environment",
     )
     program = "; ".join(["import sys", *(f"import multikernel.machine.{room}" for room in rooms)])

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from s1_machine import trees
 
-from multikernel.machine import provenance
-from multikernel.machine.host import Host, load_average
+from multikernel.machine.host import provenance
+from multikernel.machine.host.processor import Host, load_average
 
 BARE = (
     "vendor_id : GenuineIntel\nmodel name : Big Iron\nflags : fpu constant_tsc nonstop_tsc"

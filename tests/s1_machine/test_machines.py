@@ -7,9 +7,9 @@ import os
 import pytest
 from s1_machine import machines
 
-from multikernel.machine.parts import Part, boxes
-from multikernel.machine.topology import Topology
-from multikernel.report.topology_text import drawn, in_ascii
+from multikernel.machine.topology.model import Topology
+from multikernel.machine.topology.parts import Part, boxes
+from multikernel.report.say.topology_text import drawn, in_ascii
 
 WRITE = os.environ.get("MULTIKERNEL_GOLDEN") == "write"
 WIDTH = 100

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multikernel.errors import BadInput
-from multikernel.machine.measured_levels import (
+from multikernel.machine.topology.measured_levels import (
     LEVEL_EFFECT,
     OUTLIERS,
     SPLIT_EFFECT,
@@ -23,8 +23,8 @@ from multikernel.machine.measured_levels import (
     compared,
     levels_of,
 )
-from multikernel.machine.synthetic import from_string
-from multikernel.machine.topology import Topology
+from multikernel.machine.topology.model import Topology
+from multikernel.machine.topology.synthetic import from_string
 
 SAMPLES, SPREAD, STRAY = 7, 0.05, 0.05
 """Measurements of a pair; their multiplicative noise; the share of measurements that are something

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multikernel.machine.parts import amount, boxes
-from multikernel.machine.synthetic import from_string
-from multikernel.machine.topology import Node, Topology, parse_cpu_list
-from multikernel.report.topology_text import drawn, in_ascii
+from multikernel.machine.cpu_list import parse_cpu_list
+from multikernel.machine.topology.model import Node, Topology
+from multikernel.machine.topology.parts import amount, boxes
+from multikernel.machine.topology.synthetic import from_string
+from multikernel.report.say.topology_text import drawn, in_ascii
 
 
 def with_nodes(topology: Topology, *groups: tuple[int, ...]) -> Topology:

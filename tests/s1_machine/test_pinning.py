@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from multikernel.errors import BadInput, BootFailed
-from multikernel.machine import pinning
+from multikernel.machine.host import pinning
 
 
 @pytest.fixture(autouse=True)

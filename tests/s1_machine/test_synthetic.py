@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multikernel.errors import BadInput
-from multikernel.machine.synthetic import PRESETS, from_string, hops
+from multikernel.machine.topology.synthetic import PRESETS, from_string, hops
 
 COUNT = st.integers(1, 4)
 

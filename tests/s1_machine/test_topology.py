@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from s1_machine import trees
 
 from multikernel.errors import BadInput
-from multikernel.machine.capture import files_of
-from multikernel.machine.topology import Cache, Topology, parse_cpu_mask
-from multikernel.machine.topology_reader import Reader
+from multikernel.machine.cpu_list import parse_cpu_mask
+from multikernel.machine.topology.capture import files_of
+from multikernel.machine.topology.model import Cache, Topology
+from multikernel.machine.topology.reader import Reader
 from multikernel.machine.tree import Captured
 
 

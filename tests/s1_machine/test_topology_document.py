@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multikernel.errors import BadInput
-from multikernel.machine.synthetic import from_string
-from multikernel.machine.topology import Cache, Cpu, Node, Topology
+from multikernel.machine.topology.model import Cache, Cpu, Node, Topology
+from multikernel.machine.topology.synthetic import from_string
 
 NUMBERS = st.integers(0, 1 << 40)
 WORDS = st.text(st.characters(categories=("L", "N", "P", "Sm")), max_size=20)

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 from s1_machine import machines
 
-from multikernel.machine.synthetic import from_string
-from multikernel.report.figure import WIDTH
-from multikernel.report.style import LOOKS
-from multikernel.report.topology_figure import as_svg, figure
+from multikernel.machine.topology.synthetic import from_string
+from multikernel.report.draw.style import LOOKS
+from multikernel.report.figures.figure import WIDTH
+from multikernel.report.figures.topology_figure import as_svg, figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 

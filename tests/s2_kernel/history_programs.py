@@ -13,7 +13,7 @@ from s2_kernel.capability_system import MAPPING, TOP, Copy, Object, Request
 from s2_kernel.linearizability import Event
 
 import multikernel
-from multikernel.machine.clock import tsc_rate
+from multikernel.machine.host.clock import tsc_rate
 from multikernel.native import _native
 from multikernel.user.group import Group
 

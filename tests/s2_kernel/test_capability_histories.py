@@ -27,7 +27,7 @@ from s3_agreement.bugs import BUGS
 
 import multikernel
 from multikernel import System
-from multikernel.machine.clock import GOOD_ENOUGH
+from multikernel.machine.host.clock import GOOD_ENOUGH
 from multikernel.native._native import KINDS
 
 CORES = 3

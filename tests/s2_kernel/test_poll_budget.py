@@ -9,8 +9,8 @@ import pytest
 
 import multikernel
 from multikernel.knowledge import block_cost
-from multikernel.machine.host import Host
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.processor import Host
+from multikernel.machine.topology.model import Topology
 from multikernel.runtime.plan import Kernel
 
 

@@ -14,7 +14,7 @@ from multikernel.errors import BadInput
 from multikernel.knowledge import cost_store
 from multikernel.knowledge.costs import MEASURED
 from multikernel.knowledge.site import Site
-from multikernel.machine.topology import Topology
+from multikernel.machine.topology.model import Topology
 from multikernel.routing import choosing, measuring
 
 

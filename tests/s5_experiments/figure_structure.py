@@ -8,8 +8,8 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure as Sheet
 
 from multikernel.report.draw.chart import Chart
-from multikernel.report.figure import Block, Figure, svg
 from multikernel.report.figures import registry
+from multikernel.report.figures.figure import Block, Figure, svg
 from multikernel.results.document import Document
 
 

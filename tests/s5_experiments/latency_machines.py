@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from multikernel.experiments.latency.map import Map, Pair, Site, map_of, relation
-from multikernel.machine.synthetic import from_string
+from multikernel.machine.topology.synthetic import from_string
 
 CYCLES = {"smt": 60.0, "l2": 60.0, "l3": 120.0, "die": 250.0, "package": 300.0, "system": 600.0}
 Cost = Callable[[Site, Site], float]

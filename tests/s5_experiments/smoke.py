@@ -6,8 +6,8 @@ import pytest
 
 from multikernel.experiments import registry
 from multikernel.experiments.instrument.request import SIZES, Request
-from multikernel.machine.cpus import Placement, resolve
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.cpus import Placement, resolve
+from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Document
 
 

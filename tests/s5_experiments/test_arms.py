@@ -18,8 +18,8 @@ from multikernel.experiments.instrument.collector import Collector, Ready
 from multikernel.experiments.instrument.linux_process import activity_of
 from multikernel.experiments.instrument.request import SIZES, Request, Size
 from multikernel.experiments.unmap import notified
-from multikernel.machine.activity import Activity, CpuActivity, TaskActivity
-from multikernel.machine.cpus import Placement
+from multikernel.machine.host.activity import Activity, CpuActivity, TaskActivity
+from multikernel.machine.host.cpus import Placement
 from multikernel.results.histogram import Histogram
 
 

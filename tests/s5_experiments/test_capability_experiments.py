@@ -19,7 +19,7 @@ from multikernel.experiments.instrument.capability_kernels import FOREIGN, WAYS,
 from multikernel.experiments.instrument.capability_loops import BATCH, SOURCES, Task
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.two_phase_commit import FEWER, MOST
-from multikernel.machine.cpus import Placement
+from multikernel.machine.host.cpus import Placement
 from multikernel.native._native import KINDS
 from multikernel.report.figures import registry as figures
 from multikernel.results.document import Series

@@ -16,7 +16,7 @@ from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.shootdown import Shootdown
 from multikernel.knowledge.tree import Tree
-from multikernel.machine.cpus import Placement
+from multikernel.machine.host.cpus import Placement
 from multikernel.results import document
 from multikernel.results.document import Interval
 

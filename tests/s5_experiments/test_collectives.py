@@ -36,8 +36,8 @@ from multikernel.experiments.instrument.protocols import CHOSEN
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
-from multikernel.machine.cpus import Placement
-from multikernel.machine.synthetic import from_string
+from multikernel.machine.host.cpus import Placement
+from multikernel.machine.topology.synthetic import from_string
 from multikernel.native._native import Histogram
 from multikernel.report.figures import registry as figures
 from multikernel.results.document import Document

@@ -38,8 +38,8 @@ from multikernel.report.draw.chart import (
 )  # fmt: skip
 from multikernel.report.draw.heat import LEFT, TOP, heat
 from multikernel.report.draw.lines import Line, Point, lines
-from multikernel.report.figure import Figure, stacked
-from multikernel.report.markup import clean
+from multikernel.report.draw.markup import clean
+from multikernel.report.figures.figure import Figure, stacked
 
 Picture = NDArray[np.int16]
 Mask = NDArray[np.bool_]

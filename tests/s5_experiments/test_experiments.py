@@ -15,9 +15,9 @@ from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.round_trip import WAYS
 from multikernel.experiments.unmap.kernels import ONE, TWO
 from multikernel.experiments.unmap.notified import SIGNALS
-from multikernel.machine import caveats
-from multikernel.machine.cpus import Placement
-from multikernel.machine.doctor import doctor
+from multikernel.machine.doctor import caveats
+from multikernel.machine.doctor.findings import doctor
+from multikernel.machine.host.cpus import Placement
 from multikernel.results.document import Document, Series
 from multikernel.results.encoding import decode, encode
 from multikernel.runtime import links

@@ -15,7 +15,7 @@ from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.latency import Latency, core, ledger, said
 from multikernel.experiments.latency.core import ONE_LINE, SINGLE, TWO_LINES
 from multikernel.experiments.latency.map import Map, Pair
-from multikernel.machine.cpus import Placement
+from multikernel.machine.host.cpus import Placement
 from multikernel.results.histogram import Histogram
 
 SHAPES = {ONE_LINE: 1, SINGLE: 1.8, TWO_LINES: 1.5}

@@ -22,8 +22,8 @@ from multikernel.experiments.latency.slices import systems, turns
 from multikernel.knowledge.costs import ASSUMPTIONS
 from multikernel.knowledge.site import RELATIONS
 from multikernel.knowledge.site import Site as Placed
-from multikernel.machine import measured_levels
-from multikernel.machine.topology import Topology
+from multikernel.machine.topology import measured_levels
+from multikernel.machine.topology.model import Topology
 
 
 def play(machine: Map, cost: Cost, **options: int) -> tuple[Planner, list[list[Pair]]]:

@@ -20,8 +20,8 @@ from multikernel.experiments.instrument.rig import Bench
 from multikernel.experiments.latency import Latency, ledger
 from multikernel.experiments.latency.core import ONE_LINE, SINGLE, TWO_LINES
 from multikernel.experiments.latency.slices import Rig
-from multikernel.machine.cpus import Placement
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.cpus import Placement
+from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Document
 from multikernel.results.encoding import decode, encode
 

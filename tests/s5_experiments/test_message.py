@@ -10,8 +10,8 @@ from s5_experiments.smoke import document_of, placement
 from multikernel.experiments import message, registry
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.message import loops
-from multikernel.machine.cpus import Placement
-from multikernel.machine.topology import Cache, Cpu, Topology
+from multikernel.machine.host.cpus import Placement
+from multikernel.machine.topology.model import Cache, Cpu, Topology
 from multikernel.results.document import Series
 from multikernel.results.encoding import decode, encode
 from multikernel.results.histogram import Histogram

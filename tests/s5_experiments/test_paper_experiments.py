@@ -12,7 +12,7 @@ from multikernel.experiments.instrument.arms import Outcome
 from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.request import SIZES, Request, Size
-from multikernel.machine.cpus import Placement
+from multikernel.machine.host.cpus import Placement
 from multikernel.results.document import Document, Series
 from multikernel.results.encoding import decode, encode
 from multikernel.results.histogram import Histogram

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from multikernel.errors import BadInput
-from multikernel.machine.clock import tsc_rate
+from multikernel.machine.host.clock import tsc_rate
 
 ROOT = Path(__file__).resolve().parents[2]
 SHM = Path("/dev/shm")

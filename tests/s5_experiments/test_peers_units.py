@@ -17,7 +17,7 @@ from s5_experiments.smoke import placement
 import multikernel
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.rig import Bench, unpacked
-from multikernel.machine.clock import TscRate, tsc_rate
+from multikernel.machine.host.clock import TscRate, tsc_rate
 from multikernel.native._native import Histogram
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from s5_experiments import report_documents as known
 
-from multikernel.report.export import as_html
+from multikernel.report.page.export import as_html
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "firefox")
 

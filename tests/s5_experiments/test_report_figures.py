@@ -9,10 +9,10 @@ from s5_experiments.figure_structure import drawn, figures, painted, parsed, sai
 from multikernel import catalogue
 from multikernel.report.draw.chart import Chart
 from multikernel.report.draw.heat import heat
-from multikernel.report.figure import Table
 from multikernel.report.figures import distributions, registry
-from multikernel.report.table import number
-from multikernel.report.wording import short
+from multikernel.report.figures.figure import Table
+from multikernel.report.say.table import number
+from multikernel.report.say.wording import short
 from multikernel.results.document import Caution, Interval, Series
 
 

@@ -20,10 +20,10 @@ from s5_experiments import report_documents as known
 
 from multikernel.cli import options
 from multikernel.errors import printable
-from multikernel.machine.doctor import doctor
-from multikernel.report.export import as_csv, as_html, as_json, as_svg, figures_of
-from multikernel.report.markup import Markup, clean, element
-from multikernel.report.page import page
+from multikernel.machine.doctor.findings import doctor
+from multikernel.report.draw.markup import Markup, clean, element
+from multikernel.report.page.export import as_csv, as_html, as_json, as_svg, figures_of
+from multikernel.report.page.page import page
 from multikernel.results import document as d
 from multikernel.results.encoding import decode, decode_all
 

@@ -27,7 +27,7 @@ from multikernel.experiments.retype_throughput.loops import (
     Memory,
     Work,
 )
-from multikernel.machine.cpus import Placement
+from multikernel.machine.host.cpus import Placement
 from multikernel.native._native import CAPABILITY_TYPES, KINDS
 from multikernel.report.figures import registry as figures
 from multikernel.results.document import Series

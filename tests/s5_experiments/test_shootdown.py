@@ -34,10 +34,10 @@ from multikernel.experiments.shootdown import Shootdown
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
-from multikernel.machine.cpus import Placement
-from multikernel.machine.synthetic import from_string
-from multikernel.report.figure import Table
+from multikernel.machine.host.cpus import Placement
+from multikernel.machine.topology.synthetic import from_string
 from multikernel.report.figures import registry as figures
+from multikernel.report.figures.figure import Table
 from multikernel.results.encoding import decode, encode
 
 PLAN = (("back-to-back", 40, 10), ("single", 12, 1))

@@ -22,8 +22,8 @@ from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree as KindOfTree
-from multikernel.machine import synthetic
-from multikernel.machine.cpus import Placement
+from multikernel.machine.host.cpus import Placement
+from multikernel.machine.topology import synthetic
 from multikernel.results.document import Document, Series, Unmeasured
 from multikernel.results.encoding import decode, encode
 from multikernel.user.trees import checked

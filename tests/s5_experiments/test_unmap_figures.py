@@ -4,8 +4,8 @@ import pytest
 from s5_experiments import report_documents as known
 from s5_experiments.figure_structure import drawn, figures, said, texts
 
-from multikernel.report.figure import Block, Figure
 from multikernel.report.figures import registry
+from multikernel.report.figures.figure import Block, Figure
 
 PAPERS = 3
 """Curves of the paper's figure 7."""

@@ -16,10 +16,10 @@ from multikernel.experiments import registry
 from multikernel.experiments.instrument.arms import Ratio
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.unmap import Unmap, by_cores
-from multikernel.machine.cpus import Placement
-from multikernel.report import table
-from multikernel.report import verdict as v
-from multikernel.report.verdict import TITLES
+from multikernel.machine.host.cpus import Placement
+from multikernel.report.say import table
+from multikernel.report.say import verdict as v
+from multikernel.report.say.verdict import TITLES
 from multikernel.results import document as d
 from multikernel.results.judge import spread_of
 

@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 import pytest
 from s6_cli.command import assert_one_line_and_code_2, run
 
-from multikernel.machine.topology import Topology
+from multikernel.machine.topology.model import Topology
 
 ABSENT = max(Topology.read().possible) + 1
 

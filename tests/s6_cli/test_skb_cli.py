@@ -19,9 +19,9 @@ from multikernel.knowledge.costs import MEASURED, Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.knowledge.trees import build
-from multikernel.machine.host import Host
-from multikernel.machine.synthetic import from_string
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.processor import Host
+from multikernel.machine.topology.model import Topology
+from multikernel.machine.topology.synthetic import from_string
 
 
 def test_the_multicast_tree_as_json() -> None:

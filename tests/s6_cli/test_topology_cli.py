@@ -10,9 +10,9 @@ import pytest
 from s1_machine import trees
 from s5_experiments import report_documents as known
 
-from multikernel.machine import capture
-from multikernel.machine.synthetic import from_string
-from multikernel.machine.topology import Topology
+from multikernel.machine.topology import capture
+from multikernel.machine.topology.model import Topology
+from multikernel.machine.topology.synthetic import from_string
 from multikernel.results import store
 
 Run = Callable[..., tuple[int, str, str]]

@@ -46,8 +46,8 @@ from multikernel.experiments.instrument.protocols import (
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, Call, samples_of
 from multikernel.knowledge.tree import Tree
-from multikernel.machine.activity import Activity
-from multikernel.machine.host import Host
+from multikernel.machine.host.activity import Activity
+from multikernel.machine.host.processor import Host
 from multikernel.native._native import PROBE_FORMS
 from multikernel.results.document import Caution, Mode, Scalar, System
 from multikernel.results.histogram import Histogram

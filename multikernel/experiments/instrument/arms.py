@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from multikernel.experiments.instrument.request import Request
-from multikernel.machine.activity import Activity
+from multikernel.machine.host.activity import Activity
 from multikernel.results.document import Measure, Mode, Scalar, System, Unit, Words
 from multikernel.results.histogram import Histogram
 

@@ -20,7 +20,7 @@ from multikernel.knowledge import cost_store
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
-from multikernel.machine.topology import Topology
+from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Caution
 
 T = TypeVar("T")

@@ -24,8 +24,9 @@ from threading import Thread
 from typing import Any
 
 from multikernel.errors import CoreDied, MultikernelError
-from multikernel.machine import limits, pinning
-from multikernel.machine.activity import Activity, CpuActivity, TaskActivity
+from multikernel.machine import limits
+from multikernel.machine.host import pinning
+from multikernel.machine.host.activity import Activity, CpuActivity, TaskActivity
 from multikernel.native import _native
 from multikernel.runtime import child, segments
 

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from multikernel.errors import ProtocolError
-from multikernel.machine import pinning
-from multikernel.machine.activity import Activity
+from multikernel.machine.host import pinning
+from multikernel.machine.host.activity import Activity
 from multikernel.native._native import KINDS, PROTOCOLS, VERDICTS, Driver, Histogram, tsc
 from multikernel.runtime import local
 from multikernel.user.here import here

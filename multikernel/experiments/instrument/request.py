@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from multikernel.errors import BadInput
-from multikernel.machine.cpus import Placement
-from multikernel.machine.topology import format_cpu_list
+from multikernel.machine.cpu_list import format_cpu_list
+from multikernel.machine.host.cpus import Placement
 
 
 @dataclass(frozen=True, slots=True)

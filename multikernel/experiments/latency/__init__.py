@@ -36,7 +36,8 @@ from multikernel.experiments.latency.ledger import Ledger, key_of, moved, refere
 from multikernel.experiments.latency.map import Map, Pair, map_of
 from multikernel.experiments.latency.plan import Planner, Reading
 from multikernel.experiments.latency.slices import Rig, systems, turns
-from multikernel.machine.topology import Topology, format_cpu_list
+from multikernel.machine.cpu_list import format_cpu_list
+from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Caution, Document, Scalar
 
 BATCH, USUAL, USUAL_SINGLE = 50, 200, 20

@@ -8,8 +8,8 @@ touched. A core imports this page once, so it stays light.
 from __future__ import annotations
 
 from multikernel.experiments.instrument.loops import Report, Watch
-from multikernel.machine import pinning
-from multikernel.machine.activity import Activity
+from multikernel.machine.host import pinning
+from multikernel.machine.host.activity import Activity
 from multikernel.native._native import Histogram
 from multikernel.runtime import local
 from multikernel.user.here import here

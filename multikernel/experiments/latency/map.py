@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from multikernel.machine.topology import Relation, Topology, closest
+from multikernel.machine.topology.model import Relation, Topology, closest
 
 Pair = tuple[int, int]
 

@@ -22,7 +22,7 @@ from statistics import median
 
 from multikernel.errors import BadInput
 from multikernel.experiments.latency.map import Map, Pair, Site, relation
-from multikernel.machine.measured_levels import RELATIONS
+from multikernel.machine.topology.measured_levels import RELATIONS
 from multikernel.results import statistics
 
 WHOLE = 32

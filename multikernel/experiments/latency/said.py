@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from multikernel.experiments.latency.ledger import MOVED, reference_key
 from multikernel.experiments.latency.plan import TOLERANCE, Group, Planner
-from multikernel.machine.clock import tsc_rate
-from multikernel.machine.measured_levels import RELATIONS
+from multikernel.machine.host.clock import tsc_rate
+from multikernel.machine.topology.measured_levels import RELATIONS
 from multikernel.results.document import Caution
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from multikernel.experiments.instrument.loops import POLLING_CROWDED, Policy, Re
 from multikernel.experiments.instrument.machines import MULTIKERNEL, Booted
 from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.experiments.local_call import loops
-from multikernel.machine.activity import Activity
+from multikernel.machine.host.activity import Activity
 from multikernel.results.document import Caution, Mode, Scalar
 
 PAIR = (0, 1)

@@ -29,8 +29,8 @@ from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, Call, samples_of
 from multikernel.experiments.message import loops
-from multikernel.machine.clock import tsc_rate
-from multikernel.machine.topology import Relation, Topology
+from multikernel.machine.host.clock import tsc_rate
+from multikernel.machine.topology.model import Relation, Topology
 from multikernel.results.document import Caution, Measure, Mode, Scalar, Unit, Words
 from multikernel.results.histogram import Histogram, bucket_bounds
 from multikernel.user.memory import Page

@@ -31,9 +31,9 @@ from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.experiments.poll_or_block import loops
 from multikernel.knowledge import block_cost
-from multikernel.machine.clock import tsc_rate
-from multikernel.machine.host import Host
-from multikernel.machine.topology import Topology
+from multikernel.machine.host.clock import tsc_rate
+from multikernel.machine.host.processor import Host
+from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Caution, Scalar
 from multikernel.results.histogram import Histogram
 

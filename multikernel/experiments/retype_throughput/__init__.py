@@ -39,7 +39,7 @@ from multikernel.experiments.instrument.rig import Bench, Call, samples_of
 from multikernel.experiments.retype_throughput import loops
 from multikernel.experiments.retype_throughput.loops import CORES_MOST, MEMORIES, Memory, Work
 from multikernel.experiments.shared_memory import AWAY, PRESENT, was_away
-from multikernel.machine.clock import tsc_rate
+from multikernel.machine.host.clock import tsc_rate
 from multikernel.results.document import Caution, Scalar, Words
 from multikernel.results.histogram import Histogram
 from multikernel.system import DEFAULT_MEMORY

@@ -27,7 +27,7 @@ from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.experiments.shared_memory import loops
-from multikernel.machine.clock import tsc_rate
+from multikernel.machine.host.clock import tsc_rate
 from multikernel.results.document import Caution, Scalar
 from multikernel.results.histogram import Histogram
 from multikernel.runtime.plan import HOST_TRANSPORTS, Transport

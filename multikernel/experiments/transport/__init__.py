@@ -41,8 +41,8 @@ from multikernel.experiments.transport.ways import (
     Way,
     against,
 )
-from multikernel.machine.activity import Activity
-from multikernel.machine.clock import tsc_rate
+from multikernel.machine.host.activity import Activity
+from multikernel.machine.host.clock import tsc_rate
 from multikernel.results.document import Caution, Mode, Scalar
 
 PAIR = (0, 1)

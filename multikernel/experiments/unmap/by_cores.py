@@ -25,7 +25,7 @@ from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree as KindOfTree
-from multikernel.machine.topology import Topology
+from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Caution, Scalar, System
 from multikernel.routing.choosing import costs_of
 from multikernel.runtime.plan import Kernel

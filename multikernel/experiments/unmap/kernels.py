@@ -17,7 +17,7 @@ from multikernel.experiments.instrument.loops import PAGE, Report
 from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import LIVES, Bench, Target, samples_of
-from multikernel.machine.clock import tsc_rate
+from multikernel.machine.host.clock import tsc_rate
 from multikernel.results.document import Scalar, System
 from multikernel.results.histogram import Histogram
 from multikernel.runtime.plan import KERNELS, Kernel

@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from multikernel.experiments.instrument.arms import Spec
 from multikernel.experiments.instrument.collector import Collector
-from multikernel.machine.activity import Activity
-from multikernel.machine.host import Host
+from multikernel.machine.host.activity import Activity
+from multikernel.machine.host.processor import Host
 from multikernel.results.document import Caution
 
 ENOUGH = 0.9

@@ -21,7 +21,7 @@ from multikernel.report.draw.chart import (
     axes_in,
     letters,
 )
-from multikernel.report.wording import short
+from multikernel.report.say.wording import short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

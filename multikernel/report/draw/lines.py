@@ -26,7 +26,7 @@ from multikernel.report.draw.chart import (
     shortened,
     width_of,
 )
-from multikernel.report.wording import short
+from multikernel.report.say.wording import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from multikernel.report.draw.lines import Line, Point, lines
-from multikernel.report.figure import Figure
+from multikernel.report.figures.figure import Figure
 from multikernel.report.figures.generic import portions
-from multikernel.report.wording import MEASURES, amount, labels, rate_of, unit_of
+from multikernel.report.say.wording import MEASURES, amount, labels, rate_of, unit_of
 from multikernel.results.document import Document, Series
 
 PERCENTILES = (1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.9)

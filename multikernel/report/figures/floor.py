@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from multikernel.report.draw.bars import Mark
 from multikernel.report.draw.lines import Line, Point, lines
-from multikernel.report.figure import Block, Figure
 from multikernel.report.figures import generic
-from multikernel.report.table import number
-from multikernel.report.wording import rate_of
+from multikernel.report.figures.figure import Block, Figure
+from multikernel.report.say.table import number
+from multikernel.report.say.wording import rate_of
 from multikernel.results.document import Document, Floor
 
 PAIRS = 6

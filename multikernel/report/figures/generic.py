@@ -14,9 +14,9 @@ from multikernel import catalogue
 from multikernel.catalogue import PaperValue
 from multikernel.report.draw.bars import Group
 from multikernel.report.draw.lines import Line, lines
-from multikernel.report.figure import Block, Figure
+from multikernel.report.figures.figure import Block, Figure
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure, point_of
-from multikernel.report.wording import MEASURES, MODES, labels, rate_of
+from multikernel.report.say.wording import MEASURES, MODES, labels, rate_of
 from multikernel.results.document import Document, Series
 
 VARIED = 3

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from multikernel.report.draw.heat import Pair, heat
-from multikernel.report.figure import Block, Figure
 from multikernel.report.figures import generic
-from multikernel.report.wording import MEASURES, MODES, amount, rate_of, unit_of
+from multikernel.report.figures.figure import Block, Figure
+from multikernel.report.say.wording import MEASURES, MODES, amount, rate_of, unit_of
 from multikernel.results.document import Document, Series
 
 FROM, TO = "from_cpu", "to_cpu"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from multikernel.catalogue import OTHERS, paper
 from multikernel.report.draw.bars import Group
-from multikernel.report.figure import Block
 from multikernel.report.figures import generic
+from multikernel.report.figures.figure import Block
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of
-from multikernel.report.wording import MODES, rate_of
+from multikernel.report.say.wording import MODES, rate_of
 from multikernel.results.document import Document
 
 BESIDES = ("boundary", "pair", "target", "told", "woken_by", "cores")

@@ -16,11 +16,11 @@ import numpy as np
 from multikernel.catalogue import OTHERS, paper
 from multikernel.report.draw.bars import Mark
 from multikernel.report.draw.lines import Line, Point, lines
-from multikernel.report.figure import Block, Figure, Table
 from multikernel.report.figures import generic
+from multikernel.report.figures.figure import Block, Figure, Table
 from multikernel.report.figures.parts import axis_of, line_figure
-from multikernel.report.table import number
-from multikernel.report.wording import (
+from multikernel.report.say.table import number
+from multikernel.report.say.wording import (
     MEASURES,
     MODES,
     interval_note,

@@ -10,9 +10,9 @@ from multikernel.catalogue import PaperValue
 from multikernel.report.draw.bars import Bar, Group, bars
 from multikernel.report.draw.chart import Chart
 from multikernel.report.draw.lines import Line, Point
-from multikernel.report.figure import Figure
-from multikernel.report.table import number
-from multikernel.report.wording import amount, interval_note, labels, unit_of
+from multikernel.report.figures.figure import Figure
+from multikernel.report.say.table import number
+from multikernel.report.say.wording import amount, interval_note, labels, unit_of
 from multikernel.results.document import Document, Series
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from multikernel.catalogue import OTHERS, paper
 from multikernel.report.draw.bars import Mark
 from multikernel.report.draw.lines import lines
-from multikernel.report.figure import Block
 from multikernel.report.figures import generic
+from multikernel.report.figures.figure import Block
 from multikernel.report.figures.parts import axis_of, line_figure
-from multikernel.report.table import number
+from multikernel.report.say.table import number
 from multikernel.results.document import Document, Series
 
 BUDGETS = ("budget", "poll_budget", "p", "poll_cycles", "budget_cycles")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from multikernel.report.figure import Block, Table
 from multikernel.report.figures import (
     capabilities,
     collectives,
@@ -27,6 +26,7 @@ from multikernel.report.figures import (
     two_phase_commit,
     unmap,
 )
+from multikernel.report.figures.figure import Block, Table
 from multikernel.results.document import Document
 
 Draw = Callable[[Document], list[Block]]

@@ -13,10 +13,10 @@ import msgspec
 
 from multikernel.report.draw.bars import Group
 from multikernel.report.draw.lines import lines
-from multikernel.report.figure import Block
 from multikernel.report.figures import generic
+from multikernel.report.figures.figure import Block
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, grouped, line_figure
-from multikernel.report.wording import rate_of
+from multikernel.report.say.wording import rate_of
 from multikernel.results.document import Document, Series
 
 BESIDES = ("operation", "memory", "target", "told", "in_flight", "cores")

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from multikernel.catalogue import OTHERS, paper
 from multikernel.report.draw.bars import Group, Mark
-from multikernel.report.figure import Block
 from multikernel.report.figures import generic
+from multikernel.report.figures.figure import Block
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of
-from multikernel.report.table import number
-from multikernel.report.wording import MODES, rate_of
+from multikernel.report.say.table import number
+from multikernel.report.say.wording import MODES, rate_of
 from multikernel.results.document import Document, Mode, Series
 
 MODES_IN_ORDER: tuple[Mode, ...] = ("back-to-back", "single")

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from multikernel.catalogue import OTHERS, paper
 from multikernel.report.draw.lines import Line, lines
-from multikernel.report.figure import Block
 from multikernel.report.figures import generic
+from multikernel.report.figures.figure import Block
 from multikernel.report.figures.parts import axis_of, line_figure
-from multikernel.report.wording import host_transport_of
+from multikernel.report.say.wording import host_transport_of
 from multikernel.results.document import Document, Series
 
 

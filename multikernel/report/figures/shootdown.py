@@ -14,10 +14,10 @@ import msgspec
 from multikernel.catalogue import OTHERS, PLOT, paper
 from multikernel.report.draw.bars import Group
 from multikernel.report.draw.lines import lines
-from multikernel.report.figure import Block
 from multikernel.report.figures import generic
+from multikernel.report.figures.figure import Block
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure
-from multikernel.report.wording import MODES, rate_of
+from multikernel.report.say.wording import MODES, rate_of
 from multikernel.results.document import Document, Series
 
 BESIDES = ("tree", "depth", "same")

@@ -13,11 +13,11 @@ import msgspec
 
 from multikernel.report.draw.bars import Group, Mark
 from multikernel.report.draw.lines import lines
-from multikernel.report.figure import Block
 from multikernel.report.figures import generic
+from multikernel.report.figures.figure import Block
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure
-from multikernel.report.table import number
-from multikernel.report.wording import rate_of
+from multikernel.report.say.table import number
+from multikernel.report.say.wording import rate_of
 from multikernel.results.document import Document, Series
 
 BESIDES = ("operation", "same", "tree", "target", "told", "in_flight")

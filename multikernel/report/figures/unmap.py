@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 
 from multikernel.catalogue import OTHERS, PLOT, PaperValue
 from multikernel.catalogue import paper as values_of
-from multikernel.report.by_cores import is_by_cores, is_unmap
 from multikernel.report.draw.bars import Group
 from multikernel.report.draw.lines import Line, lines
-from multikernel.report.figure import Block
 from multikernel.report.figures import generic, unmap_by_cores
+from multikernel.report.figures.figure import Block
 from multikernel.report.figures.parts import (
     axis_of,
     bar_figure,
@@ -28,7 +27,8 @@ from multikernel.report.figures.parts import (
     point_of,
     size_sentence,
 )
-from multikernel.report.wording import NOTIFIED_TITLES, SYSTEMS, host_transport_of, rate_of
+from multikernel.report.say.by_cores import is_by_cores, is_unmap
+from multikernel.report.say.wording import NOTIFIED_TITLES, SYSTEMS, host_transport_of, rate_of
 from multikernel.results.document import Document, Series
 
 NOTIFIED_ORDER = ("poll", "signal", "interrupt", "none", None)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from multikernel.catalogue import OTHERS, PLOT, paper
-from multikernel.report.by_cores import PROTOCOLS, Curve, Curves, trees_of
 from multikernel.report.draw.bars import Group
 from multikernel.report.draw.lines import Line, Point, lines
-from multikernel.report.figure import Block
+from multikernel.report.figures.figure import Block
 from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure, point_of
-from multikernel.report.wording import SYSTEMS, rate_of
+from multikernel.report.say.by_cores import PROTOCOLS, Curve, Curves, trees_of
+from multikernel.report.say.wording import SYSTEMS, rate_of
 from multikernel.results.document import Document, Series
 
 CURVES = ("Barrelfish", "Linux 2.6.26", "Windows Server 2008 R2 beta")

@@ -1,0 +1,327 @@
+"""What the machine is made of: CPUs, and what they share (cores, caches, dies, packages, memory
+nodes).
+
+Guarantees: `Topology` is plain frozen data, whatever it was made from. `source` says what that was,
+and is printed wherever the machine is. Only online CPUs have entries. Ids are the kernel's and
+opaque: they have gaps, and die ids repeat in every package.
+
+Source: Documentation/ABI/stable/sysfs-devices-system-cpu and sysfs-devices-node of Linux; hwloc for
+what is asked.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from multikernel.errors import BadInput
+from multikernel.machine import limits
+from multikernel.machine.cpu_list import format_cpu_list
+
+Relation = Literal["same", "smt", "l2", "cluster", "l3", "die", "package", "system"]
+"""The closest thing two CPUs share, from nearest to farthest on most machines.
+
+Which of two things is nearer is decided by how many CPUs share it (a cluster may be wider or
+narrower than a second- or third-level cache); of two that are shared by the same CPUs, the one
+named first here.
+"""
+LIVE = "live"
+
+
+def capture_source(path: str | os.PathLike[str]) -> str:
+    """The `source` of a machine that was captured into this file or directory."""
+    name = os.fsencode(Path(path).resolve().name).decode("utf-8", "replace")
+    return "capture " + "".join(one if one.isprintable() else "?" for one in name)[:120]
+
+
+def closest(a: Mapping[int, Relation], b: Mapping[int, Relation]) -> Relation:
+    """The closest thing that is shared by two CPUs, of each of which is given what it shares."""
+    return next((kind for place, kind in a.items() if place in b), "system")
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """One online CPU (hardware thread).
+
+    siblings: the CPUs of the same physical core, itself included, sorted. die: unique within its
+    package only. cluster: the lowest CPU of its cluster (CPUs that share more than a core and less
+    than a die, as the firmware says), None where there is none. capacity: the kernel's relative
+    speed (1024 = the fastest), None where it says nothing. kind: "performance" or "efficiency" on
+    hybrid x86 processors, "" elsewhere.
+    """
+
+    id: int
+    package: int = 0
+    die: int = 0
+    node: int = 0
+    siblings: tuple[int, ...] = ()
+    capacity: int | None = None
+    kind: str = ""
+    cluster: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """One data or unified cache and the CPUs that share it (sorted). Sizes in bytes, None where
+    unknown.
+    """
+
+    level: int
+    cpus: tuple[int, ...]
+    size: int | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One memory node; cpus is empty for memory without processors.
+
+    distances: (node id, distance) for every online node, in the firmware's units (10 = local);
+    empty if unknown. device: what kind of device this is the memory of ("GPU"), "" for the
+    machine's own.
+    """
+
+    id: int
+    cpus: tuple[int, ...]
+    distances: tuple[tuple[int, int], ...] = ()
+    device: str = ""
+
+    def distance(self, node: int) -> int | None:
+        """Firmware distance from this node to `node` (10 = local), None where unknown."""
+        return dict(self.distances).get(node)
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A machine. cpus, caches and nodes are sorted; possible, present, allowed and cpuset are
+    sorted CPU numbers.
+
+    possible: CPUs the kernel has room for; present: those that are there, online or not (empty: the
+    machine does not say). allowed: the online CPUs this process may run on (affinity mask, control
+    groups). cpuset: what its control group grants, online or not; None where no group says
+    anything. links: pairs of packages that are wired to each other, where that is known.
+    architecture: as uname says ("x86_64"), "" if unknown. source: where all this comes from:
+    "live", "capture NAME", "invented: 8x4", "" if the maker did not say.
+    """
+
+    cpus: tuple[Cpu, ...]
+    caches: tuple[Cache, ...]
+    nodes: tuple[Node, ...]
+    possible: tuple[int, ...]
+    allowed: tuple[int, ...]
+    present: tuple[int, ...] = ()
+    cpuset: tuple[int, ...] | None = None
+    links: tuple[tuple[int, int], ...] = ()
+    architecture: str = ""
+    source: str = ""
+
+    @classmethod
+    def read(
+        cls, root: str | os.PathLike[str] = "/", allowed: Iterable[int] | None = None
+    ) -> "Topology":
+        """Read the /sys tree under `root`.
+
+        allowed: CPUs the caller may use. By default the affinity mask of this process for the live
+        machine ("/"); for any other root what the tree itself says (control group, status of the
+        process), else all online CPUs. CPUs that are not online are left out of it. Raises BadInput
+        when the tree shows no CPU at all.
+        """
+        # The reader makes topologies, so it imports this file.
+        from multikernel.machine.topology.reader import Reader
+        from multikernel.machine.tree import Directory
+
+        tree = Directory(root)
+        if os.path.realpath(root) == "/":
+            with limits.naming("sched_getaffinity"):
+                mask = os.sched_getaffinity(0)
+            reader = Reader(tree, source=LIVE, architecture=platform.machine(), where=str(root))
+            return reader.read(mask if allowed is None else allowed, online=mask)
+        return Reader(tree, source=capture_source(root), where=str(root)).read(allowed)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str = "") -> "Topology":
+        """The machine that `to_json` wrote. where: the file to name in errors. Raises BadInput."""
+        from multikernel.machine.topology.document import decoded
+
+        return decoded(text, where)
+
+    def to_json(self) -> str:
+        """All of it as JSON text, schema multikernel-topology/1."""
+        from multikernel.machine.topology.document import encoded
+
+        return encoded(self)
+
+    @property
+    def online(self) -> tuple[int, ...]:
+        """Numbers of the online CPUs."""
+        return tuple(cpu.id for cpu in self.cpus)
+
+    @property
+    def offline(self) -> tuple[int, ...]:
+        """CPUs that are there and switched off. What they share with others the kernel does not
+        say.
+        """
+        online = set(self.online)
+        return tuple(cpu for cpu in self.present or self.possible if cpu not in online)
+
+    @property
+    def disallowed(self) -> tuple[int, ...]:
+        """Online CPUs that this process may not run on."""
+        allowed = set(self.allowed)
+        return tuple(cpu for cpu in self.online if cpu not in allowed)
+
+    @property
+    def granted(self) -> tuple[int, ...]:
+        """Online CPUs that the control group grants: a process may widen the mask that it was
+        started with to these.
+        """
+        if self.cpuset is None:
+            return self.online
+        listed = {*self.cpuset, *self.allowed}
+        return tuple(cpu for cpu in self.online if cpu in listed)
+
+    @property
+    def invented(self) -> bool:
+        """Whether nobody has this machine: wherever it appears, that must be said."""
+        return self.source.startswith("invented")
+
+    @property
+    def cores(self) -> tuple[tuple[int, ...], ...]:
+        """Physical cores, each the tuple of its CPUs."""
+        return self._groups(lambda cpu: min(cpu.siblings, default=cpu.id))
+
+    @property
+    def clusters(self) -> tuple[tuple[int, ...], ...]:
+        """Clusters, each the tuple of its CPUs; empty where the machine has none or does not
+        say.
+        """
+        return tuple(
+            group
+            for group in self._groups(lambda cpu: (cpu.cluster is None, cpu.cluster))
+            if self.cpu(group[0]).cluster is not None
+        )
+
+    @property
+    def dies(self) -> tuple[tuple[int, ...], ...]:
+        """Dies, each the tuple of its CPUs."""
+        return self._groups(lambda cpu: (cpu.package, cpu.die))
+
+    @property
+    def packages(self) -> tuple[tuple[int, ...], ...]:
+        """Packages (sockets), each the tuple of its CPUs."""
+        return self._groups(lambda cpu: cpu.package)
+
+    @property
+    def l2(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of CPUs that share a second-level cache; empty where the machine does not say."""
+        return tuple(cache.cpus for cache in self.caches if cache.level == 2)
+
+    @property
+    def l3(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of CPUs that share a third-level cache; empty where there is none or the machine
+        does not say.
+        """
+        return tuple(cache.cpus for cache in self.caches if cache.level == 3)
+
+    def cpu(self, number: int) -> Cpu:
+        """The online CPU of that number; raises BadInput if there is none."""
+        found = self._by_number.get(number)
+        if found is None:
+            raise BadInput(
+                "no such online CPU",
+                value=number,
+                hint=f"online are {format_cpu_list(self.online)}",
+            )
+        return found
+
+    @property
+    def unplaced(self) -> tuple[int, ...]:
+        """Online CPUs that no memory node lists; which node they are near is assumed."""
+        placed = {cpu for node in self.nodes for cpu in node.cpus}
+        return tuple(cpu for cpu in self.online if cpu not in placed)
+
+    def relation(self, a: int, b: int) -> Relation:
+        """The closest thing that online CPUs `a` and `b` share; raises BadInput for a CPU that is
+        not online.
+        """
+        return "same" if a == b else closest(self.shared(a), self.shared(b))
+
+    def shared(self, number: int) -> Mapping[int, Relation]:
+        """What an online CPU shares, the closest first: places in `groups`, and of what kind they
+        are. Raises BadInput. Files that contradict each other put a CPU into two groups of one
+        kind.
+        """
+        return self._shared[self.cpu(number).id]
+
+    @cached_property
+    def groups(self) -> tuple[tuple[Relation, tuple[int, ...]], ...]:
+        """All that CPUs share: of what kind it is, and by which CPUs. From the fewest CPUs to the
+        most; of equals the kind comes first that Relation names first.
+        """
+        levels: dict[Relation, tuple[tuple[int, ...], ...]] = {
+            "smt": self.cores,
+            "l2": self.l2,
+            "cluster": self.clusters,
+            "l3": self.l3,
+            "die": self.dies,
+            "package": self.packages,
+        }
+        order = get_args(Relation)
+        found = [(name, group) for name, many in levels.items() for group in many]
+        return tuple(sorted(found, key=lambda one: (len(one[1]), order.index(one[0]))))
+
+    @cached_property
+    def _by_number(self) -> dict[int, Cpu]:
+        return {cpu.id: cpu for cpu in self.cpus}
+
+    @cached_property
+    def _shared(self) -> dict[int, dict[int, Relation]]:
+        found: dict[int, dict[int, Relation]] = {cpu.id: {} for cpu in self.cpus}
+        for place, (name, group) in enumerate(self.groups):
+            for cpu in group:
+                found[cpu][place] = name
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """The topology as a result document records it: counts, and CPU lists in the kernel's
+        format.
+        """
+        kinds = {cpu.kind for cpu in self.cpus if cpu.kind}
+        return {
+            "packages": len(self.packages),
+            "dies": len(self.dies),
+            "cores": len(self.cores),
+            "cpus": len(self.cpus),
+            "threads_per_core": max(len(core) for core in self.cores),
+            "source": self.source,
+            "online": format_cpu_list(self.online),
+            "offline": format_cpu_list(self.offline),
+            "possible": format_cpu_list(self.possible),
+            "allowed": format_cpu_list(self.allowed),
+            "siblings": [format_cpu_list(core) for core in self.cores if len(core) > 1],
+            "clusters": [format_cpu_list(group) for group in self.clusters],
+            "l2": [format_cpu_list(group) for group in self.l2],
+            "l3": [format_cpu_list(group) for group in self.l3],
+            "nodes": [
+                {
+                    "id": node.id,
+                    "cpus": format_cpu_list(node.cpus),
+                    "distances": [d for _, d in node.distances],
+                }
+                for node in self.nodes
+            ],
+            "kinds": {
+                kind: format_cpu_list(cpu.id for cpu in self.cpus if cpu.kind == kind)
+                for kind in sorted(kinds)
+            },
+        }
+
+    def _groups(self, key: Callable[[Cpu], Any]) -> tuple[tuple[int, ...], ...]:
+        """CPUs grouped by `key`, groups in order of their first CPU."""
+        groups: dict[Any, list[int]] = {}
+        for cpu in self.cpus:
+            groups.setdefault(key(cpu), []).append(cpu.id)
+        return tuple(tuple(group) for group in groups.values())

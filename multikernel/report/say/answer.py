@@ -1,0 +1,131 @@
+"""The answer: what the documents say of the multikernel, the shared kernel and Linux, in a sentence
+and a few rows.
+
+Guarantees: a row holds one configuration of the multikernel beside what it is compared with, each
+as its document has it; whether the difference is one is the judge's, and stands in the row. Nothing
+is in the rows that has no words in its document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from multikernel.report.say.verdict import judge
+from multikernel.report.say.wording import short
+from multikernel.results import judge as judging
+from multikernel.results.document import Document, Series, Words
+
+MOST = 8
+FIRST = "unmap"
+"""The experiment whose rows come first: the paper's own question."""
+HEADINGS = ("what", "multikernel", "shared", "Linux", "ratio", "sure?")
+SURE: dict[judging.Outcome, str] = {
+    "better": "better",
+    "worse": "worse",
+    "same": "the same",
+    "unknown": "cannot be told",
+}
+KINDS = ("structure", "spared", "asking", "cost", "notification")
+LAST = ("map-", "touch-")
+"""Rows that stand back where there are many."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One configuration of the multikernel. values: medians by system, with their unit; ratio: how
+    many times as fast the multikernel is as `other`.
+    """
+
+    what: str
+    key: str
+    unit: str
+    values: dict[str, float] = field(default_factory=dict)
+    other: str = ""
+    ratio: float = 1.0
+    outcome: judging.Outcome = "unknown"
+
+    def cells(self) -> tuple[str, ...]:
+        """As HEADINGS has them."""
+        values = (self.values.get(system) for system in ("multikernel", "shared", "linux"))
+        unit = "/s" if self.unit.endswith("/s") else ""
+        return (
+            self.what,
+            *("–" if value is None else short(value) + unit for value in values),
+            f"{self.ratio:.2f} × {self.other}",
+            SURE[self.outcome],
+        )
+
+
+NOTE = (
+    "Medians of all boots: cycles, or operations a second. Ratio: how many times as fast the"
+    " multikernel is, taken within each boot; sure?: what the interval over boots allows to say."
+)
+
+
+def rows(documents: Sequence[Document], most: int = MOST) -> list[Row]:
+    """The most telling ones."""
+    found: dict[tuple[str, str], Row] = {}
+    for document in sorted(documents, key=lambda one: one.experiment != FIRST):
+        if any(warning.code == "oversubscribed" for warning in document.warnings):
+            continue
+        series = {one.key: one for one in document.series}
+        for ratio in sorted(document.ratios, key=_rank):
+            over, under = series.get(ratio.over), series.get(ratio.under)
+            if ratio.words is None or not ratio.words.counterpart or not over or not under:
+                continue
+            ours, theirs = (under, over) if under.system == "multikernel" else (over, under)
+            if ours.system != "multikernel" or theirs.system == "multikernel":
+                continue
+            row = found.get((document.experiment, ours.key))
+            if row is None:
+                judgement = judge(ratio, ratio.words, judging.spread_of(document, ratio))
+                value = ratio.value if ratio.words.more_is_better else 1 / ratio.value
+                name = "Linux" if theirs.system == "linux" else theirs.system
+                row = Row(
+                    _what(ratio.words, ours), ours.key, ours.unit, {"multikernel": ours.p50}, name,
+                    value, judgement.outcome,
+                )  # fmt: skip
+                found[document.experiment, ours.key] = row
+            row.values.setdefault(theirs.system, theirs.p50)
+    every = list(found.values())
+    if len(every) > most:
+        every.sort(key=lambda row: row.key.startswith(LAST))
+    kept = every[:most]
+    return [row for row in found.values() if row in kept]
+
+
+def _rank(ratio: object) -> int:
+    kind = getattr(ratio, "kind", "")
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+
+
+def _what(words: Words, ours: Series) -> str:
+    """In what, and in which way where there are several."""
+    lead = words.lead or words.subject
+    way = ours.variant.replace("-", " ")
+    return lead if way in lead.lower() or "phase" not in way else f"{lead} ({way})"
+
+
+def sentence(found: Sequence[Row]) -> str:
+    """The first row in words; nothing where there is none."""
+    if not found:
+        return ""
+    row = found[0]
+    unit = {"tsc-cycles": "cycles"}.get(row.unit, row.unit)
+    others = [
+        f"{name} {short(row.values[system])}"
+        for system, name in (("shared", "the shared kernel"), ("linux", "Linux"))
+        if system in row.values
+    ]
+    than = {"shared": "the shared kernel"}.get(row.other, row.other)
+    verdict = {
+        "better": f"{row.ratio:.2f} × as fast as {than}",
+        "worse": f"slower than {than}, {1 / row.ratio:.2f} × its time",
+        "same": f"as fast as {than}",
+        "unknown": f"too close to {than}, or too unsteady, for these boots to tell",
+    }[row.outcome]
+    return (
+        f"{row.what}: the multikernel takes {short(row.values['multikernel'])} {unit}"
+        f"{''.join(f', {one}' for one in others)}. The multikernel is {verdict}."
+    )

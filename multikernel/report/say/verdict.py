@@ -1,0 +1,215 @@
+"""The verdict: what the documents show, in sentences with ratios, and what they don't.
+
+Guarantees: every ratio that has words has its sentence, so every configuration in which the
+multikernel is slower has one. In "structure" both sides are notified in the same way; in "tree" one
+kernel is notified along different trees, or by messages and by its line; "transport" is what the
+monitors' messages cost where they share no memory; in "spared" one side has nobody to notify; in
+"asking" the multikernel's cores agree and the shared kernel's take locks; in "notification" the
+sides are notified differently; "cost" is what else is paid. Other kinds have a section each.
+Whether there is a difference, none, or nothing to be said of it is the judge's
+(`results.judge`). How costs go with the number of cores is said only of documents that hold
+several (`by_cores`); nothing at all is claimed where cores shared CPUs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from multikernel.report.say import by_cores
+from multikernel.report.say.wording import host_transport_of
+from multikernel.results import judge as judging
+from multikernel.results.document import Document, Ratio, Series, Words
+
+TITLES = {
+    "structure": "What structure is worth (both sides notified in the same way)",
+    "tree": "What the tree is worth",
+    "transport": "What shared memory is worth to messages (call lines against sockets)",
+    "spared": "What cores are spared that don't hold the page",
+    "asking": "What it costs to ask all, where the shared kernel's cores take a lock",
+    "notification": "What the kind of notification is worth (poll, signal, interrupt, nothing)",
+    "cost": "What else is paid",
+}
+"""By kind of ratio, in the order in which they are said."""
+CAVEATS = ("virtual", "smt-shared", "mixed-cores", "cpu-quota", "oversubscribed", "floor-moved")
+"""Warnings without which a verdict cannot be read."""
+UNDECIDED: dict[judging.Reason, str] = {
+    "few": "too few boots; ask for more with --boots",
+    "wide": "boots differ too much; more of them, or a quieter machine, would decide it",
+    "across": "more boots (--boots) would decide it",
+    "noise": "a configuration measured twice differs by as much; use a quieter machine",
+}
+"""Why a comparison is unknown, and what would decide it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """outcome: of the words' subject; sentence: for people; remark: what must be said with it."""
+
+    ratio: Ratio
+    words: Words
+    outcome: judging.Outcome
+    sentence: str
+    remark: str = ""
+
+    @property
+    def full(self) -> str:
+        """Sentence and remark."""
+        return f"{self.sentence} {self.remark}".rstrip()
+
+
+def judge(ratio: Ratio, words: Words, spread: float) -> Judgement:
+    """What a ratio says. spread: of the control."""
+    # From here on: how many times better the subject is.
+    value, interval = ratio.value, ratio.interval
+    if not words.more_is_better:
+        value = 1 / value
+        interval = replace(interval, low=1 / interval.high, high=1 / interval.low)
+    low, high = interval.low, interval.high
+    found = judging.judge(interval, spread)
+    if found.outcome == "better":
+        how = f"{words.subject} {words.better.format(_times(value))} {words.other}"
+        span = f"{_times(low)} – {_times(high)}"
+    elif found.outcome == "worse":
+        how = f"{words.subject} {words.worse.format(_times(1 / value))} {words.other}"
+        span = f"{_times(1 / high)} – {_times(1 / low)}"
+    else:
+        sides = f"{words.subject.rstrip(',')} and {words.other}"
+        span = f"ratio of speeds {value:.2f}, {low:.2f} – {high:.2f}"
+        how = f"{sides} are the same within {100 * found.margin:.0f} %"
+        if found.outcome == "unknown":
+            how = f"which of {sides} is better cannot be told"
+            if found.reason == "wide" and not low <= 1 <= high:
+                side = "better" if low > 1 else "worse"
+                how = f"{words.subject} is {side} than {words.other}, and by how much"
+                how += " cannot be told"
+            span += f": {UNDECIDED[found.reason]}"
+    lead = f"{words.lead}: " if words.lead else ""
+    sentence = f"{lead}{how} ({span})."
+    remark = words.remarks.get(found.outcome, "")
+    return Judgement(ratio, words, found.outcome, sentence[0].upper() + sentence[1:], remark)
+
+
+def _times(value: float) -> str:
+    return (
+        f"{value:.2f} ×" if value < 9.95 else f"{value:.1f} ×" if value < 99.5 else f"{value:.0f} ×"
+    )
+
+
+def judgements(documents: Sequence[Document]) -> list[Judgement]:
+    """Of all ratios that have words, in the documents' order."""
+    return [
+        judge(ratio, ratio.words, judging.spread_of(document, ratio))
+        for document in documents
+        for ratio in document.ratios
+        if ratio.words is not None
+    ]
+
+
+def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
+    """Sections of sentences: (title, sentences)."""
+    if any(
+        warning.code == "oversubscribed" for document in documents for warning in document.warnings
+    ):
+        systems = sorted({one.system for document in documents for one in document.unmeasured})
+        sentence = (
+            f"Every configuration ran and gave correct answers ({', '.join(systems)}). Cores shared"
+            " CPUs: no latency is claimed, nothing compared."
+        )
+        return [("What this shows", [sentence])]
+    found = judgements(documents)
+    sections: list[tuple[str, list[str]]] = []
+    kinds = dict.fromkeys([*TITLES, *(one.ratio.kind for one in found)])
+    for kind in kinds:
+        title = TITLES.get(kind, kind.replace("-", " ").capitalize())
+        sentences = [one.full for one in found if one.ratio.kind == kind]
+        if kind == "cost":
+            sentences = [*_costs(documents), *sentences]
+        if sentences:
+            sections.append((title, sentences))
+    growth = [sentence for document in documents for sentence in by_cores.sentences(document)]
+    if growth:
+        sections.append(("By the number of cores", growth))
+    sections.append(("Where the multikernel is slower", _slower(found)))
+    caveats = _caveats(documents)
+    if caveats:
+        sections.append(("To be read with", caveats))
+    return sections
+
+
+def _slower(found: Sequence[Judgement]) -> list[str]:
+    slower = [one for one in found if one.outcome == "worse" and one.words.counterpart]
+    if not found:
+        return ["Nothing was compared."]
+    return [one.sentence for one in slower] or ["In nothing that is compared above."]
+
+
+def _caveats(documents: Sequence[Document]) -> list[str]:
+    texts: dict[str, None] = {}
+    for document in documents:
+        noise = judging.spread_of(document)
+        if noise:
+            control = (
+                f"{document.experiment}: a configuration measured twice differs by up to"
+                f" {100 * noise:.1f} % from itself."
+            )
+            texts[control] = None
+        for warning in document.warnings:
+            if warning.code in CAVEATS:
+                lead = f"{document.experiment}: " if warning.code == "floor-moved" else ""
+                texts[lead + warning.text] = None
+        counts = {
+            series.cores for series in document.series if series.system in ("multikernel", "shared")
+        }
+        if (
+            len(document.environment.cpus) > 1
+            and len(counts) < 2
+            and not by_cores.sentences(document)
+        ):
+            number = len(set(document.environment.cpus))
+            texts[f"Measured on {number} cores: nothing here says how costs grow with cores."] = (
+                None
+            )
+    return list(texts)
+
+
+def _costs(documents: Sequence[Document]) -> list[str]:
+    """What an unmap costs beyond the local call, in floors."""
+    for document in documents:
+        medians = {
+            _name(series): series.p50
+            for series in document.series
+            if not series.control
+            and host_transport_of(series) is None
+            and not by_cores.is_by_cores(series)
+        }
+        local, floors = (
+            medians.get("raw local None"),
+            [floor.back_to_back for floor in document.floor],
+        )
+        notified = [
+            (name, medians[key])
+            for name, key in (
+                ("in one phase", "multikernel one-phase polling"),
+                ("in two phases", "multikernel two-phase polling"),
+                ("in the shared kernel", "shared mcs polling"),
+            )
+            if key in medians
+        ]
+        if local and floors and notified:
+            beyond = ", ".join(
+                f"{(median - local) / max(floors):.1f} {name}" for name, median in notified
+            )
+            sentence = (
+                f"Beyond the mapping call itself ({local:.0f} cycles, nobody notified), an unmap"
+                " notified by poll costs so many back-to-back floors of"
+                f" {max(floors):.0f} cycles: {beyond}."
+            )
+            return [sentence]
+    return []
+
+
+def _name(series: Series) -> str:
+    return f"{series.system} {series.variant} {series.parameters.get('target')}"
