@@ -122,21 +122,13 @@ def placement_of(placement: Placement) -> Placement:
 
 
 def _print(document: Document) -> None:
-    import shutil
-    import textwrap
-
     from multikernel.cli import latency_table
+    from multikernel.cli.paragraphs import section
 
     print("\n".join(latency_table.table(document)))
     texts = [one.text for one in document.warnings if one.code not in latency_table.ENDS]
-    width = min(shutil.get_terminal_size((110, 24)).columns, 120)
     if texts:
-        print("\nWarnings")
-    for text in dict.fromkeys(texts):
-        print(textwrap.fill(
-            text, width, initial_indent="  - ", subsequent_indent="    ",
-            break_on_hyphens=False, break_long_words=False,  # a remedy may be a command
-        ))  # fmt: skip
+        section("Warnings", dict.fromkeys(texts))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import click
 
+from multikernel.cli import shown
 from multikernel.errors import BadInput, MeasurementRefused, MultikernelError, OutputError
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpu_list import format_cpu_list
@@ -299,11 +300,12 @@ class Run:
                 self.print_json(documents)
                 return
             if answer:
-                _answer(documents)
+                shown.answer(documents)
             if everything:
-                _show(documents, verdict=verdict)
+                sys.stdout.write("\n" * answer)
+                shown.everything(documents, verdict=verdict)
             if answer:
-                _next(self.directory, everything)
+                shown.what_next(self.directory, everything)
 
     def print_json(self, documents: list[Document]) -> None:
         """One array, to stdout."""
@@ -321,83 +323,3 @@ class Run:
             print(f"result documents: {self.directory}", file=sys.stderr)
         if self.wrong:
             raise self.wrong[0]
-
-
-def _answer(documents: list[Document]) -> None:
-    from multikernel.report.say import answer, table
-    from multikernel.report.say import verdict as verdict_
-
-    found = answer.rows(documents)
-    if not found:
-        for title, sentences in verdict_.verdict(documents)[:1]:
-            _section(title, sentences)
-        return
-    sys.stdout.write(_filled(answer.sentence(found)) + "\n\n")
-    sys.stdout.write(table.plain(answer.HEADINGS, [row.cells() for row in found], range(1, 4)))
-    unknown = sum(row.outcome == "unknown" for row in found)
-    if unknown:
-        sys.stdout.write(
-            _filled(
-                f"{unknown} of {len(found)} cannot be told from these boots: more of them"
-                " (--boots), or a quieter machine, would decide it."
-            )
-            + "\n"
-        )
-
-
-def _next(directory: Path, everything: bool) -> None:
-    """What to do with it."""
-    said = [f"multikernel report {directory}", "draw it, as a page to read and pass on"]
-    lines = [said, ["multikernel doctor", "what on this host spoils measurements"]]
-    if not everything:
-        lines.insert(0, ["multikernel compare -v", "the whole table, the verdict, the warnings"])
-    width = max(len(command) for command, _ in lines)
-    sys.stdout.write("\n" + "".join(f"  {one:<{width}}  {what}\n" for one, what in lines))
-
-
-def _filled(text: str) -> str:
-    import shutil
-    import textwrap
-
-    return textwrap.fill(text, min(shutil.get_terminal_size((110, 24)).columns, 120))
-
-
-def _show(documents: list[Document], *, verdict: bool) -> None:
-    from multikernel.report.say import table
-    from multikernel.report.say import verdict as verdict_
-
-    table.show(documents, sys.stdout)
-    said: set[str] = set()
-    if verdict:
-        for title, sentences in verdict_.verdict(documents):
-            _section(title, sentences)
-            said.update(sentences)
-    warnings = [text for text in _warnings(documents) if text not in said]
-    if warnings:
-        _section("Warnings", warnings)
-
-
-def _warnings(documents: list[Document]) -> list[str]:
-    """Each once; what differs between experiments names its own."""
-    texts: dict[str, list[str]] = {}
-    for document in documents:
-        for warning in document.warnings:
-            texts.setdefault(warning.text, []).append(document.experiment)
-    every = len(documents)
-    return [
-        text if len(names) == every else f"{', '.join(names)}: {text}"
-        for text, names in texts.items()
-    ]
-
-
-def _section(title: str, sentences: list[str]) -> None:
-    import shutil
-    import textwrap
-
-    width = min(shutil.get_terminal_size((110, 24)).columns, 120)
-    print(f"\n{title}")
-    for sentence in sentences:
-        print(textwrap.fill(
-            sentence, width, initial_indent="  - ", subsequent_indent="    ",
-            break_on_hyphens=False, break_long_words=False,  # a remedy may be a command
-        ))  # fmt: skip

@@ -11,6 +11,7 @@ import sys
 
 import click
 
+from multikernel.cli import shown
 from multikernel.cli.options import skip
 from multikernel.errors import BadInput
 from multikernel.report.draw.chart import FORMS, Form
@@ -36,12 +37,16 @@ from multikernel.report.draw.chart import FORMS, Form
     type=click.Choice(FORMS),
     help="Of these files: svg, unless it is said.",
 )
+@click.option(
+    "--text", is_flag=True, help="Print answer, table, verdict and warnings; draw nothing."
+)
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(
     sources: tuple[str, ...],
     output: str | None,
     figures: str | None,
     form_: Form | None,
+    text: bool,
     force: bool,
 ) -> None:
     """Draw results as one self-contained HTML page.
@@ -52,10 +57,21 @@ def command(
 
     The page holds the machine and what its numbers can say, the verdict, every figure in the form
     the paper draws it with the paper's values beside, all ratios and series, the environment, and
-    the documents themselves.
+    the documents themselves. With --text all that can be said in words is printed instead.
     """
     from multikernel.report.page import export
 
+    if text:
+        if given := next((one for one in (figures, output) if one is not None), None):
+            raise BadInput(
+                "text or files, not both at once", value=given, where="--text",
+                hint="leave out --text, or say where to alone",
+            )  # fmt: skip
+        documents = export.collect(sources, skip)
+        shown.answer(documents)
+        print()
+        shown.everything(documents, verdict=True)
+        return
     if figures is not None:
         if output is not None:
             raise BadInput(

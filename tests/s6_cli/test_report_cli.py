@@ -189,6 +189,19 @@ def test_figures_and_a_page_are_asked_for_one_at_a_time(cli: Run) -> None:
     assert os.listdir() == ["run"]
 
 
+def test_as_text_everything_is_printed_and_nothing_written(cli: Run) -> None:
+    results("run", known.unmap())
+    code, out, err = cli("report", "run", "--text")
+    assert (code, err) == (0, "")
+    assert sorted(os.listdir()) == ["run"]
+    for row in known.unmap().series:
+        assert row.variant in out
+    for warning in known.unmap().warnings:
+        assert warning.text.split()[0] in out
+    for more in (("-o", "x.html"), ("--figures", "x")):
+        refused(cli("report", "run", "--text", *more), "--text", "x")
+
+
 def test_without_figures_no_directory_is_made(cli: Run) -> None:
     refused(cli("report", "nowhere", "--figures", "figures"), "cannot read results", "nowhere")
     results("run", structs.replace(known.floor(), series=[], floor=[], ratios=[]))
