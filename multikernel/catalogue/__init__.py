@@ -17,7 +17,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from multikernel.results.document import Slug
+from multikernel.results.record import Slug
 
 SOURCE = "Baumann et al., The Multikernel, SOSP 2009"
 PLOT = "Values marked ≈ were read off the paper's plot and are good to about ±500 cycles."

@@ -14,27 +14,18 @@ The version after the slash grows when a reader of the older one would misread t
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from math import isfinite
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, field
 
-from multikernel.errors import DocumentError, printable
+from multikernel.errors import DocumentError
 from multikernel.results.histogram import Histogram, bucket_bounds, bucket_count, check_sparse
+from multikernel.results.record import Cpu, Positive, Rate, Record, Slug, show
 
 FAMILY = "multikernel-results"
 VERSION = 2
 SCHEMA: Literal["multikernel-results/2"] = "multikernel-results/2"
-
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*\Z", max_length=80)]
-"""Names made for machines: lower case, digits, single dashes or dots between."""
-Positive = Annotated[float, Meta(gt=0)]
-Rate = Annotated[float, Meta(ge=1e3, le=1e12)]
-"""Of a clock, in Hz."""
-MOST = 1e30
-"""No measurement is larger; quotients of what is smaller are finite."""
-Cpu = Annotated[int, Meta(ge=0)]
 
 System = Slug
 """multikernel, shared, linux and raw are known; the list is open."""
@@ -48,42 +39,7 @@ T = TypeVar("T")
 Scalar = str | int | float | bool | None
 
 
-class _Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all parts share: immutable, made by keyword, unknown fields refused, every number
-    finite.
-    """
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            _check_finite(name, getattr(self, name))
-
-
-def _shown(value: Any) -> Any:
-    """The same, with all text in it printable."""
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, Mapping):
-        return {printable(key): _shown(one) for key, one in value.items()}
-    return [_shown(one) for one in value] if isinstance(value, list) else value
-
-
-def _show(record: _Record, *names: str) -> None:
-    for name in names:
-        msgspec.structs.force_setattr(record, name, _shown(getattr(record, name)))
-
-
-def _check_finite(name: str, value: object) -> None:
-    if isinstance(value, float) and (not isfinite(value) or abs(value) > MOST):
-        raise ValueError(f"{name} is {value}, which is no measurement")
-    if isinstance(value, Mapping):
-        for key, one in value.items():
-            _check_finite(f"{name}.{key}", one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            _check_finite(name, one)
-
-
-class Interval(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Interval(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From low to high; coverage: the probability that such an interval holds the true value (0 =
     no claim).
 
@@ -102,7 +58,7 @@ class Interval(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"the interval runs backwards: {self.low} to {self.high}")
 
 
-class Moment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Moment(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Before or after a run. steal_ticks: by CPU number, 1/100 s since the machine started. load:
     1, 5, 15 min.
     """
@@ -111,7 +67,7 @@ class Moment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     load: tuple[float, float, float] | None
 
 
-class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Environment(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What ran, on what, and what the machine did meanwhile; None where the machine does not say.
 
     topology: counts and CPU lists, as `machine` summarises them. cpus: core i ran on cpus[i].
@@ -135,10 +91,10 @@ class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
     tsc_error: float | None
     tsc_source: Literal["stated", "measured"] | None
     tsc_step: float | None = None
-    mitigations: dict[str, str] = {}
-    huge_pages: dict[str, str | None] = {}
+    mitigations: dict[str, str] = field(default_factory=dict)
+    huge_pages: dict[str, str | None] = field(default_factory=dict)
     page_bytes: int | None = None
-    limits: dict[str, str | None] = {}
+    limits: dict[str, str | None] = field(default_factory=dict)
     cores: str | None = None
     before: Moment
     after: Moment
@@ -154,10 +110,10 @@ class Environment(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _show(self, *self.__struct_fields__)
+        show(self, *self.__struct_fields__)
 
 
-class LineFloors(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LineFloors(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Medians of each cache line the floor was measured on, in TSC cycles, in the order of the
     lines.
     """
@@ -166,7 +122,7 @@ class LineFloors(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True)
     single: list[Positive]
 
 
-class Floor(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Floor(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line bounced between two CPUs, in TSC cycles a round trip: the least any message between
     them can cost.
 
@@ -180,7 +136,7 @@ class Floor(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     by_line: LineFloors
 
 
-class Buckets(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Buckets(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Raw samples, counted: the sparse form of results.histogram, whose page says how values map to
     buckets.
 
@@ -209,7 +165,7 @@ class Buckets(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return sum(count for _, count in self.counts)
 
 
-class Boot(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Boot(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fresh set of systems. floor: one line there and back, back-to-back, in TSC cycles, between
     the cores that are farthest apart; state: where the host had put the CPUs by that (sibling,
     near, far); None where no floor was measured. local: the host's mapping
@@ -223,7 +179,7 @@ class Boot(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     local: Positive | None = None
 
 
-class BootSamples(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BootSamples(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one boot brought of a series, in the series' unit."""
 
     boot: Annotated[int, Meta(ge=0)]
@@ -235,7 +191,7 @@ class BootSamples(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
     histogram: Buckets
 
 
-class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Series(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing measured in one way.
 
     key: its name in this document. cores: how many took part. parameters: what else was chosen;
@@ -275,7 +231,7 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _show(self, "parameters")
+        show(self, "parameters")
         order = ("min", "p5", "p50", "p95", "p99", "p999", "max")
         for lower, upper in pairwise(order):
             if getattr(self, lower) > getattr(self, upper):
@@ -324,7 +280,7 @@ class Series(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Histogram.from_sparse(sparse, self.min, self.max, self.mean)
 
 
-class Unmeasured(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Unmeasured(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A series that there should be, and is not: nothing of it could be trusted, or its cores
     shared CPUs, so that nothing was measured. slices: that were dropped, or that ran; why: a code
     each.
@@ -339,7 +295,7 @@ class Unmeasured(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True)
     why: list[Slug]
 
 
-class Words(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Words(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a ratio means, in words. subject: the side it speaks of, the multikernel's where one is;
     other: what it is held against; lead: in what. better, worse: what such a subject does, with a
     place `{}` for the factor. more_is_better: whether a ratio above 1 speaks for the
@@ -354,17 +310,17 @@ class Words(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     worse: str = "is slower and takes {} the time of"
     more_is_better: bool = True
     counterpart: bool = True
-    remarks: dict[Literal["better", "worse", "same", "unknown"], str] = {}
+    remarks: dict[Literal["better", "worse", "same", "unknown"], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _show(self, *self.__struct_fields__)
+        show(self, *self.__struct_fields__)
         for name in ("better", "worse"):
             if getattr(self, name).count("{}") != 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, with no place for a factor")
 
 
-class Ratio(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Ratio(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A comparison of two series: value is the median over boots of the ratios within each;
     interval is that median's. over, under: their keys. kind: what the difference comes of; known
     are structure, tree, transport, spared, asking, notification, cost and control, and the list is
@@ -385,7 +341,7 @@ class Ratio(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"the ratio {self.value} lies outside of its own interval")
 
 
-class Caution(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Caution(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a reader must know. code: stable, for programs. text: a sentence or two, for people."""
 
     code: Slug
@@ -393,10 +349,10 @@ class Caution(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _show(self, "text")
+        show(self, "text")
 
 
-class Document(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Document(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One experiment's result. experiment: its registered name. simulated: no hardware was
     measured; machine: which one was simulated.
     """
@@ -409,7 +365,7 @@ class Document(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     boots: list[Boot]
     floor: list[Floor]
     series: list[Series]
-    unmeasured: list[Unmeasured] = []
+    unmeasured: list[Unmeasured] = field(default_factory=list)
     ratios: list[Ratio]
     warnings: list[Caution]
 

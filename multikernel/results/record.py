@@ -1,0 +1,62 @@
+"""What all records of a result document have in common, and the types of their fields.
+
+Guarantees: a record does not change, is made by keyword, refuses unknown fields, and holds no
+number that is not finite. Text can be made printable, so that none acts on a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from multikernel.errors import printable
+
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*\Z", max_length=80)]
+"""Names made for machines: lower case, digits, single dashes or dots between."""
+Positive = Annotated[float, Meta(gt=0)]
+Rate = Annotated[float, Meta(ge=1e3, le=1e12)]
+"""Of a clock, in Hz."""
+MOST = 1e30
+"""No measurement is larger; quotients of what is smaller are finite."""
+Cpu = Annotated[int, Meta(ge=0)]
+
+
+class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all parts share: immutable, made by keyword, unknown fields refused, every number
+    finite.
+    """
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            check_finite(name, getattr(self, name))
+
+
+def shown(value: Any) -> Any:
+    """The same, with all text in it printable."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {printable(key): shown(one) for key, one in value.items()}
+    return [shown(one) for one in value] if isinstance(value, list) else value
+
+
+def show(record: Record, *names: str) -> None:
+    """Makes the text of these fields printable."""
+    for name in names:
+        msgspec.structs.force_setattr(record, name, shown(getattr(record, name)))
+
+
+def check_finite(name: str, value: object) -> None:
+    """Raises ValueError, naming the field, where a number in it is not finite."""
+    if isinstance(value, float) and (not isfinite(value) or abs(value) > MOST):
+        raise ValueError(f"{name} is {value}, which is no measurement")
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            check_finite(f"{name}.{key}", one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            check_finite(name, one)
