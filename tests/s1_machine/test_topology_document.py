@@ -86,14 +86,18 @@ def changed(change: Callable[[Any], object]) -> str:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda r: r.pop("nodes"), r"\$\.nodes is missing"),
-        (lambda r: r.update(more=1), r"a member 'more' that is not known"),
+        (lambda r: r.pop("nodes"), r"missing required field `nodes`"),
+        (lambda r: r.update({"\x1b[31m\n" + "x" * 10_000: 1}), r"unknown field"),
+        (lambda r: r["cpus"][3].update({"\ud800": 1}), r"letters that are none"),
+        (lambda r: r["cpus"][3].update(die=1 << 80), r"\$\.cpus\[3\]\.die"),
+        (lambda r: r["nodes"][1].update(device="x" * 201), r"\$\.nodes\[1\]\.device"),
+        (lambda r: r.update(more=1), r"unknown field `more`"),
         (
             lambda r: r["cpus"][3].update(package="x"),
-            r'\$\.cpus\[3\]\.package should be a whole number .*, not "x"',
+            r"\$\.cpus\[3\]\.package .*`int`",
         ),
         (lambda r: r["cpus"][3].update(package=True), r"\$\.cpus\[3\]\.package"),
-        (lambda r: r["cpus"][3].update(id=70000), r"\$\.cpus\[3\]\.id .* at most 65535"),
+        (lambda r: r["cpus"][3].update(id=70000), r"\$\.cpus\[3\]\.id .* <= 65535"),
         (lambda r: r["cpus"][3].update(id=2), r"not in order, or names a CPU twice"),
         (
             lambda r: r["cpus"][3].update(node=9),
@@ -109,7 +113,7 @@ def changed(change: Callable[[Any], object]) -> str:
         ),
         (
             lambda r: r["cpus"][0].update(siblings="3-1"),
-            r"\$\.cpus\[0\]\.siblings: the range '3-1' runs backwards",
+            r"\$\.cpus\[0\]\.siblings .*the range '3-1' runs backwards",
         ),
         (
             lambda r: r["caches"][1].update(cpus="0-63"),
@@ -122,16 +126,16 @@ def changed(change: Callable[[Any], object]) -> str:
         ),
         (
             lambda r: r["nodes"][0].update(distances=[[0]]),
-            r"\$\.nodes\[0\]\.distances\[0\] should be two numbers",
+            r"\$\.nodes\[0\]\.distances.* 2",
         ),
         (lambda r: r["nodes"][1].update(id=0), r"names a node twice"),
         (lambda r: r.update(nodes=[]), r"\$\.nodes is empty"),
         (lambda r: r.update(cpus=[]), r"at least one CPU"),
         (lambda r: r.update(allowed="9"), r"\$\.allowed names CPU 9"),
         (lambda r: r.update(links=[[0, 5]]), r"\$\.links names package 5"),
-        (lambda r: r.update(source="a\nb"), r"\$\.source should be a line"),
-        (lambda r: r.update(source="\ud800"), r"\$\.source should be a line"),
-        (lambda r: r.update(cpus={}), r"\$\.cpus should be a list"),
+        (lambda r: r.update(source="a\nb"), r"`source` has letters"),
+        (lambda r: r.update(source="\ud800"), r"`source` has letters"),
+        (lambda r: r.update(cpus={}), r"\$\.cpus .*`array`"),
     ],
 )
 def test_what_contradicts_itself_is_refused_with_its_place(
@@ -141,8 +145,8 @@ def test_what_contradicts_itself_is_refused_with_its_place(
         Topology.from_json(changed(change), "machine.json")
     message = str(caught.value)
     assert "machine.json" in message
-    assert len(message.splitlines()) == 1
-    message.encode()
+    assert message.isprintable()
+    assert len(message) < 400
 
 
 @pytest.mark.parametrize(

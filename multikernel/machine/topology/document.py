@@ -10,9 +10,12 @@ CPU lists are in the kernel's format, as in the result documents.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
-from typing import TypeVar
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
 
 from multikernel.errors import BadInput
 from multikernel.machine.cpu_list import MAX_CPU_ID, Lists, format_cpu_list, shown
@@ -21,64 +24,96 @@ from multikernel.machine.topology.model import Cache, Cpu, Node, Topology
 SCHEMA = "multikernel-topology/1"
 MOST_BYTES = 32 << 20
 """A machine of MAX_CPU_ID CPUs takes less."""
-_FIELDS = (
-    "schema", "source", "architecture", "cpus", "caches", "nodes", "possible", "present", "allowed",
-    "cpuset", "links",
-)  # fmt: skip
-_LARGEST = 1 << 62
 
-T = TypeVar("T")
+Whole = Annotated[int, Meta(ge=0, le=1 << 62)]
+Line = Annotated[str, Meta(max_length=200)]
+CpuList = str
+"""In the kernel's format."""
+
+
+class _Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, str) and not value.isprintable():
+                raise ValueError(f"`{name}` has letters that cannot be printed")
+
+
+class _Cpu(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    id: Annotated[int, Meta(ge=0, le=MAX_CPU_ID)]
+    package: Whole
+    die: Whole
+    node: Whole
+    cluster: Whole | None
+    siblings: CpuList
+    capacity: Whole | None
+    kind: Line
+
+
+class _Cache(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    level: Annotated[int, Meta(ge=1, le=9)]
+    cpus: CpuList
+    size: Whole | None
+    line: Whole | None
+
+
+class _Node(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    id: Whole
+    cpus: CpuList
+    distances: list[tuple[Whole, Whole]]
+    device: Line = ""
+
+
+class _Machine(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    schema: str
+    source: Line
+    architecture: Line
+    possible: CpuList
+    present: CpuList
+    allowed: CpuList
+    cpuset: CpuList | None
+    links: list[tuple[Whole, Whole]]
+    cpus: list[_Cpu]
+    caches: list[_Cache]
+    nodes: list[_Node]
+
+
+_LISTED: Mapping[str, type[_Record]] = {"cpus": _Cpu, "caches": _Cache, "nodes": _Node}
 
 
 def encoded(topology: Topology) -> str:
     """JSON text, one CPU, cache or node a line, newline at the end."""
     listed = cache(format_cpu_list)
-    record = {
-        "schema": SCHEMA,
-        "source": topology.source,
-        "architecture": topology.architecture,
-        "possible": format_cpu_list(topology.possible),
-        "present": format_cpu_list(topology.present),
-        "allowed": format_cpu_list(topology.allowed),
-        "cpuset": None if topology.cpuset is None else format_cpu_list(topology.cpuset),
-        "links": [list(link) for link in topology.links],
-        "cpus": [
-            {
-                "id": cpu.id,
-                "package": cpu.package,
-                "die": cpu.die,
-                "node": cpu.node,
-                "cluster": cpu.cluster,
-                "siblings": listed(cpu.siblings),
-                "capacity": cpu.capacity,
-                "kind": cpu.kind,
-            }
+    record = _Machine(
+        schema=SCHEMA,
+        source=topology.source,
+        architecture=topology.architecture,
+        possible=listed(topology.possible),
+        present=listed(topology.present),
+        allowed=listed(topology.allowed),
+        cpuset=None if topology.cpuset is None else listed(topology.cpuset),
+        links=list(topology.links),
+        cpus=[
+            _Cpu(
+                id=cpu.id, package=cpu.package, die=cpu.die, node=cpu.node, cluster=cpu.cluster,
+                siblings=listed(cpu.siblings), capacity=cpu.capacity, kind=cpu.kind,
+            )
             for cpu in topology.cpus
         ],
-        "caches": [
-            {
-                "level": one.level,
-                "cpus": format_cpu_list(one.cpus),
-                "size": one.size,
-                "line": one.line,
-            }
+        caches=[
+            _Cache(level=one.level, cpus=listed(one.cpus), size=one.size, line=one.line)
             for one in topology.caches
         ],
-        "nodes": [
-            {
-                "id": node.id,
-                "cpus": format_cpu_list(node.cpus),
-                "distances": [list(pair) for pair in node.distances],
-                **({"device": node.device} if node.device else {}),
-            }
+        nodes=[
+            _Node(
+                id=node.id, cpus=listed(node.cpus), distances=list(node.distances),
+                device=node.device,
+            )
             for node in topology.nodes
         ],
-    }
-    return (
-        "{\n"
-        + ",\n".join(f" {_json(key)}: {_lines(value)}" for key, value in record.items())
-        + "\n}\n"
-    )
+    )  # fmt: skip
+    members = msgspec.to_builtins(record).items()
+    return "{\n" + ",\n".join(f" {_json(key)}: {_lines(value)}" for key, value in members) + "\n}\n"
 
 
 def _json(value: object) -> str:
@@ -122,7 +157,7 @@ def decoded(text: str | bytes, where: str = "") -> Topology:
             ),
         )
     try:
-        return _consistent(_topology(_Place("$", value, Lists())))
+        return _consistent(_topology(_checked(value)))
     except _Wrong as error:
         at = f"line {_line_of(plain, str(error).split()[0])}"
         raise BadInput(
@@ -186,133 +221,67 @@ class _Wrong(ValueError):
     """What is wrong with a record. The message begins with the place."""
 
 
-class _Place:
-    """A value of the document and the way to it."""
+def _checked(value: object) -> _Machine:
+    """Raises _Wrong with msgspec's complaint. Of a list msgspec does not say which one: it is the
+    first that it refuses alone.
+    """
+    try:
+        return msgspec.convert(value, _Machine)
+    except msgspec.ValidationError as error:
+        place, reason = _complaint(error, "$")
+        listed = re.match(r"\$\.(\w+)\[\.\.\.\]", place)
+        if listed and listed[1] in _LISTED and isinstance(value, Mapping):
+            for number, one in enumerate(value[listed[1]]):
+                try:
+                    msgspec.convert(one, _LISTED[listed[1]])
+                except msgspec.ValidationError as inner:
+                    place, reason = _complaint(inner, f"$.{listed[1]}[{number}]")
+                    break
+        raise _Wrong(f"{place} is wrong: {reason}") from None
+    except UnicodeEncodeError:
+        raise _Wrong("$ is wrong: it has letters that are none") from None
 
-    def __init__(self, path: str, value: object, lists: Lists) -> None:
-        self.path, self.value, self.lists = path, value, lists
 
-    def wrong(self, expected: str) -> _Wrong:
-        """What should be here."""
-        found = json.dumps(self.value)
-        return _Wrong(
-            f"{self.path} should be {expected}, not"
-            f" {found if len(found) <= 60 else found[:59] + '…'}"
-        )
+def _complaint(error: msgspec.ValidationError, root: str) -> tuple[str, str]:
+    reason, _, place = str(error).partition(" - at `")
+    reason = reason[:1].lower() + (reason[1:] if len(reason) <= 100 else reason[1:99] + "…")
+    return root + place.rstrip("`").removeprefix("$"), reason
 
-    def fields(self, *names: str, also: Mapping[str, object] | None = None) -> dict[str, "_Place"]:
-        """Exactly these members. also: others, and what they are where they are left out."""
-        if not isinstance(self.value, Mapping):
-            raise self.wrong("an object")
-        value = {**(also or {}), **self.value}
-        names = (*names, *(also or {}))
-        unknown = next((name for name in value if name not in names), None)
-        if unknown is not None:
-            raise _Wrong(f"{self.path} has a member {shown(unknown)} that is not known")
-        missing = next((name for name in names if name not in value), None)
-        if missing is not None:
-            raise _Wrong(f"{self.path}.{missing} is missing")
-        return {name: self._inside(f".{name}", value[name]) for name in names}
 
-    def _inside(self, way: str, value: object) -> "_Place":
-        return _Place(self.path + way, value, self.lists)
+def _topology(of: _Machine) -> Topology:
+    lists = Lists()
 
-    def items(self, make: Callable[["_Place"], T]) -> tuple[T, ...]:
-        """A list, each made of one."""
-        if not isinstance(self.value, list):
-            raise self.wrong("a list")
-        return tuple(
-            make(self._inside(f"[{number}]", one)) for number, one in enumerate(self.value)
-        )
-
-    def number(self, low: int = 0, high: int = _LARGEST) -> int:
-        """A whole number from low to high."""
-        if (
-            not isinstance(self.value, int)
-            or isinstance(self.value, bool)
-            or not low <= self.value <= high
-        ):
-            raise self.wrong(
-                f"a whole number of at least {low}"
-                + (f" and at most {high}" if high < _LARGEST else "")
-            )
-        return self.value
-
-    def optional(self, make: Callable[[], T]) -> T | None:
-        """null, or what `make` makes of it."""
-        return None if self.value is None else make()
-
-    def text(self) -> str:
-        """A line of text."""
-        if not isinstance(self.value, str) or len(self.value) > 200 or not self.value.isprintable():
-            raise self.wrong("a line of at most 200 printable letters")
-        return self.value
-
-    def cpus(self) -> tuple[int, ...]:
-        """A list of CPUs in the kernel's format."""
-        if not isinstance(self.value, str):
-            raise self.wrong("a list of CPUs such as '0,2-3'")
+    def read(place: str, text: CpuList) -> tuple[int, ...]:
         try:
-            return self.lists.read(self.value)
+            return lists.read(text)
         except ValueError as error:
-            raise _Wrong(f"{self.path}: {error}") from None
+            raise _Wrong(f"$.{place} is wrong: {error}") from None
 
-    def pair(self) -> tuple[int, int]:
-        """Two numbers."""
-        numbers = self.items(lambda one: one.number())
-        if len(numbers) != 2:
-            raise self.wrong("two numbers")
-        return numbers[0], numbers[1]
-
-
-def _topology(root: _Place) -> Topology:
-    of = root.fields(*_FIELDS)
     return Topology(
-        cpus=of["cpus"].items(_cpu),
-        caches=of["caches"].items(_cache),
-        nodes=of["nodes"].items(_node),
-        possible=of["possible"].cpus(),
-        present=of["present"].cpus(),
-        allowed=of["allowed"].cpus(),
-        cpuset=of["cpuset"].optional(of["cpuset"].cpus),
-        links=of["links"].items(_Place.pair),
-        architecture=of["architecture"].text(),
-        source=of["source"].text(),
-    )
-
-
-def _cpu(place: _Place) -> Cpu:
-    of = place.fields("id", "package", "die", "node", "cluster", "siblings", "capacity", "kind")
-    return Cpu(
-        id=of["id"].number(0, MAX_CPU_ID),
-        package=of["package"].number(),
-        die=of["die"].number(),
-        node=of["node"].number(),
-        siblings=of["siblings"].cpus(),
-        capacity=of["capacity"].optional(of["capacity"].number),
-        kind=of["kind"].text(),
-        cluster=of["cluster"].optional(of["cluster"].number),
-    )
-
-
-def _cache(place: _Place) -> Cache:
-    of = place.fields("level", "cpus", "size", "line")
-    return Cache(
-        level=of["level"].number(1, 9),
-        cpus=of["cpus"].cpus(),
-        size=of["size"].optional(of["size"].number),
-        line=of["line"].optional(of["line"].number),
-    )
-
-
-def _node(place: _Place) -> Node:
-    of = place.fields("id", "cpus", "distances", also={"device": ""})
-    return Node(
-        id=of["id"].number(),
-        cpus=of["cpus"].cpus(),
-        distances=of["distances"].items(_Place.pair),
-        device=of["device"].text(),
-    )
+        cpus=tuple(
+            Cpu(
+                id=one.id, package=one.package, die=one.die, node=one.node, cluster=one.cluster,
+                siblings=read(f"cpus[{number}].siblings", one.siblings), capacity=one.capacity,
+                kind=one.kind,
+            )
+            for number, one in enumerate(of.cpus)
+        ),
+        caches=tuple(
+            Cache(one.level, read(f"caches[{number}].cpus", one.cpus), one.size, one.line)
+            for number, one in enumerate(of.caches)
+        ),
+        nodes=tuple(
+            Node(one.id, read(f"nodes[{number}].cpus", one.cpus), tuple(one.distances), one.device)
+            for number, one in enumerate(of.nodes)
+        ),
+        possible=read("possible", of.possible),
+        present=read("present", of.present),
+        allowed=read("allowed", of.allowed),
+        cpuset=None if of.cpuset is None else read("cpuset", of.cpuset),
+        links=tuple(of.links),
+        architecture=of.architecture,
+        source=of.source,
+    )  # fmt: skip
 
 
 def _consistent(topology: Topology) -> Topology:
