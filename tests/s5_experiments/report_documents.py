@@ -120,6 +120,14 @@ def unmap(cores: int = 2, **changes: Any) -> d.Document:
                 ("linux", "idle", "none"),
             )
         ),
+        *(
+            series(
+                rate, variant=f"sustained-{form}", system="multikernel", cores=cores,
+                measure="throughput", unit="operations/s",
+                parameters={"operation": "map-touch-unmap", "target": "polling"},
+            )
+            for form, rate in (("fresh", 70_000), ("reused", 290_000))
+        ),
         series(
             900_000, variant="own-pages", cores=cores, measure="throughput", unit="operations/s",
             parameters={"operation": "unmap", "told": "none"},

@@ -18,7 +18,7 @@ from s1_machine import doctor_hosts, trees
 from s5_experiments import documents
 from s5_experiments import report_documents as known
 
-from multikernel.cli import options
+from multikernel.cli import shown
 from multikernel.errors import printable
 from multikernel.machine.doctor.findings import doctor
 from multikernel.report.draw.markup import Markup, clean, element
@@ -206,10 +206,10 @@ def test_what_the_doctor_found_stands_on_the_page_and_in_the_terminal_once(
         known.document("floor", known.floor().series, warnings=warnings),
     ]
     # A verdict repeats what it cannot be read without; in the terminal that is above the warnings.
-    options._show(both, verdict=True)
-    shown = (*Reader(page(both)).text, *(" ".join(capsys.readouterr().out.split()).split(" - ")))
+    shown.everything(both, verdict=True)
+    found = (*Reader(page(both)).text, *(" ".join(capsys.readouterr().out.split()).split(" - ")))
     for warning in warnings:
-        assert sum(warning.text in text for text in shown) == 2, warning.text
+        assert sum(warning.text in text for text in found) == 2, warning.text
 
 
 def test_machines_have_sections_of_their_own() -> None:

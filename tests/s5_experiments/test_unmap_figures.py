@@ -21,7 +21,7 @@ def told(blocks: list[Block]) -> list[tuple[object, ...]]:
 
 
 def test_unmap_is_grouped_by_how_the_others_are_notified() -> None:
-    completion, own, program, side, lives = figures(known.unmap())
+    completion, own, program, side, lives, sustained = figures(known.unmap())
     found = drawn(completion)
     assert found.groups == (
         "Notified by poll", "Notified by signal", "Notified by interrupt", "Nobody notified",
@@ -42,6 +42,8 @@ def test_unmap_is_grouped_by_how_the_others_are_notified() -> None:
         "Mapped where none was, and removed in the end", "Mapped again where it was",
     )  # fmt: skip
     assert len(drawn(lives).bars) == 2 * 3
+    assert drawn(sustained).groups == drawn(lives).groups
+    assert drawn(sustained).bars == pytest.approx((70_000, 290_000), rel=0.01)
 
 
 def test_unmap_at_a_number_of_cores_the_paper_lacks_shows_no_value_of_it() -> None:

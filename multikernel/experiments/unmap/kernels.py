@@ -216,10 +216,14 @@ class KernelArms:
             self.sizes.count(LIVES_BATCHES),
         )
 
-        def slice_of(bench: Bench) -> Outcome:
-            return one(own.key, bench.life(form, count), "life")
+        rate = sustained(own)
 
-        return self._arm((own,), self.sizes.kernel(kernel), slice_of)
+        def slice_of(bench: Bench) -> Outcome:
+            outcome = one(own.key, bench.life(form, count), "life")
+            outcome.samples[rate.key] = throughput(1, outcome.samples[own.key].mean)
+            return outcome
+
+        return self._arm((own, rate), self.sizes.kernel(kernel), slice_of)
 
     @staticmethod
     def _arm(specs: tuple[Spec, ...], on: On, slice_of: object, *, repeated: bool = False) -> Arm:
@@ -256,3 +260,10 @@ def life_spec(name: str, system: System, form: str, cores: int, target: str) -> 
             "told": {"polling": "poll", "computing": "interrupt", "idle": "none"}[target],
         },
     )  # fmt: skip
+
+
+def sustained(life: Spec) -> Spec:
+    """Such lives a second, one after the other, over a whole slice."""
+    key, variant = (text.replace("life", "sustained") for text in (life.key, life.variant))
+    parameters = {name: life.parameters[name] for name in ("operation", "target")}
+    return rate_spec(key, life.system, variant, life.cores, **parameters)

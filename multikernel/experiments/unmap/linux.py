@@ -23,6 +23,7 @@ from multikernel.experiments.unmap.kernels import (
     life_spec,
     rate_spec,
     spec,
+    sustained,
     throughput,
 )
 from multikernel.experiments.unmap.notified import shootdowns
@@ -102,14 +103,16 @@ class LinuxArms:
 
     def _life(self, own: Spec, form: str, target: str) -> Arm:
         count = self.sizes.count(LIVES_BATCHES, slow=True) * LIVES
+        rate = sustained(own)
         ask = {"count": count, "batch": LIVES, "reused": form == "reused", "idle": target == "idle"}
 
         def slice_of(linux: LinuxProcess) -> Outcome:
             answer = linux.ask("life", **ask)
-            samples = {own.key: histogram_of(answer, "life")}
+            lives = histogram_of(answer, "life")
+            samples = {own.key: lives, rate.key: throughput(1, lives.mean)}
             return self._outcome(own, answer, samples, count, self._interrupts(answer))
 
-        return self._arm(own, slice_of)
+        return self._arm(own, slice_of, rate)
 
     def _own_pages(self, processes: bool) -> Arm:
         pages, rounds, suffix = self.sizes.pages, self.sizes.rounds, "-processes" * processes

@@ -37,10 +37,11 @@ SIDE = {
     "first-touch-on-all-cores": "First touch on all cores",
 }
 LIFE = "map-touch-unmap"
-LIVES = {
-    "life-fresh": "Mapped where none was, and removed in the end",
-    "life-reused": "Mapped again where it was",
+FORMS = {
+    "fresh": "Mapped where none was, and removed in the end",
+    "reused": "Mapped again where it was",
 }
+"""Of a life: what the variant ends in."""
 MOST_LINES = 8
 HOST_TITLE = "Notified by poll, by messages that share no memory"
 HOST_NOTE = (
@@ -57,9 +58,11 @@ def draw(document: Document) -> list[Block]:
     side = [
         one for one in document.series if one.parameters.get("operation") in SIDE and one not in own
     ]
-    lives = [one for one in document.series if one.parameters.get("operation") == LIFE]
+    whole = [one for one in document.series if one.parameters.get("operation") == LIFE]
+    lives = [one for one in whole if one.measure != "throughput"]
+    sustained = [one for one in whole if one.measure == "throughput"]
     growth = [one for one in document.series if is_by_cores(one)]
-    drawn = [*unmaps, *own, *programs, *side, *lives, *growth]
+    drawn = [*unmaps, *own, *programs, *side, *whole, *growth]
     rest = [one for one in document.series if one not in drawn]
     found: list[Block] = []
     if unmaps:
@@ -89,14 +92,18 @@ def draw(document: Document) -> list[Block]:
         found.append(
             bar_figure("What mapping and the first touch cost", groups, axis_of(side[0]), side)
         )
-    if lives:
+    for several, title, note in (
+        (lives, "A page's whole life: map, touch, unmap, mean of sixteen", ""),
+        (sustained, "Whole lives, one after the other", "Longer is better: lives a second."),
+    ):
         groups = [
-            Group(title, bars_of(some, rate_of(document), leaving=("operation",)))
-            for variant, title in LIVES.items()
-            if (some := [one for one in lives if one.variant == variant])
+            Group(form, bars_of(some, rate_of(document), leaving=("operation",)))
+            for end, form in FORMS.items()
+            if (some := [one for one in several if one.variant.endswith(end)])
         ]
-        title = "A page's whole life: map, touch, unmap, mean of sixteen"
-        found.append(bar_figure(title, groups, axis_of(lives[0]), lives))
+        if groups:
+            axis = axis_of(several[0])
+            found.append(bar_figure(title, groups, axis, several, notes=(note,) if note else ()))
     return [*found, *generic.of_series(document, rest)]
 
 
