@@ -36,8 +36,9 @@ def command(
     --quick half a minute.
     """
     request = request_of(
-        cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size, boots=boots
-    )
+        cores, quick=False, oversubscribe=oversubscribe, seed=seed, boots=boots,
+        size=size or ("compared" if quick else None),
+    )  # fmt: skip
     run = Run(output, json_to)
     documents = run.all(registry.COMPARED, replace(request, comparing=True))
     run.show(documents, verdict=verbose, answer=True, everything=verbose)

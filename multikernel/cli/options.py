@@ -51,7 +51,7 @@ def measuring_options(function: Function) -> Function:
             click.option(
                 "--quick",
                 is_flag=True,
-                help="Fewer boots (5 instead of 20): less sure, half a minute.",
+                help="Fewer boots: less sure, but sooner there.",
             ),
             click.option(
                 "--boots",
