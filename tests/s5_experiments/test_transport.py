@@ -154,6 +154,8 @@ def test_what_is_counted_without_the_hosts_kernel_says_so() -> None:
 def test_where_cores_share_a_cpu_all_ways_run_and_nothing_is_claimed() -> None:
     cpu = placement().cpus[0]
     document = registry.get("transport")(Request(Placement((cpu, cpu)), SIZES["smoke"])).run()
-    assert all(one.over_floor is None for one in document.series)
+    assert not document.series
     assert not document.ratios
-    assert {one.variant for one in document.series} == set(WAYS)
+    ran = {one.key for one in document.unmeasured if one.slices}
+    assert {one.key for one in document_of("transport").series if not one.control} <= ran
+    assert len(ran) >= len(WAYS)
