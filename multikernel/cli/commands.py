@@ -75,7 +75,7 @@ def group() -> None:
 
     \b
     Start with:
-      multikernel compare --quick                   both kernels and Linux, half a minute
+      multikernel compare --quick                   both kernels and Linux, under a minute
       multikernel boot --cores 4                    a kernel to look at, until Ctrl-C
       multikernel boot --cores 4 -- program.py      a program in it
     """

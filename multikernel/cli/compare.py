@@ -33,7 +33,7 @@ def command(
     Printed: the answer, a row for each thing that all three do. With -v also the table (TSC cycles,
     nanoseconds, multiples of the floor, spread between boots), the verdict in sentences, and the
     warnings that matter on this machine. Stop other programs first; it takes about two minutes,
-    --quick half a minute.
+    --quick three quarters of one.
     """
     request = request_of(
         cores, quick=False, oversubscribe=oversubscribe, seed=seed, boots=boots,
