@@ -253,7 +253,7 @@ class Run:
         until = None if request.seconds is None else time.monotonic() + request.seconds
         for number, name in enumerate(asked):
             if name in done:
-                progress_to_stderr(f"{name}: lies there already\n".rstrip("\n"))
+                progress_to_stderr(f"{name}: lies there already")
                 continue
             began = time.monotonic()
             if until is not None:
@@ -269,7 +269,7 @@ class Run:
                 progress_to_stderr(f"{name}: {error}")
                 self.wrong.append(error)
                 continue
-            progress_to_stderr(f"{name}: done in {time.monotonic() - began:.0f} s\n".rstrip("\n"))
+            progress_to_stderr(f"{name}: done in {time.monotonic() - began:.0f} s")
             if sys.stderr.isatty():
                 sys.stderr.write("\n")
             if not self.keep(documents[-1]):

@@ -7,10 +7,18 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure as Sheet
 
+from multikernel.report.draw.bars import Bar, Group, Mark, bars
 from multikernel.report.draw.chart import Chart
 from multikernel.report.figures import registry
 from multikernel.report.figures.figure import Block, Figure, svg
 from multikernel.results.document import Document
+
+ALONE = Bar("multikernel · arm", 60.0, "60 cycles", "multikernel")
+
+
+def chart_of(*several: Bar, marks: tuple[Mark, ...] = ()) -> Chart:
+    """Of one group."""
+    return bars([Group("All of them", several, marks)], "TSC cycles")
 
 
 @dataclass(frozen=True)

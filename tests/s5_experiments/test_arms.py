@@ -18,6 +18,7 @@ from multikernel.experiments.instrument.collector import Collector, Ready
 from multikernel.experiments.instrument.linux_process import activity_of
 from multikernel.experiments.instrument.request import SIZES, Request, Size
 from multikernel.experiments.unmap import notified
+from multikernel.experiments.unmap.linux import LinuxArms
 from multikernel.machine.host.activity import Activity, CpuActivity, TaskActivity
 from multikernel.machine.host.cpus import Placement
 from multikernel.results.histogram import Histogram
@@ -262,6 +263,28 @@ def test_linux_is_refused_when_they_are_not(interrupts: float | None, named: str
     assert named in warning.text
     assert not collector.has("linux-computing")
     assert collector.ratio(Ratio("linux-computing", "linux-computing")) is None
+
+
+@pytest.mark.parametrize(("interrupts", "stays"), [(0, False), (1000, True)])
+def test_lives_and_their_rate_are_refused_together(interrupts: int, stays: bool) -> None:
+    """A rate of lives whose shootdowns were not seen is none either."""
+    lives = {"counts": [[100, 20]], "min": 100, "max": 100, "sum": 2000, "n": 20}
+    cpus = {cpu: CpuActivity(0, 0, interrupts, None) for cpu in request().placement.cpus}
+    happening = {"time_ns": 1, **Activity(1, cpus, {}).record()}
+
+    class Played:
+        def ask(self, *_: object, **__: object) -> dict[str, object]:
+            return {"activity": happening, "samples": {"life": lives}}
+
+    arms = {one.name: one for one in LinuxArms(request(), ()).all()}
+    arm = arms["life fresh linux computing"]
+    collector = Collector(request())
+    collector.keep(0, arm.slice(Played()))
+    list(notified.check(collector, list(arm.specs)))
+    assert {spec.key for spec in arm.specs} == {
+        f"{one}-fresh-linux-computing" for one in ("life", "sustained")
+    }
+    assert [collector.has(spec.key) for spec in arm.specs] == [stays, stays]
 
 
 def test_signals_that_did_not_come_refuse_the_arm() -> None:

@@ -26,10 +26,9 @@ from multikernel.experiments.collectives import (
     BARRIERS,
     COLLECTIVES,
     Collectives,
-    counts_of,
     loops,
 )
-from multikernel.experiments.collectives.shapes import TREES, shapes_of
+from multikernel.experiments.collectives.shapes import TREES, counts_of, shapes_of
 from multikernel.experiments.instrument import mpi_process, tree_loops
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.protocols import CHOSEN

@@ -20,11 +20,10 @@ from multikernel.catalogue import entry
 from multikernel.experiments.collectives import loops
 from multikernel.experiments.collectives.shapes import (
     TREES,
-    ByCores,
     Shape,
     chosen_of,
-    counts_of,
     known,
+    same_trees,
 )
 from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec, floor_key
 from multikernel.experiments.instrument.chosen import judged, made_from, tree_of_all
@@ -51,8 +50,6 @@ from multikernel.machine.host.processor import Host
 from multikernel.native._native import PROBE_FORMS
 from multikernel.results.document import Caution, Mode, Scalar, System
 from multikernel.results.histogram import Histogram
-
-__all__ = ["EXPERIMENT", "ByCores", "Collectives", "Shape", "counts_of", "known"]
 
 BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
@@ -253,14 +250,7 @@ class Collectives(Experiment):
     def cautions(self, collector: Collector) -> Iterator[Caution]:
         """Where the trees come from, which are the same, and what stands beside them."""
         yield made_from(self.costs)
-        for count, several in self.by_cores.items():
-            for shape in several:
-                if shape.same:
-                    text = (
-                        f"On {count} cores these trees are the same and were measured once:"
-                        f" {', '.join(shape.names)}."
-                    )
-                    yield Caution(code="same-tree", text=text)
+        yield from same_trees(self.by_cores)
         kind = chosen_of(self.by_cores[self.request.cores]).tree.kind
         yield from judged(collector, self._fixed(), kind)
         yield BARE_AGAINST_DRIVER

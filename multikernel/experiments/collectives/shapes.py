@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from multikernel.experiments.instrument import chosen as chosen_
@@ -12,6 +12,7 @@ from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
+from multikernel.results.document import Caution
 
 TREES = ("sequential", "binary", "cluster", "numa-aware")
 
@@ -74,6 +75,18 @@ def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]
     cores.
     """
     return chosen_.by_cores(request, counts_of(request.cores), shapes_of, chosen)
+
+
+def same_trees(by_cores: ByCores) -> Iterator[Caution]:
+    """Which trees come to the same, by number of cores."""
+    for cores, several in by_cores.items():
+        for shape in several:
+            if shape.same:
+                text = (
+                    f"On {cores} cores these trees are the same and were measured once:"
+                    f" {', '.join(shape.names)}."
+                )
+                yield Caution(code="same-tree", text=text)
 
 
 def chosen_of(several: list[Shape]) -> Shape:

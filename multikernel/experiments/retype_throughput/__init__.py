@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from multikernel.catalogue import entry
-from multikernel.experiments.collectives import counts_of
+from multikernel.experiments.collectives.shapes import counts_of
 from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec
 from multikernel.experiments.instrument.capability_kernels import (
     BIG,

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from multikernel.catalogue import entry
-from multikernel.experiments.collectives import Shape, known
+from multikernel.experiments.collectives.shapes import Shape, known, same_trees
 from multikernel.experiments.instrument.arms import Arm, Ratio, floor_key
 from multikernel.experiments.instrument.capability_kernels import (
     FOREIGN,
@@ -132,14 +132,7 @@ class TwoPhaseCommit(Experiment):
         if said := self._agreement(collector):
             yield Caution(code="cost-of-agreement", text=said)
             yield NOBODY
-        for cores, shapes in self.by_cores.items():
-            for shape in shapes:
-                if shape.same:
-                    text = (
-                        f"Over {cores} cores {shape.name} is the same tree as"
-                        f" {', '.join(shape.same)}: measured once."
-                    )
-                    yield Caution(code="same-tree", text=text)
+        yield from same_trees(self.by_cores)
 
     def _agreement(self, collector: Collector) -> str | None:
         """What it costs beside the local work, in floors, taken within each boot."""

@@ -265,5 +265,4 @@ def life_spec(name: str, system: System, form: str, cores: int, target: str) -> 
 def sustained(life: Spec) -> Spec:
     """Such lives a second, one after the other, over a whole slice."""
     key, variant = (text.replace("life", "sustained") for text in (life.key, life.variant))
-    parameters = {name: life.parameters[name] for name in ("operation", "target")}
-    return rate_spec(key, life.system, variant, life.cores, **parameters)
+    return rate_spec(key, life.system, variant, life.cores, **life.parameters)

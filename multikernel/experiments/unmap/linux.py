@@ -110,7 +110,12 @@ class LinuxArms:
             answer = linux.ask("life", **ask)
             lives = histogram_of(answer, "life")
             samples = {own.key: lives, rate.key: throughput(1, lives.mean)}
-            return self._outcome(own, answer, samples, count, self._interrupts(answer))
+            outcome = self._outcome(own, answer, samples, count, self._interrupts(answer))
+            # Of the same lives, so what notified the one notified the other.
+            for name in ("operations", "interrupts"):
+                if (counted := outcome.sums.get(f"{own.key}.{name}")) is not None:
+                    outcome.sums[f"{rate.key}.{name}"] = counted
+            return outcome
 
         return self._arm(own, slice_of, rate)
 

@@ -35,11 +35,11 @@ DrawTogether = Callable[[Sequence[Document]], list[Block]]
 FIGURES: Mapping[str, Draw] = {
     "floor": floor.draw,
     "latency": latency.draw,
+    "shared-memory": shared_memory.draw,
     "local-call": local_call.draw,
     "round-trip": round_trip.draw,
     "message": message.draw,
     "transport": transport.draw,
-    "shared-memory": shared_memory.draw,
     "poll-or-block": poll_or_block.draw,
     "shootdown": shootdown.draw,
     "collectives": collectives.draw,
@@ -51,11 +51,8 @@ FIGURES: Mapping[str, Draw] = {
 TOGETHER: Mapping[str, DrawTogether] = {"unmap": unmap.draw_together}
 """What only several documents of an experiment show, such as a growth with the number of cores."""
 
-ORDER = (
-    "floor", "latency", "shared-memory", "local-call", "round-trip", "message", "transport",
-    "poll-or-block",
-    "shootdown", "collectives", "unmap", "two-phase-commit", "retype-throughput", "capabilities",
-)  # fmt: skip
+ORDER = tuple(FIGURES)
+"""As the paper has them."""
 
 
 def place_of(experiment: str) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from multikernel.report.say.verdict import judge
 from multikernel.report.say.wording import short
 from multikernel.results import judge as judging
-from multikernel.results.document import Document, Series, Words
+from multikernel.results.document import Document, Ratio, Series, Words
 
 MOST = 8
 FIRST = "unmap"
@@ -95,9 +95,8 @@ def rows(documents: Sequence[Document], most: int = MOST) -> list[Row]:
     return [row for row in found.values() if row in kept]
 
 
-def _rank(ratio: object) -> int:
-    kind = getattr(ratio, "kind", "")
-    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+def _rank(ratio: Ratio) -> int:
+    return KINDS.index(ratio.kind) if ratio.kind in KINDS else len(KINDS)
 
 
 def _what(words: Words, ours: Series) -> str:
