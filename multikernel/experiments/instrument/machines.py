@@ -41,8 +41,12 @@ class Booted:
                     stack.push(inner.pop_all())
                     return self._prepared(bench)
                 local = bench.local_on_each(LOCAL)
+                if max(local) > CLEAN * min(local):
+                    # What only passed by is gone when one looks again; where a process first ran
+                    # stays.
+                    local = list(map(min, local, bench.local_on_each(LOCAL)))
                 bench.local = max(local)
-                if max(local) <= CLEAN * min(local) or tries == TRIES - 1:
+                if bench.local <= CLEAN * min(local) or tries == TRIES - 1:
                     stack.push(inner.pop_all())
                     return self._prepared(bench)
         raise AssertionError("tries end")

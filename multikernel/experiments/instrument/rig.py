@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -51,6 +51,9 @@ def samples_of(report: Report) -> dict[str, Histogram]:
 class Bench:
     """A booted system under measurement. One for each boot."""
 
+    _expected: ClassVar[dict[tuple[Any, ...], float]] = {}
+    """Seconds that a slice took last, by kernel, name and size, in whichever boot."""
+
     def __init__(self, system: System) -> None:
         self.system = system
         self.kernel = system.plan.kernel
@@ -59,7 +62,6 @@ class Bench:
         self.watch = Watch(tuple(sorted(set(self.cpus))), system.launched.pids)
         self._floor_base = 0
         self._meetings = 0
-        self._expected: dict[str, float] = {}
         self._along: dict[int, tuple[tuple[int, int], ...]] = {}
         self._uses = 1
         self.local: float | None = None
@@ -95,7 +97,8 @@ class Bench:
         }
         # Every look at whether they are done takes a CPU away from one of them: sleep a little
         # longer than it takes.
-        time.sleep(self._expected.get(name, FIRST_SECONDS))
+        kind = self.kernel, self.cores, name
+        time.sleep(self._expected.get(kind, FIRST_SECONDS))
         reports = {core: task.result() for core, task in tasks.items()}
         took = [
             report.activity.time_ns / 1e9
@@ -103,7 +106,7 @@ class Bench:
             if report.activity is not None
         ]
         if took:
-            self._expected[name] = min(1.1 * max(took) + MARGIN_SECONDS, LONGEST_SECONDS)
+            self._expected[kind] = min(1.1 * max(took) + MARGIN_SECONDS, LONGEST_SECONDS)
         return reports
 
     def one(self, name: str, function: Callable[..., Report], *arguments: Any) -> Report:
@@ -194,7 +197,7 @@ class Bench:
         """The median of so many mapping calls on each core, one core after the other."""
         found = []
         for core in range(self.cores):
-            call = loops.local_call, (self._frame, count, None)
+            call = loops.local_call, (self._frame, count, self.watch)
             report = self.run("local on each", {core: call})[core]
             found.append(samples_of(report)["local"].percentile(50))
         return found
