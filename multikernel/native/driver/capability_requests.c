@@ -31,44 +31,20 @@ static enum verdict look(struct driver *d, const struct message *request, struct
     struct capability c;
     const enum verdict verdict =
         d->kernel->look(d, request->word[1], request->word[2] != 0, &c, &reply->word[1]);
-    if (verdict != VERDICT_OK)
-        return verdict;
-    reply->word[2] = c.address;
-    reply->word[3] = c.size;
-    reply->word[4] = c.about;
-    reply->word[5] =
-        c.owner | (uint64_t)c.type << 16 | (uint64_t)c.rights << 24 | (uint64_t)c.flags << 32;
-    return VERDICT_OK;
+    if (verdict == VERDICT_OK)
+        reply_of_look(reply, &c);
+    return verdict;
 }
 
-/* Every kind has its numbers in the same places, as far as it has them. */
 static enum verdict operation(struct driver *d, uint64_t address, const struct message *message,
                               struct message *reply)
 {
-    static_assert(OPERATION_MAP_FRAME - OPERATION_COPY == KIND_CAP_MAP - KIND_CAP_COPY,
-                  "in the same order");
-    const uint64_t *word = message->word;
-    const struct capability_task task = {
-        .source = word[1],
-        .place = {.cnode = word[2], .index = word[3] & 0xffff},
-        .rights = word[3] >> 16 & 0xff,
-        .type = word[3] >> 16 & 0xffff,
-        .move = word[3] >> 24 & 1,
-        .count = (uint32_t)(word[3] >> 32),
-        .to = (uint32_t)(word[3] >> 32),
-        .offset = word[4],
-        .size = word[5],
-    };
-    struct request request = {
-        .operation = OPERATION_COPY + (message_kind(message) - KIND_CAP_COPY),
-        .ticket = address,
-        .rights = word[3] >> 16 & 0xff,
-        .holders = word[4],
-        .task = &task,
-    };
+    const struct capability_task task = task_of(message->word);
+    struct request request = request_of_task(message, &task);
+    request.ticket = address;
     if (request.operation == OPERATION_MAP_FRAME) {
-        request.kept = driver_set(d, address, word[4]);
-        if (!driver_may_map(d, &request))
+        request.kept = driver_set(d, address, message->word[4]);
+        if (!request_may_map(&request, d->cores))
             return VERDICT_BAD_REQUEST;
     }
     return d->kernel->begin(d, &request, reply);

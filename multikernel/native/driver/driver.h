@@ -388,8 +388,6 @@ enum verdict memory_access(struct driver *driver, uint32_t slot, uint32_t genera
 enum verdict memory_take(struct driver *driver, struct frames_request *request);
 /* What was looked at already may have come back: from the beginning. */
 void memory_search(struct driver *driver);
-/* Has a map request holders, and rights that make sense? Cores that there are not are left out. */
-bool driver_may_map(const struct driver *driver, struct request *request);
 /* The set that a request's word names and that fits into none, where whoever asked has put it;
  * NULL: it fits, or there is none. */
 const uint64_t *driver_set(struct driver *driver, uint64_t address, uint64_t word);

@@ -14,33 +14,13 @@ const uint64_t *driver_set(struct driver *d, uint64_t address, uint64_t word)
                : NULL;
 }
 
-bool driver_may_map(const struct driver *d, struct request *request)
-{
-    bool anybody = false;
-    if (cores_form(request->holders) == CORES_BITS && d->cores < CORES_IN_BITS)
-        request->holders &= (1ull << d->cores) - 1;
-    if (cores_form(request->holders) > CORES_KEPT ||
-        (cores_form(request->holders) == CORES_KEPT && !request->kept))
-        return false;
-    for (uint32_t core = 0; core < d->cores && !anybody; core++)
-        anybody = cores_has(request->holders, core, request->kept);
-    return anybody && (request->rights == RIGHTS_READ || request->rights == RIGHTS_WRITE);
-}
-
 APART static enum verdict map(struct driver *d, uint64_t address, const uint64_t *word,
                               struct message *reply)
 {
-    struct request request = {.operation = OPERATION_MAP,
-                              .ticket = address,
-                              .frame = word[1],
-                              .length = word[2],
-                              .rights = (uint32_t)word[3] & 0xff,
-                              .afresh = word[3] >> 8 & 1,
-                              .holders = word[4],
-                              .generation = (uint32_t)word[5],
-                              .keeper = (word[5] >> 32 & 0xffff) + 1,
-                              .kept = driver_set(d, address, word[4])};
-    if (!driver_may_map(d, &request) || request.keeper > d->cores)
+    struct request request = request_of_map(word);
+    request.ticket = address;
+    request.kept = driver_set(d, address, word[4]);
+    if (!request_may_map(&request, d->cores))
         return VERDICT_BAD_REQUEST;
     return d->kernel->begin(d, &request, reply);
 }
@@ -48,17 +28,8 @@ APART static enum verdict map(struct driver *d, uint64_t address, const uint64_t
 static enum verdict change(struct driver *d, uint64_t address, const struct message *message,
                            struct message *reply)
 {
-    const uint64_t *word = message->word;
-    struct request request = {.operation = OPERATION_UNMAP,
-                              .ticket = address,
-                              .slot = (uint32_t)word[1],
-                              .generation = (uint32_t)(word[1] >> 32)};
-    if (message_kind(message) == KIND_PROTECT) {
-        request.operation = OPERATION_PROTECT;
-        request.rights = (uint32_t)word[2];
-    } else {
-        request.protocol = word[2] == ONE_PHASE ? ONE_PHASE : TWO_PHASE;
-    }
+    struct request request = request_of_change(message);
+    request.ticket = address;
     return d->kernel->begin(d, &request, reply);
 }
 

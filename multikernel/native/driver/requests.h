@@ -63,6 +63,100 @@ enum driver_kind {
 
 enum { MAP_AFRESH = 1 << 8 }; /* in word 3 of MAP */
 
+/* --- What they ask of a kernel. Ticket and kept set are the caller's to fill in --- */
+
+static inline struct request request_of_map(const uint64_t *word)
+{
+    return (struct request){.operation = OPERATION_MAP,
+                            .frame = word[1],
+                            .length = word[2],
+                            .rights = (uint32_t)word[3] & 0xff,
+                            .afresh = (word[3] & MAP_AFRESH) != 0,
+                            .holders = word[4],
+                            .generation = (uint32_t)word[5],
+                            .keeper = (word[5] >> 32 & 0xffff) + 1};
+}
+
+/* Has a map request holders, rights that make sense, and a keeper? Cores that there are not are left
+ * out. */
+static inline bool request_may_map(struct request *request, uint32_t cores)
+{
+    bool anybody = false;
+    if (cores_form(request->holders) == CORES_BITS && cores < CORES_IN_BITS)
+        request->holders &= (1ull << cores) - 1;
+    if (cores_form(request->holders) > CORES_KEPT ||
+        (cores_form(request->holders) == CORES_KEPT && !request->kept))
+        return false;
+    for (uint32_t core = 0; core < cores && !anybody; core++)
+        anybody = cores_has(request->holders, core, request->kept);
+    return anybody && request->keeper <= cores &&
+           (request->rights == RIGHTS_READ || request->rights == RIGHTS_WRITE);
+}
+
+/* UNMAP, PROTECT. */
+static inline struct request request_of_change(const struct message *message)
+{
+    const uint64_t *word = message->word;
+    struct request request = {.operation = OPERATION_UNMAP,
+                              .slot = (uint32_t)word[1],
+                              .generation = (uint32_t)(word[1] >> 32)};
+    if ((word[0] & 0xff) == KIND_PROTECT) {
+        request.operation = OPERATION_PROTECT;
+        request.rights = (uint32_t)word[2];
+    } else {
+        request.protocol = word[2] == ONE_PHASE ? ONE_PHASE : TWO_PHASE;
+    }
+    return request;
+}
+
+/* Of capabilities, COPY to MAP: every kind has its numbers in the same places, as far as it has
+ * them. */
+static inline struct capability_task task_of(const uint64_t *word)
+{
+    return (struct capability_task){
+        .source = word[1],
+        .place = {.cnode = word[2], .index = word[3] & 0xffff},
+        .rights = word[3] >> 16 & 0xff,
+        .type = word[3] >> 16 & 0xffff,
+        .move = word[3] >> 24 & 1,
+        .count = (uint32_t)(word[3] >> 32),
+        .to = (uint32_t)(word[3] >> 32),
+        .offset = word[4],
+        .size = word[5],
+    };
+}
+static_assert(OPERATION_MAP_FRAME - OPERATION_COPY == KIND_CAP_MAP - KIND_CAP_COPY,
+              "in the same order");
+static inline struct request request_of_task(const struct message *message,
+                                             const struct capability_task *task)
+{
+    return (struct request){
+        .operation = OPERATION_COPY + (uint32_t)(message->word[0] & 0xff) - KIND_CAP_COPY,
+        .rights = message->word[3] >> 16 & 0xff,
+        .holders = message->word[4],
+        .task = task,
+    };
+}
+
+/* A DONE has slot and generation, or the reference made, in word 2, and the address in word 3; a
+ * requester wants them in 1 and 2. A Mapping's reference is in word 4 of both. */
+static inline void reply_of_done(struct message *reply, const struct message *done)
+{
+    reply->word[0] = done->word[0] | KIND_PING;
+    reply->word[1] = done->word[2];
+    reply->word[2] = done->word[3];
+    reply->word[4] = done->word[4];
+}
+
+static inline void reply_of_look(struct message *reply, const struct capability *c)
+{
+    reply->word[2] = c->address;
+    reply->word[3] = c->size;
+    reply->word[4] = c->about;
+    reply->word[5] =
+        c->owner | (uint64_t)c->type << 16 | (uint64_t)c->rights << 24 | (uint64_t)c->flags << 32;
+}
+
 /* Where a reply goes: type 60-63, peer or channel 44-59, count 8-43 (never twice the same), line
  * 0-7. */
 enum reply_type {

@@ -5,18 +5,13 @@
 
 #include "multikernel/multikernel.h"
 
-/* What the requester is told: a DONE message has slot and generation, or the reference made, in
- * word 2, and the address in word 3; a requester wants them in 1 and 2. A Mapping's reference is in
- * word 4 of both. New Frames are cleared here: nobody has heard of them, and nobody can revoke them
- * while this core does not answer. */
+/* What the requester is told. New Frames are cleared here: nobody has heard of them, and nobody can
+ * revoke them while this core does not answer. */
 static void for_requester(const struct driver *d, struct message *reply, const struct message *done)
 {
-    reply->word[0] = done->word[0] | KIND_PING;
     if (message_operation(done) == OPERATION_RETYPE && message_verdict(done) == VERDICT_OK)
         vspace_clear(&d->vspace, done->word[5], done->word[6]);
-    reply->word[1] = done->word[2];
-    reply->word[2] = done->word[3];
-    reply->word[4] = done->word[4];
+    reply_of_done(reply, done);
 }
 
 /* All have it before any is notified: that may take long. */

@@ -1,0 +1,253 @@
+# Virtual time for Python, included by _native.pyx: a modelled machine, and a multikernel on it. What
+# the numbers mean: virtual/machine.h, monitors.h.
+
+cdef extern from "virtual/machine.h":
+    struct distance:
+        double own, fetch, send, notice, handle
+    struct machine:
+        uint32_t cores, places, distances, homes, links
+        const uint16_t *place
+        const uint16_t *home
+        const uint16_t *distance
+        const uint16_t *hops
+        const distance *costs
+        const uint32_t *route
+        const uint16_t *link
+        double hop, home_interval, link_interval, line_interval
+        bint probes_all, stores_in_order
+        uint32_t lines_under_way, cycles_per_us
+        double call, change, invalidate, trap, interrupt_send, interrupt_delivery, wake, work_scale
+
+cdef extern from "virtual/work.h":
+    enum:
+        WORK_KEYS, WORK_ROLES
+    struct work_table:
+        double warm[1]
+        double cold[1]
+        double message
+    struct work_sample:
+        uint64_t count, messages, least
+        double cycles, squares
+
+cdef extern from "monitor/monitor.h":
+    enum:
+        INPUTS, OPERATIONS, AGREEMENT_KINDS
+    struct monitor_shape:
+        uint64_t pages
+        uint32_t capability_protocol
+
+cdef extern from "multikernel/multikernel.h":
+    monitor_shape multikernel_shape(uint32_t cores, uint32_t slots_per_core, uint32_t cnodes)
+
+cdef extern from "virtual/world.h":
+    struct core_ "core":
+        uint8_t idle
+    struct lines_ "lines":
+        uint64_t *link_busy
+    struct world:
+        core_ *core
+        lines_ lines
+        uint32_t buffers
+        uint64_t now, sent, handled, happened
+        bint failed
+
+cdef extern from "virtual/monitors.h":
+    struct monitors:
+        pass
+    struct virtual_answer "answer":
+        uint64_t began, time, ticket
+        message reply
+    monitors *monitors_new(const machine *m, const work_table *work, const monitor_shape *shape) nogil
+    void monitors_free(monitors *m) nogil
+    world *monitors_world(monitors *m)
+    bint monitors_plant(monitors *m, uint32_t root, const uint32_t *edges)
+    bint monitors_ask(monitors *m, uint64_t time, uint32_t from_, uint32_t core, uint64_t ticket,
+            const message *request, const uint64_t *kept)
+    bint monitors_run(monitors *m, virtual_answer *answer) nogil
+    void monitors_measure(monitors *m, work_sample *samples)
+
+cdef extern from "virtual/bare.h":
+    uint64_t bare_tree(const machine *m, uint32_t buffers, uint32_t root, uint32_t cores,
+            const uint32_t *edges) nogil
+    uint64_t bare_broadcast(const machine *m, uint32_t root, uint32_t cores) nogil
+    double bare_shared_update(const machine *m, uint32_t cores, uint32_t lines, uint32_t rounds) nogil
+
+WORK = {"keys": WORK_KEYS, "inputs": INPUTS, "operations": OPERATIONS + 1,
+        "kinds": AGREEMENT_KINDS, "roles": WORK_ROLES}
+
+
+cdef class VirtualMachine:
+    """A modelled machine: tables, as arrays of the types of machine.h, and numbers by name."""
+
+    cdef machine m
+    cdef object _kept
+
+    def __cinit__(self, place, home, distance_, hops, costs, route, link, dict numbers):
+        cdef uint16_t[::1] places = place, homes = home, distances = distance_, steps = hops
+        cdef uint16_t[::1] links = link
+        cdef uint32_t[::1] routes = route
+        cdef double[::1] values = costs
+        cdef uint32_t n = <uint32_t>len(home)
+        if len(distance_) != n * n or len(hops) != n * n or len(route) != n * n + 1 or not n:
+            raise ValueError("tables of places, each with each")
+        self._kept = place, home, distance_, hops, costs, route, link
+        self.m.cores = <uint32_t>len(place)
+        self.m.places = n
+        self.m.place = &places[0]
+        self.m.home = &homes[0]
+        self.m.distance = &distances[0]
+        self.m.hops = &steps[0]
+        self.m.costs = <const distance *>&values[0]
+        self.m.distances = <uint32_t>(len(costs) // 5)
+        self.m.route = &routes[0]
+        self.m.link = &links[0] if len(link) else NULL
+        self.m.homes = max(home) + 1
+        self.m.links = max(link) + 1 if len(link) else 0
+        if (max(place) >= n or max(distance_) >= self.m.distances
+                or list(route) != sorted(route) or route[n * n] != len(link)):
+            raise ValueError("a table names what there is not")
+        self.m.hop = numbers["hop"]
+        self.m.home_interval = numbers["home_interval"]
+        self.m.link_interval = numbers["link_interval"]
+        self.m.line_interval = numbers["line_interval"]
+        self.m.probes_all = numbers["probes_all"]
+        self.m.stores_in_order = numbers["stores_in_order"]
+        self.m.lines_under_way = numbers["lines_under_way"]
+        self.m.cycles_per_us = numbers["cycles_per_us"]
+        self.m.call = numbers["call"]
+        self.m.change = numbers["change"]
+        self.m.invalidate = numbers["invalidate"]
+        self.m.trap = numbers["trap"]
+        self.m.interrupt_send = numbers["interrupt_send"]
+        self.m.interrupt_delivery = numbers["interrupt_delivery"]
+        self.m.wake = numbers["wake"]
+        self.m.work_scale = numbers["work_scale"]
+
+    @property
+    def cores(self):
+        return self.m.cores
+
+    def tree(self, uint32_t root, uint32_t cores, edges, bint sender):
+        """Cycles of bare messages along a tree of the first cores (uint32 edges) and back."""
+        cdef uint32_t[::1] given = edges
+        cdef uint64_t took
+        if not 1 < cores <= self.m.cores or len(edges) != cores - 1 or root >= cores:
+            raise ValueError("a tree of 2 cores or more has one edge less than cores")
+        with nogil:
+            took = bare_tree(&self.m, sender, root, cores, &given[0])
+        if not took:
+            raise ValueError("no tree of these cores below that root, or no memory")
+        return took
+
+    def broadcast(self, uint32_t root, uint32_t cores):
+        """Cycles of one line that all poll, and an acknowledgement from each."""
+        if not 1 < cores <= self.m.cores or root >= cores:
+            raise ValueError("2 cores or more")
+        return bare_broadcast(&self.m, root, cores)
+
+    def shared_update(self, uint32_t cores, uint32_t lines, uint32_t rounds):
+        """Cycles of an update of so many lines that all these cores update over and over."""
+        if not 0 < cores <= self.m.cores or not lines or not rounds:
+            raise ValueError("cores, lines and rounds are at least 1")
+        return bare_shared_update(&self.m, cores, lines, rounds)
+
+
+cdef class VirtualKernel:
+    """A multikernel on a modelled machine. work: 2 * keys + 1 doubles (virtual/work.h). Times are
+    the machine's cycles.
+    """
+
+    cdef monitors *m
+    cdef work_sample *samples
+    cdef object _kept
+    cdef VirtualMachine _machine
+    cdef uint32_t _cores
+
+    def __cinit__(self, VirtualMachine machine, work, uint32_t slots_per_core, uint64_t pages,
+            uint32_t cnodes, uint32_t capability_protocol):
+        cdef double[::1] table = work
+        cdef monitor_shape shape = multikernel_shape(machine.m.cores, slots_per_core, cnodes)
+        if len(work) != 2 * WORK_KEYS + 1 or not slots_per_core:
+            raise ValueError("a work table has all keys, warm and cold; a core has slots")
+        shape.pages = pages
+        shape.capability_protocol = capability_protocol
+        self._kept = work
+        self._machine = machine
+        self._cores = machine.m.cores
+        with nogil:
+            self.m = monitors_new(&machine.m, <const work_table *>&table[0], &shape)
+        if not self.m:
+            raise MemoryError(f"{machine.m.cores} modelled cores")
+
+    def __dealloc__(self):
+        if self.m:
+            monitors_free(self.m)
+        free(self.samples)
+
+    def plant(self, uint32_t root, edges):
+        """Before anything runs: the root's tree, as uint32 edges. Raises ValueError."""
+        cdef uint32_t[::1] given = edges
+        if root >= self._cores or len(edges) != self._cores - 1:
+            raise ValueError("a tree has one edge less than cores")
+        if not monitors_plant(self.m, root, &given[0]):
+            raise ValueError(f"no tree below core {root}")
+
+    def idle(self, uint32_t core, uint8_t how):
+        """What a core does while nothing comes: 0 polls, 1 computes, 2 sleeps."""
+        if core >= self._cores or how > 2:
+            raise ValueError("no such core, or no such way")
+        monitors_world(self.m).core[core].idle = how
+
+    def ask(self, uint64_t time, uint32_t from_, uint32_t core, uint64_t ticket, int kind,
+            tuple words, bytes kept=b""):
+        """A program on core `from_` asks the kernel of `core` at that time; see cores_word for
+        kept.
+        """
+        cdef message request = _message(kind, words)
+        if from_ >= self._cores or core >= self._cores:
+            raise ValueError("no such core")
+        if kept and len(kept) < (self._cores + 63) // 64 * 8:
+            raise ValueError("a set of all cores")
+        if not monitors_ask(self.m, time, from_, core, ticket, &request,
+                <const uint64_t *>PyBytes_AS_STRING(kept) if kept else NULL):
+            raise MemoryError("a request")
+
+    def run(self):
+        """Until a program has its answer: (ticket, began, time, reply); None: nothing is going on."""
+        cdef virtual_answer done
+        cdef bint there
+        with nogil:
+            there = monitors_run(self.m, &done)
+        if monitors_world(self.m).failed:
+            raise MemoryError("virtual time")
+        return (done.ticket, done.began, done.time, _reply(&done.reply)) if there else None
+
+    def counts(self):
+        """now, messages sent and handled, events."""
+        cdef world *w = monitors_world(self.m)
+        return w.now, w.sent, w.handled, w.happened
+
+    def links(self):
+        """Cycles that each link was busy."""
+        return [monitors_world(self.m).lines.link_busy[i] for i in range(self._machine.m.links)]
+
+    def measure(self):
+        """From now on steps are timed on this host."""
+        if not self.samples:
+            self.samples = <work_sample *>calloc(WORK_KEYS, sizeof(work_sample))
+            if not self.samples:
+                raise MemoryError("samples")
+        memset(self.samples, 0, WORK_KEYS * sizeof(work_sample))
+        monitors_measure(self.m, self.samples)
+
+    def samples_by_key(self):
+        """What was measured: key -> (count, messages put out, least, mean, variance) in cycles."""
+        found = {}
+        cdef work_sample *s
+        cdef uint32_t key
+        for key in range(WORK_KEYS if self.samples else 0):
+            s = &self.samples[key]
+            if s.count:
+                mean = s.cycles / s.count
+                found[key] = (s.count, s.messages, s.least, mean, s.squares / s.count - mean * mean)
+        return found

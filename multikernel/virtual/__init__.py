@@ -1,0 +1,1 @@
+"""Virtual time: the kernel's own object code on modelled machines."""

@@ -1,0 +1,126 @@
+"""What a step of a monitor costs, measured on a host: the table that virtual time charges from.
+
+Guarantees: times are of the native core's own object files, made over and over in modelled worlds of
+several sizes; the clock's own cost is taken off. A key says what a step was given and what it did;
+what was never seen costs what is most like it does. Source: virtual/work.h of the native core.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from multikernel.native._native import WORK
+
+COLD = 4.5
+"""How many times as long a step takes whose state has left the caches: 4 to 5 (assumed, of 412 to
+535 cycles at 1 024 monitors in one process against 100)."""
+REFERENCE = "reference.json"
+
+Key = tuple[int, int, int, int, int, int]
+"""input, operation, kind, role, own part, puts messages out."""
+
+
+def key_of(number: int) -> Key:
+    """The parts of a number of virtual/work.h."""
+    number, out = divmod(number, 2)
+    number, own = divmod(number, 2)
+    number, role = divmod(number, WORK["roles"])
+    number, kind = divmod(number, WORK["kinds"])
+    given, operation = divmod(number, WORK["operations"])
+    return given, operation, kind, role, own, out
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Cycles of a step, without the messages it puts out; spread: from the least to the greatest
+    of the runs, over their median; steps: how many were timed.
+    """
+
+    key: Key
+    cycles: float
+    spread: float
+    steps: int
+
+
+class Work(msgspec.Struct, frozen=True):
+    """A calibration. message: a further message put out; host: where, and in which state."""
+
+    host: str
+    message: float
+    entries: tuple[Entry, ...]
+
+    def table(self) -> array[float]:
+        """Warm, cold, and a message, as virtual/work.h has them."""
+        known = {entry.key: entry.cycles for entry in self.entries}
+        likes: dict[tuple[int, ...], list[float]] = defaultdict(list)
+        for key, cycles in known.items():
+            for like in _likes(key):
+                likes[like].append(cycles)
+        warm = array("d", bytes(8 * WORK["keys"]))
+        for number in range(WORK["keys"]):
+            key = key_of(number)
+            warm[number] = known[key] if key in known else next(
+                (median(likes[like]) for like in _likes(key) if like in likes), 0.0
+            )
+        cold = array("d", [COLD * cycles for cycles in warm])
+        return warm + cold + array("d", [self.message])
+
+
+def _likes(key: Key) -> Iterator[tuple[int, ...]]:
+    """What it is most like, and less and less."""
+    given, _, kind, role, own, out = key
+    yield given, kind, role, own, out
+    yield given, kind, role, out
+    yield given, kind, out
+    yield given, out
+    yield (given,)
+
+
+def save(work: Work, path: Path) -> None:
+    """As a file that `load` reads."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(work), indent=1) + b"\n")
+
+
+def load(path: Path | None = None) -> Work:
+    """A calibration's file; None: the one that is shipped."""
+    data = (
+        resources.files("multikernel.virtual").joinpath(REFERENCE).read_bytes()
+        if path is None else path.read_bytes()
+    )  # fmt: skip
+    return msgspec.json.decode(data, type=Work)
+
+
+def merged(runs: list[Mapping[int, tuple[int, int, int, float, float]]], clock: float,
+           host: str) -> Work:  # fmt: skip
+    """Of several runs' samples by key (count, messages, least, mean, variance), over all worlds of
+    a run. The cost of a message is the slope of a step's time over how many it puts out.
+    """
+    slopes = []
+    by_key: dict[int, list[tuple[float, float, int]]] = defaultdict(list)
+    for samples in runs:
+        for number, (count, messages, _, mean, _) in samples.items():
+            if count >= 20:
+                by_key[number].append((messages / count, mean - clock, count))
+    for points in by_key.values():
+        few, many = min(points), max(points)
+        if many[0] >= few[0] + 8:
+            slopes.append((many[1] - few[1]) / (many[0] - few[0]))
+    message = max(0.0, median(slopes)) if slopes else 0.0
+    entries = []
+    for number, points in sorted(by_key.items()):
+        few = min(point[0] for point in points)
+        alike = [cycles - message * out for out, cycles, _ in points if out <= few + 1]
+        middle = max(1.0, median(alike))
+        entries.append(
+            Entry(
+                key_of(number), round(middle, 1), round((max(alike) - min(alike)) / middle, 3),
+                sum(count for *_, count in points),
+            )
+        )  # fmt: skip
+    return Work(host, round(message, 2), tuple(entries))
