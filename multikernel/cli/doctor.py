@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from multikernel.errors import BadInput
-from multikernel.machine.doctor.findings import VERDICTS, Finding, counts, doctor, record
+from multikernel.machine.doctor.findings import Finding, counts, doctor, ordered, record
 
 _COLOURS = {"bad": "bold red", "matters": "yellow", "unknown": "dim", "good": "green"}
 
@@ -50,11 +50,6 @@ def command(json_to: str | None, root: str) -> None:
         show_table(findings)
     else:
         click.echo(plain(findings))
-
-
-def ordered(findings: Sequence[Finding]) -> list[Finding]:
-    """The most urgent first, else as they were."""
-    return sorted(findings, key=lambda finding: VERDICTS.index(finding.verdict))
 
 
 def plain(findings: Sequence[Finding]) -> str:

@@ -7,6 +7,7 @@ import os
 import signal
 import struct
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -416,4 +417,4 @@ def test_a_host_of_pipes_endless_files_and_escapes(tmp_path: Path) -> None:
     assert len(findings) > 20
     assert any("mine" in finding.value for finding in findings)
     for finding in findings:
-        assert all(text.isprintable() for text in finding.record().values()), finding
+        assert all(text.isprintable() for text in asdict(finding).values()), finding

@@ -13,12 +13,13 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from multikernel.machine import control_groups
 from multikernel.machine.cpu_list import format_cpu_list
+from multikernel.machine.limits import whole
 from multikernel.machine.tree import text_of
 
 
@@ -50,6 +51,9 @@ class TaskActivity:
     waited_ns: int | None = None
 
 
+Counters = TypeVar("Counters", CpuActivity, TaskActivity)
+
+
 @dataclass(frozen=True, slots=True)
 class Activity:
     """Counters at one moment (time_ns: CLOCK_MONOTONIC), or the difference of two moments (time_ns:
@@ -71,49 +75,53 @@ class Activity:
 
         A task that has gone has None throughout.
         """
-        base = Path(root)
-        steal = steal_ticks(_text(base / "proc/stat"))
-        interrupts, shootdowns = interrupt_counts(_text(base / "proc/interrupts"))
+
+        def text(name: str) -> str:
+            return text_of(Path(root, name)) or ""
+
+        def cpu_activity(cpu: int) -> CpuActivity:
+            frequency = text(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq")
+            counters = (steal.get(cpu), interrupts.get(cpu), shootdowns.get(cpu))
+            return CpuActivity(*counters, whole(frequency.strip()))
+
+        def task_activity(task: int) -> TaskActivity:
+            status = text(f"proc/{task}/status")
+            waited = text(f"proc/{task}/schedstat").split()
+            return TaskActivity(
+                _field(status, "voluntary_ctxt_switches"),
+                _field(status, "nonvoluntary_ctxt_switches"),
+                _field(text(f"proc/{task}/sched"), r"se\.nr_migrations"),
+                whole(waited[1]) if len(waited) == 3 else None,
+            )
+
+        steal = steal_ticks(text("proc/stat"))
+        interrupts, shootdowns = interrupt_counts(text("proc/interrupts"))
         return cls(
-            time_ns=time.monotonic_ns(),
-            cpus={
-                cpu: CpuActivity(
-                    steal_ticks=steal.get(cpu),
-                    interrupts=interrupts.get(cpu),
-                    tlb_shootdowns=shootdowns.get(cpu),
-                    frequency_khz=_frequency(base, cpu),
-                )
-                for cpu in cpus
-            },
-            tasks={task: _task(base, task) for task in tasks},
-            throttled=control_groups.throttled(lambda name: text_of(base / name)),
+            time.monotonic_ns(),
+            {cpu: cpu_activity(cpu) for cpu in cpus},
+            {task: task_activity(task) for task in tasks},
+            control_groups.throttled(text),
         )
 
     def __sub__(self, before: "Activity") -> "Activity":
         """What happened between `before` and this moment, for the CPUs and tasks both have."""
+
+        def difference(now: Counters, then: Counters) -> Counters:
+            return type(now)(*map(_minus, astuple(now), astuple(then)))
+
         return Activity(
-            time_ns=self.time_ns - before.time_ns,
-            cpus={
-                cpu: CpuActivity(
-                    steal_ticks=_minus(now.steal_ticks, before.cpus[cpu].steal_ticks),
-                    interrupts=_minus(now.interrupts, before.cpus[cpu].interrupts),
-                    tlb_shootdowns=_minus(now.tlb_shootdowns, before.cpus[cpu].tlb_shootdowns),
-                    frequency_khz=now.frequency_khz,
-                )
+            self.time_ns - before.time_ns,
+            {
+                cpu: replace(difference(now, before.cpus[cpu]), frequency_khz=now.frequency_khz)
                 for cpu, now in self.cpus.items()
                 if cpu in before.cpus
             },
-            tasks={
-                task: TaskActivity(
-                    voluntary=_minus(now.voluntary, before.tasks[task].voluntary),
-                    involuntary=_minus(now.involuntary, before.tasks[task].involuntary),
-                    migrations=_minus(now.migrations, before.tasks[task].migrations),
-                    waited_ns=_minus(now.waited_ns, before.tasks[task].waited_ns),
-                )
+            {
+                task: difference(now, before.tasks[task])
                 for task, now in self.tasks.items()
                 if task in before.tasks
             },
-            throttled=_minus(self.throttled, before.throttled),
+            _minus(self.throttled, before.throttled),
         )
 
     @property
@@ -126,10 +134,9 @@ class Activity:
         """TLB shootdown interrupts over all CPUs looked at; None if the machine does not count
         them.
         """
-        counts = [
-            cpu.tlb_shootdowns for cpu in self.cpus.values() if cpu.tlb_shootdowns is not None
-        ]
-        return sum(counts) if counts else None
+        counts = [cpu.tlb_shootdowns for cpu in self.cpus.values()]
+        known = [count for count in counts if count is not None]
+        return sum(known) if known else None
 
     def complaints(self) -> list[tuple[str, str]]:
         """Of a difference: (code, sentence) for everything that speaks against trusting what was
@@ -141,25 +148,17 @@ class Activity:
         found = []
         stolen = [cpu for cpu, activity in self.cpus.items() if activity.steal_ticks]
         if stolen:
-            found.append(
-                (
-                    "steal",
-                    f"the hypervisor took {self.steal_ticks} ticks of 10 ms from CPUs "
-                    + format_cpu_list(stolen),
-                )
-            )
+            took = f"the hypervisor took {self.steal_ticks} ticks of 10 ms from CPUs "
+            found.append(("steal", took + format_cpu_list(stolen)))
         if self.throttled:
             found.append(("throttled", f"the CPU quota was used up {self.throttled} times"))
-        for task, activity in self.tasks.items():
-            if activity.migrations:
-                found.append(
-                    ("migrated", f"task {task} was moved between CPUs {activity.migrations} times")
-                )
-            if activity.involuntary:
-                found.append(
-                    ("preempted", f"task {task} was preempted {activity.involuntary} times")
-                )
-            if activity.voluntary is None and activity.involuntary is None:
+        for task, one in self.tasks.items():
+            if one.migrations:
+                moved = f"task {task} was moved between CPUs {one.migrations} times"
+                found.append(("migrated", moved))
+            if one.involuntary:
+                found.append(("preempted", f"task {task} was preempted {one.involuntary} times"))
+            if one.voluntary is None and one.involuntary is None:
                 found.append(("task-gone", f"task {task} ended meanwhile"))
         return found
 
@@ -168,14 +167,8 @@ class Activity:
         parameters.
         """
         return {
-            "cpus": {
-                str(cpu): {name: getattr(activity, name) for name in CpuActivity.__slots__}
-                for cpu, activity in self.cpus.items()
-            },
-            "tasks": {
-                str(task): {name: getattr(activity, name) for name in TaskActivity.__slots__}
-                for task, activity in self.tasks.items()
-            },
+            "cpus": {str(cpu): asdict(one) for cpu, one in self.cpus.items()},
+            "tasks": {str(task): asdict(one) for task, one in self.tasks.items()},
             "throttled": self.throttled,
         }
 
@@ -184,12 +177,8 @@ def steal_ticks(stat: str) -> dict[int, int]:
     """Steal of every CPU, out of the text of /proc/stat: the eighth number of its "cpuN" line
     (Linux 2.6.11).
     """
-    found = {}
-    for line in stat.splitlines():
-        match = re.match(r"cpu([0-9]+)((?: +[0-9]+)+)", line)
-        if match and len(match[2].split()) >= 8:
-            found[int(match[1])] = int(match[2].split()[7])
-    return found
+    lines = re.findall(r"^cpu([0-9]+)(?: +[0-9]+){7} +([0-9]+)", stat, re.MULTILINE)
+    return {int(cpu): int(ticks) for cpu, ticks in lines}
 
 
 def interrupt_counts(interrupts: str) -> tuple[dict[int, int], dict[int, int]]:
@@ -198,42 +187,21 @@ def interrupt_counts(interrupts: str) -> tuple[dict[int, int], dict[int, int]]:
     The header names the online CPUs and so the columns. Lines with fewer numbers than columns (ERR,
     MIS) are totals that belong to no CPU.
     """
-    lines = interrupts.splitlines()
-    columns = (
-        [int(name[3:]) for name in lines[0].split() if re.fullmatch(r"CPU[0-9]+", name)]
-        if lines
-        else []
-    )
+    header, _, lines = interrupts.partition("\n")
+    columns = [int(cpu) for cpu in re.findall(r"\bCPU([0-9]+)\b", header)]
     total = dict.fromkeys(columns, 0)
     shootdowns: dict[int, int] = {}
-    for line in lines[1:]:
+    for line in lines.splitlines():
         label, colon, rest = line.partition(":")
-        counts = rest.split(maxsplit=len(columns))[: len(columns)]
-        if not colon or label.strip() in ("ERR", "MIS") or len(counts) < len(columns):
+        counts = [whole(word) for word in rest.split(maxsplit=len(columns))[: len(columns)]]
+        known = [count for count in counts if count is not None]
+        if not colon or label.strip() in ("ERR", "MIS") or len(known) < len(columns):
             continue
-        if not all(count.isascii() and count.isdigit() for count in counts):
-            continue
-        for cpu, count in zip(columns, counts, strict=True):
-            total[cpu] += int(count)
+        of_cpus = dict(zip(columns, known, strict=True))
+        total = {cpu: total[cpu] + count for cpu, count in of_cpus.items()}
         if label.strip() == "TLB":
-            shootdowns = {cpu: int(count) for cpu, count in zip(columns, counts, strict=True)}
+            shootdowns = of_cpus
     return total, shootdowns
-
-
-def _task(base: Path, task: int) -> TaskActivity:
-    status = _text(base / f"proc/{task}/status")
-    return TaskActivity(
-        voluntary=_field(status, r"voluntary_ctxt_switches"),
-        involuntary=_field(status, r"nonvoluntary_ctxt_switches"),
-        migrations=_field(_text(base / f"proc/{task}/sched"), r"se\.nr_migrations"),
-        waited_ns=_waited(_text(base / f"proc/{task}/schedstat")),
-    )
-
-
-def _waited(schedstat: str) -> int | None:
-    """The second of its three numbers."""
-    words = schedstat.split()
-    return int(words[1]) if len(words) == 3 and words[1].isascii() and words[1].isdigit() else None
 
 
 def _field(text: str, name: str) -> int | None:
@@ -241,15 +209,5 @@ def _field(text: str, name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _frequency(base: Path, cpu: int) -> int | None:
-    text = _text(base / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq").strip()
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
 def _minus(after: int | None, before: int | None) -> int | None:
     return None if after is None or before is None else after - before
-
-
-def _text(path: Path) -> str:
-    """The file's text, "" if it cannot be read."""
-    return text_of(path) or ""
