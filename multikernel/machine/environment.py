@@ -30,16 +30,16 @@ from multikernel.machine.host.cpus import Placement
 from multikernel.machine.host.processor import Host, load_average
 from multikernel.machine.topology.model import Topology
 
+OF_THE_HOST = (
+    "cpu_model", "architecture", "kernel", "virtualised", "governor", "clocksource", "cpu_quota",
+)  # fmt: skip
+
 
 class Environment:
     """An environment being recorded, from what holds before a run on."""
 
     def __init__(
-        self,
-        placement: Placement,
-        *,
-        seed: int | None = None,
-        root: str | os.PathLike[str] = "/",
+        self, placement: Placement, *, seed: int | None = None, root: str | os.PathLike[str] = "/"
     ) -> None:
         """placement: where the cores run. The doctor looks once, here (about 10 ms). Calibrates the
         counter (about 25 ms) the first time in a process; without the native module its rate is
@@ -61,26 +61,18 @@ class Environment:
         """What happened until `finish`."""
 
     def finish(self) -> dict[str, Any]:
-        """Record what holds after the run; the whole record. Called again, it takes the later
-        moment.
-        """
+        """The whole record, with what holds after the run."""
         after = Activity.take(self.before.cpus, root=self.root)
         self.during = after - self.before
-        host, build = self.host, provenance.build_info()
+        build = provenance.build_info()
         return {
             **conditions(self.root),
-            "cpu_model": host.cpu_model,
-            "architecture": host.architecture,
-            "cpu_flags": list(host.flags),
+            **{name: getattr(self.host, name) for name in OF_THE_HOST},
+            "cpu_flags": list(self.host.flags),
             "topology": self.topology.summary(),
             "cpus": list(self.placement.cpus),
-            "kernel": host.kernel,
-            "virtualised": host.virtualised,
-            "governor": host.governor,
-            "clocksource": host.clocksource,
-            "cpu_quota": host.cpu_quota,
             **{f"tsc_{what}": getattr(self.rate, what, None) for what in ("hz", "error", "source")},
-            "before": _moment(self.before, host.load),
+            "before": _moment(self.before, self.host.load),
             "after": _moment(after, load_average(self.root)),
             "python": provenance.python_version(),
             "packages": provenance.package_versions(),

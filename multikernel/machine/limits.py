@@ -24,9 +24,7 @@ from multikernel.machine.control_groups import Text
 FILTERED = (errno.EPERM, errno.ENOSYS)
 """What a call says that a system-call filter forbids."""
 NO_LIMIT = 1 << 60
-"""From here on a number of bytes means "as much as there is": version 1 of control groups writes
-such.
-"""
+"""From here on a number of bytes is none: version 1 of control groups writes such."""
 
 
 class Limit(NamedTuple):
@@ -88,10 +86,6 @@ def of_mappings(text: Text = live) -> str:
     found = [f"vm.max_map_count is {text('proc/sys/vm/max_map_count') or 'unknown'}"]
     found += [str(limit) for limit in (_of_process("AS", "DATA"), _overcommitted(text)) if limit]
     return ", ".join(found)
-
-
-# --- A call that was refused
-# --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -191,10 +185,6 @@ def _processes(text: Text) -> Limit | None:
     return None if most_of_all is None else Limit("kernel.threads-max", most_of_all, remedy)
 
 
-# --- Memory
-# --------------------------------------------------------------------------------------------------
-
-
 def memory_room(text: Text = live) -> Room | None:
     """What may still be taken here, under the tightest limit: of the process's control group, of
     those around it, or the machine's. None where nothing says.
@@ -271,9 +261,7 @@ def _cpu_seconds(pid: int, text: Text) -> float:
 
 
 def killed_since(before: int | None, text: Text = live) -> str:
-    """Under which limit, where the host has killed for lack of memory more often than that; else
-    nothing.
-    """
+    """Under which limit, where the host has killed for lack of memory more often than that."""
     now = killed_for_memory(text)
     if before is None or now is None or now <= before:
         return ""

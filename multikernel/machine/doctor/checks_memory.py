@@ -1,9 +1,8 @@
 """Checks of memory, and of what the host lets a process do: what the kernel moves, swaps, merges or
 refuses under a measurement, the system calls that a boot needs, and limits.
 
-Guarantees: each check answers from files, and "unknown" where they are missing; what a host does
-not say is no limit. On the live machine alone, the free space of /dev/shm is asked for, and system
-calls are tried with arguments that change nothing.
+Guarantees: on the live machine alone, the free space of /dev/shm is asked for, and system calls are
+tried with arguments that change nothing.
 
 Source: Documentation/admin-guide/sysctl/{vm,kernel}.rst and mm/transhuge.rst of Linux, proc(5),
 tmpfs(5), getrlimit(2), cgroups(7), seccomp(2).

@@ -1,8 +1,7 @@
 """Checks of who else is there: a hypervisor, a container's limits, other tasks, interrupts, the
 tick.
 
-Guarantees: each check answers from files alone and answers "unknown" where they are missing. No
-path, command line or name of another process is repeated.
+Guarantees: no path, command line or name of another process is repeated.
 
 Source: cgroups(7), cpuset(7), Documentation/core-api/irq/irq-affinity.rst and timers/no_hz.rst of
 Linux. That the floor between two virtual CPUs moves was measured on such machines: the same pair,

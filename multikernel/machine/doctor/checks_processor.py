@@ -1,7 +1,5 @@
 """Checks of the processor: its clock, its sleep, its threads, its counter, and what guards it.
 
-Guarantees: each check answers from files alone and answers "unknown" where they are missing.
-
 Source: Documentation/admin-guide/pm (cpufreq, intel_pstate, amd-pstate, cpuidle),
 power/pm_qos_interface.rst and admin-guide/hw-vuln of Linux; what to look for at all: Intel's and
 Red Hat's guides to low-latency tuning.

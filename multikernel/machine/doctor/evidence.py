@@ -29,9 +29,7 @@ this mislead, or nothing runs. unknown: this host does not say."""
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """value: what was found. remedy: the command that helps, or why none does; "" where nothing is
-    to do.
-    """
+    """remedy: the command that helps, or why none does; "" where nothing is to do."""
 
     verdict: Verdict
     value: str = "not shown here"
@@ -107,9 +105,7 @@ class Evidence:
         return _cpus(self.text(name))
 
     def each(self, pattern: str) -> dict[str, str]:
-        """Every readable file that matches a pattern, by its name below the root, in order of that
-        name.
-        """
+        """Every readable file that matches a pattern, by its name below the root, in order."""
         names = (path.relative_to(self.base).as_posix() for path in sorted(self.base.glob(pattern)))
         return {name: text for name in names if (text := self.text(name)) is not None}
 
@@ -157,9 +153,7 @@ class Evidence:
 
     @cached_property
     def hypervisor(self) -> str:
-        """The hypervisor's name, from firmware or from the drivers the kernel has for it; ""
-        where neither says.
-        """
+        """Its name, from firmware or from the drivers the kernel has for it; "" where unknown."""
         host = self.processor
         if host is None or host.virtualised is False:
             return ""
@@ -193,9 +187,7 @@ class Evidence:
 
     @cached_property
     def isolated(self) -> tuple[int, ...] | None:
-        """CPUs kept free of other tasks, by boot option or by an isolated cpuset; None where
-        unknown.
-        """
+        """CPUs kept free of other tasks, by boot option or cpuset; None where unknown."""
         booted = self.cpu_list(f"{SYS_CPU}/isolated")
         for group in control_groups.directories(self.text, "cpuset"):
             if self.text(f"{group}/cpuset.cpus.partition") == "isolated":
@@ -204,18 +196,14 @@ class Evidence:
         return booted
 
     def mount(self, point: str) -> tuple[str, list[str]] | None:
-        """Type and options of what is mounted at a place (the last one there); None if nothing
-        is.
-        """
+        """Type and options of what is mounted last at a place; None if nothing is."""
         lines = [line.split() for line in (self.text("proc/self/mounts") or "").splitlines()]
         there = [words for words in lines if len(words) >= 4 and words[1] == point]
         return (there[-1][2], there[-1][3].split(",")) if there else None
 
     @property
     def frozen(self) -> bool:
-        """Whether /sys is mounted read-only, as in a container: then settings are changed on its
-        host.
-        """
+        """Whether /sys is read-only, as in a container: then settings are changed on its host."""
         mounted = self.mount("/sys")
         return mounted is not None and "ro" in mounted[1]
 

@@ -1,11 +1,9 @@
 """Every setting of the host that spoils measurements between cores: found, judged, and how to mend
 it.
 
-Guarantees: it reads /proc, /sys and /dev under any root and changes nothing; on the live machine it
-tries the system calls that a boot needs. The answer has one
-`Finding` for every check, in the same order on every host; what a host does not say is "unknown",
-never an error. What matters or is bad always has a remedy: the command, or a sentence that says
-that there is none.
+Guarantees: nothing is changed. There is one `Finding` for every check, in the same order on every
+host; what a host does not say is "unknown", never an error. What matters or is bad always has a
+remedy: the command, or a sentence that says that there is none.
 
 Idea: pyperf's `system show` and hyperfine's warnings: the cause and the remedy in one place; a
 doctor that only looks, because what to change on a machine is its owner's decision.
@@ -37,10 +35,8 @@ _OF_THE_KERNEL = re.compile(r"sudo (cpupower|sysctl|swapoff|systemctl|tee)")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One setting. code: stable, for programs. value: what was found, in words.
-
-    why: one sentence. remedy: a command, or a sentence that says that there is none; "" if nothing
-    is to do.
+    """One setting. code: stable, for programs. value: what was found, in words. remedy: a command,
+    or a sentence that says that there is none; "" if nothing is to do.
     """
 
     code: str
