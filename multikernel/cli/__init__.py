@@ -53,16 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.unraisablehook = _dropped
     with Streams() as streams:
         if streams.closed:
-            return fail(
-                "standard output is closed; redirect it to a file, or to /dev/null if nobody reads"
-                " it",
-                FAILED,
-            )
+            closed = "standard output is closed; redirect it to a file, or to /dev/null"
+            return fail(f"{closed} if nobody reads it", FAILED)
         try:
             return _ended(streams, _guarded(arguments, streams))
-        except (
-            KeyboardInterrupt
-        ) as error:  # where click is not yet, or no more: it hands them on as its own Abort
+        except KeyboardInterrupt as error:  # where click is not, which makes it its own Abort
             return _interrupted(error)
 
 
@@ -106,19 +101,14 @@ def _main(arguments: Sequence[str] | None) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as wanted:
         return wanted.exit_code
-    except click.UsageError as error:
-        if (
-            error.ctx is not None and type(error).__name__ == "NoArgsIsHelpError"
-        ):  # click 8.2; older ones exit
-            print(error.ctx.get_help())
-            return 0
-        return fail(error.format_message(), BAD_INPUT)
     except click.ClickException as error:
-        return fail(error.format_message(), FAILED)
-    except BadInput as error:
-        return fail(str(error), BAD_INPUT)
+        # click 8.2; older ones exit
+        if isinstance(error, click.UsageError) and type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            return 0
+        return fail(error.format_message(), error.exit_code)
     except MultikernelError as error:
-        return fail(str(error), FAILED)
+        return fail(str(error), BAD_INPUT if isinstance(error, BadInput) else FAILED)
     except click.Abort as error:
         if isinstance(error.__cause__, MultikernelError):  # click takes what is an EOFError for it
             return fail(str(error.__cause__), FAILED)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from multikernel.cli.printing import json_option
 from multikernel.errors import BadInput
 from multikernel.machine.doctor.findings import Finding, counts, doctor, ordered, record
 
@@ -22,20 +23,14 @@ _COLOURS = {"bad": "bold red", "matters": "yellow", "unknown": "dim", "good": "g
 
 
 @click.command("doctor")
-@click.option(
-    "--json", "json_to", metavar="-", help="With '-': print the findings as JSON, and nothing else."
-)
+@json_option("the findings")
 @click.option("--root", metavar="DIR", default="/", hidden=True)
-def command(json_to: str | None, root: str) -> None:
+def command(as_json: bool, root: str) -> None:
     """Say what on this host spoils measurements, why, and how to mend it. Changes nothing.
 
     Verdicts: bad (numbers taken like this mislead, or nothing runs), matters (numbers hold if it is
     said beside them), unknown (this host does not say), good.
     """
-    if json_to not in (None, "-"):
-        raise BadInput(
-            "findings are printed to stdout only", value=json_to, where="--json", hint="--json -"
-        )
     if not any((Path(root) / name).is_dir() for name in ("proc", "sys")):
         raise BadInput(
             "no captured host here",
@@ -44,7 +39,7 @@ def command(json_to: str | None, root: str) -> None:
             hint="name the directory that holds proc and sys",
         )
     findings = doctor(root)
-    if json_to is not None:
+    if as_json:
         click.echo(json.dumps(record(findings), indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
         show_table(findings)

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multikernel.cli.options import Run, check_new_file, cores_option, note, progress_to_stderr
+from multikernel.cli.options import (
+    Run,
+    check_new_file,
+    cores_option,
+    note,
+    output_options,
+    progress_to_stderr,
+)
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpu_list import format_cpu_list
@@ -40,31 +47,16 @@ REDRAW_SECONDS = 0.5
     help="Measure pairs without a CPU in common at the same time: faster, less clean.",
 )
 @click.option(
-    "--output",
-    metavar="DIR",
-    help="Write the result document there. Without it: a fresh directory below results/.",
-)
-@click.option(
     "-o",
     "file",
     metavar="FILE",
-    help=(
-        "Write the matrix to a file too: .csv (a line a series), .json (the document) or .svg (heat"
-        " maps)."
-    ),
+    help="Write the matrix to a file too: .csv (a line a series), .json (the document) or .svg"
+    " (heat maps).",
 )
-@click.option(
-    "--json",
-    "json_to",
-    metavar="-",
-    help="With '-': print the result document as a JSON array, and nothing else, to stdout.",
-)
-@click.option("--seed", type=click.IntRange(0, 2**31), default=1, hidden=True)
-@click.option("--size", type=click.Choice(list(SIZES)), hidden=True)
+@output_options
 def command(
     cores: str | None, quick: bool, parallel: bool, output: str | None, file: str | None,
-    json_to: str | None,
-    seed: int, size: str | None,
+    as_json: bool, seed: int, size: str | None,
 ) -> None:  # fmt: skip
     """Measure what a cache line takes between every two CPUs, there and back.
 
@@ -77,7 +69,7 @@ def command(
     placement = placement_of(resolve(cores, topology))
     note(left_out(cores, topology))
     check_new_file(file, FORMS)
-    running = Run(output, json_to)
+    running = Run(output, as_json)
     chosen = SIZES[size or ("quick" if quick else "full")]
 
     from multikernel.experiments import latency
@@ -123,7 +115,7 @@ def placement_of(placement: Placement) -> Placement:
 
 def _print(document: Document) -> None:
     from multikernel.cli import latency_table
-    from multikernel.cli.paragraphs import section
+    from multikernel.cli.printing import section
 
     print("\n".join(latency_table.table(document)))
     texts = [one.text for one in document.warnings if one.code not in latency_table.ENDS]
@@ -153,10 +145,8 @@ def _live() -> Iterator[tuple[Callable[[str], None], Callable[[Look], None] | No
             nonlocal last
             if time.monotonic() - last < REDRAW_SECONDS:
                 return
-            lines = latency_table.progress(
-                look.cpus, look.values, look.planned, look.pairs, look.boots
-            )
-            live.update(Text("\n".join(lines), no_wrap=True), refresh=True)
+            text = "\n".join(latency_table.progress(look))
+            live.update(Text(text, no_wrap=True), refresh=True)
             last = time.monotonic()
 
         yield (lambda _: None), watch

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from multikernel.cli.paragraphs import filled, section
+from multikernel.cli.printing import filled, section
 from multikernel.results.document import Document
 
 

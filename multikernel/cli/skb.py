@@ -11,13 +11,15 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
+import msgspec
 
 from multikernel.cli import FAILED, INTERRUPTED, Terminated, fail
-from multikernel.cli.options import cores_option, note
+from multikernel.cli.options import cores_option, note, together
+from multikernel.cli.printing import json_option
 from multikernel.errors import BadInput, Unanswered, printable
 from multikernel.knowledge import cost_store, questions
 from multikernel.knowledge.costs import MEASURED
@@ -26,56 +28,39 @@ from multikernel.knowledge.skb import Skb
 from multikernel.machine.host.cpus import left_out
 from multikernel.machine.topology.named import machine_of
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 _rules_option = click.option(
     "--rules",
     multiple=True,
     metavar="DIR",
     help="A directory with further questions, looked through first.",
 )
-
-
-def _knowing_options(function: Function) -> Function:
-    """What every subcommand takes that needs to know a machine."""
-    for option in reversed(
-        (
-            click.option(
-                "--machine",
-                metavar="M",
-                help=(
-                    "Instead of this host: an invented machine, such as 8x4 or 8x4-amd, or a"
-                    " capture."
-                ),
-            ),
-            cores_option,
-            click.option(
-                "--assert",
-                "asserted",
-                multiple=True,
-                metavar="FACTS",
-                help="Facts to hold as well: a file (.lp), or text such as 'round_trip(0,1,900).'",
-            ),
-            _rules_option,
-            click.option(
-                "--time",
-                "seconds",
-                type=click.FloatRange(min=0, min_open=True),
-                default=60,
-                show_default=True,
-                metavar="SECONDS",
-                help="How long an answer may take.",
-            ),
-            click.option(
-                "--json",
-                "json_to",
-                metavar="-",
-                help="With '-': print JSON, and nothing else, to stdout.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+_knowing_options = together(
+    click.option(
+        "--machine",
+        metavar="M",
+        help="Instead of this host: an invented machine, such as 8x4 or 8x4-amd, or a capture.",
+    ),
+    cores_option,
+    click.option(
+        "--assert",
+        "asserted",
+        multiple=True,
+        metavar="FACTS",
+        help="Facts to hold as well: a file (.lp), or text such as 'round_trip(0,1,900).'",
+    ),
+    _rules_option,
+    click.option(
+        "--time",
+        "seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        default=60,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long an answer may take.",
+    ),
+    json_option("the answer"),
+)
+"""What every subcommand takes that needs to know a machine."""
 
 
 @click.group("skb")
@@ -104,11 +89,10 @@ def list_(rules: tuple[str, ...]) -> None:
 @command.command("facts")
 @click.argument("predicates", nargs=-1, metavar="[PREDICATE…]")
 @_knowing_options
-def facts(predicates: tuple[str, ...], json_to: str | None, **known: Any) -> None:
+def facts(predicates: tuple[str, ...], as_json: bool, **known: Any) -> None:
     """What is known, each fact with where it comes from; of some predicates only, if they are
     named.
     """
-    _check_json(json_to)
     skb, whence = _skb(**known)
     held = skb.facts()
     names = dict.fromkeys(fact.predicate for fact in held)
@@ -118,18 +102,8 @@ def facts(predicates: tuple[str, ...], json_to: str | None, **known: Any) -> Non
                 "no facts of this name", value=predicate, hint=f"there are {', '.join(names)}"
             )
     chosen = [fact for fact in held if not predicates or fact.predicate in predicates]
-    if json_to is not None:
-        _print_json(
-            [
-                {
-                    "predicate": fact.predicate,
-                    "arguments": list(fact.arguments),
-                    "origin": fact.origin,
-                    "where": fact.where,
-                }
-                for fact in chosen
-            ]
-        )
+    if as_json:
+        _print_json([msgspec.to_builtins(fact) for fact in chosen])
         return
     lines = [printable(f"{fact}.") for fact in chosen]
     width = min(max(map(len, lines), default=0), 40)
@@ -142,15 +116,14 @@ def facts(predicates: tuple[str, ...], json_to: str | None, **known: Any) -> Non
 @click.argument("name")
 @click.argument("parameters", nargs=-1, metavar="[KEY=VALUE…]")
 @_knowing_options
-def query(name: str, parameters: tuple[str, ...], json_to: str | None, **known: Any) -> None:
+def query(name: str, parameters: tuple[str, ...], as_json: bool, **known: Any) -> None:
     """Ask a question by name, such as: query multicast_tree root=0."""
-    _check_json(json_to)
     given = dict(_parameter(text) for text in parameters)
     questions.find(name, [questions.directory(path) for path in known["rules"]])
     skb, whence = _skb(**known)
     with _left_at_once():
         answers = skb.query(name, **given)
-    if json_to is not None:
+    if as_json:
         _print_json(answers)
         return
     _show(answers)
@@ -160,22 +133,19 @@ def query(name: str, parameters: tuple[str, ...], json_to: str | None, **known: 
 @command.command("ask")
 @click.argument("rule")
 @_knowing_options
-def ask(rule: str, json_to: str | None, **known: Any) -> None:
+def ask(rule: str, as_json: bool, **known: Any) -> None:
     """What follows from a rule of yours, in clingo's language."""
-    _check_json(json_to)
     skb, whence = _skb(**known)
     with _left_at_once():
         answers = skb.ask(rule)
-    if json_to is not None:
+    if as_json:
         _print_json(answers)
         return
     if not answers:
         click.echo("nothing follows")
     for answer in answers:
         inner = ",".join(map(str, answer["arguments"]))
-        click.echo(
-            printable(f"{answer['predicate']}({inner})." if inner else f"{answer['predicate']}.")
-        )
+        click.echo(printable(answer["predicate"] + (f"({inner})." if inner else ".")))
     click.echo(whence, err=True)
 
 
@@ -221,13 +191,6 @@ def _parameter(text: str) -> tuple[str, str]:
     if not equals or not key.strip():
         raise BadInput("a parameter is KEY=VALUE", value=text, hint="write for example root=0")
     return key.strip(), value
-
-
-def _check_json(json_to: str | None) -> None:
-    if json_to not in (None, "-"):
-        raise BadInput(
-            "answers are printed to stdout only", value=json_to, where="--json", hint="--json -"
-        )
 
 
 def _print_json(what: Any) -> None:
