@@ -8,8 +8,7 @@ away, quietly. Help costs little: a command's file is imported when the command 
 command; shared options in `options`.
 """
 
-from __future__ import annotations
-
+import errno
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from multikernel.cli.output import Streams, status_of
+from multikernel.cli.output import Streams
 from multikernel.errors import printable
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 128
@@ -40,7 +39,7 @@ def _dropped(what: sys.UnraisableHookArgs) -> None:
     if not isinstance(what.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(what)
         return
-    number = signal.SIGTERM if isinstance(what.exc_value, Terminated) else signal.SIGINT
+    number = interrupted(what.exc_value) - INTERRUPTED
     again = threading.Timer(0.02, os.kill, (os.getpid(), number))
     again.daemon = True
     again.start()
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _ended(streams, _guarded(arguments, streams))
         except KeyboardInterrupt as error:  # where click is not, which makes it its own Abort
-            return _interrupted(error)
+            return interrupted(error)
 
 
 def _guarded(arguments: Sequence[str] | None, streams: Streams) -> int:
@@ -80,10 +79,10 @@ def _ended(streams: Streams, code: int) -> int:
     lost = streams.lost()
     if lost is None:
         return code
-    status = status_of(lost)
-    if status == FAILED:
-        fail(f"cannot write to standard output: {lost.strerror}", FAILED)
-    return code or status
+    if lost.errno == errno.EPIPE:
+        return code or INTERRUPTED + signal.SIGPIPE
+    fail(f"cannot write to standard output: {lost.strerror}", FAILED)
+    return code or FAILED
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -112,10 +111,11 @@ def _main(arguments: Sequence[str] | None) -> int:
     except click.Abort as error:
         if isinstance(error.__cause__, MultikernelError):  # click takes what is an EOFError for it
             return fail(str(error.__cause__), FAILED)
-        return _interrupted(error)
+        return interrupted(error)
 
 
-def _interrupted(error: BaseException) -> int:
+def interrupted(error: BaseException) -> int:
+    """The exit code of a command that Ctrl-C or SIGTERM ended."""
     terminated = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
     return INTERRUPTED + (signal.SIGTERM if terminated else signal.SIGINT)
 

@@ -3,8 +3,6 @@
 Guarantees: an unknown name is refused before anything is measured, with the known ones.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

@@ -5,8 +5,6 @@ cannot be compared (different machines, nothing in common, files that are no doc
 partner is counted, not passed over.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys
@@ -133,10 +131,12 @@ def show(found: Comparison) -> None:
         for one in sorted(found.changes, key=_urgency)
     ]
     sys.stdout.write(plain(HEADINGS, cells, right=(1, 2, 4, 5)))
-    _listed("Different machines", found.machine)
-    _listed("Also different", found.conditions)
-    _listed("Only in the old run", found.only_old)
-    _listed("Only in the new run", found.only_new)
+    for title, items in (
+        ("Different machines", found.machine), ("Also different", found.conditions),
+        ("Only in the old run", found.only_old), ("Only in the new run", found.only_new),
+    ):  # fmt: skip
+        if items:
+            print(f"\n{title}:", *items, sep="\n  ")
     print(f"\nMethod: {METHOD}.")
     print(summary(found))
 
@@ -150,13 +150,6 @@ def _changed(change: float, one: Change | RatioChange) -> tuple[str, str, str]:
     by, low, high = (100 * (to - 1) for to in (change, one.interval.low, one.interval.high))
     verdict = one.outcome + (" (crossed)" if one.crossed else "")
     return f"{by:+.1f} %", f"{low:+.1f} – {high:+.1f} %", verdict
-
-
-def _listed(title: str, items: Sequence[str]) -> None:
-    if items:
-        print(f"\n{title}:")
-        for item in items:
-            print(f"  {item}")
 
 
 def summary(found: Comparison) -> str:

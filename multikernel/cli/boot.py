@@ -13,21 +13,24 @@ import runpy
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from multikernel.cli.options import cores_option, note
+from multikernel.cli.options import cores_option, placement_of
 from multikernel.cli.output import loss_in
 from multikernel.cli.printing import table
 from multikernel.errors import BadInput
-from multikernel.machine.host.cpus import left_out, outside_mask, resolve
+from multikernel.machine.host.cpus import outside_mask
 from multikernel.machine.topology.model import Topology
 
 if TYPE_CHECKING:
     from multikernel.system import System
 
 REFRESH_SECONDS = 0.25
+HEADINGS = ("core", "CPU", "process", "state", "served", "interrupts", "parks")
+RIGHT = (0, 1, 2, 4, 5, 6)
 
 
 @click.command("boot", context_settings={"allow_interspersed_args": False})
@@ -84,10 +87,7 @@ def command(cores: str | None, memory: str, program: tuple[str, ...], **how: Any
     """
     from multikernel import system as system_
 
-    topology = Topology.read()
-    placement = resolve(cores, topology)
-    note(left_out(cores, topology))
-    size = _bytes(memory)
+    placement, size = placement_of(cores, oversubscribe=True), _bytes(memory)
     if program:
         _check(program[0])
         # As Python does for a script; before the boot, because cores look for modules where this
@@ -153,35 +153,25 @@ def _show(error: BaseException, path: str) -> None:
 
 def _stay(booted: System) -> NoReturn:
     if sys.stdout.isatty():
-        _watch(booted)
+        from rich.live import Live
+
+        with Live(auto_refresh=False) as live:
+            while True:
+                live.update(table(HEADINGS, _rows(booted), RIGHT, _title(booted)), refresh=True)
+                time.sleep(REFRESH_SECONDS)
     from multikernel.report.say.table import plain
 
-    print(_title(booted), plain(HEADINGS, _rows(booted), RIGHT), sep="\n", end="", flush=True)
+    print(_title(booted), plain(HEADINGS, list(_rows(booted)), RIGHT), sep="\n", end="", flush=True)
     while True:
         time.sleep(REFRESH_SECONDS)
         booted.launched.check()
 
 
-def _watch(booted: System) -> NoReturn:
-    from rich.live import Live
-
-    with Live(auto_refresh=False) as live:
-        while True:
-            live.update(table(HEADINGS, _rows(booted), RIGHT, _title(booted)), refresh=True)
-            time.sleep(REFRESH_SECONDS)
-
-
-HEADINGS = ("core", "CPU", "process", "state", "served", "interrupts", "parks")
-RIGHT = (0, 1, 2, 4, 5, 6)
-
-
-def _rows(booted: System) -> list[tuple[str, ...]]:
-    found = []
+def _rows(booted: System) -> Iterator[tuple[str, ...]]:
     for core in booted.cores:
         counters = core.counters()
-        numbers = (counters["served"], counters["interrupts"], counters["parks"])
-        found.append((str(core.index), str(core.cpu), str(core.pid), core.mode, *map(str, numbers)))
-    return found
+        numbers = (str(counters[name]) for name in HEADINGS[4:])
+        yield str(core.index), str(core.cpu), str(core.pid), core.mode, *numbers
 
 
 def _title(booted: System) -> str:

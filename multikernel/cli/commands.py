@@ -4,8 +4,6 @@ Guarantees: `multikernel --help` and `--version` import no command, no numpy and
 Idea: click's own pattern of a lazy group.
 """
 
-from __future__ import annotations
-
 import importlib
 
 import click

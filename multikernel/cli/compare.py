@@ -4,8 +4,6 @@ Guarantees: bad input is refused before anything is measured; every experiment's
 as soon as it is there. The whole of the product in one command.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

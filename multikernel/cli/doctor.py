@@ -6,8 +6,6 @@ what is urgent comes first. Only bad input is an error (a root that is no captur
 that is not `-`). Idea: hyperfine's warnings, before the run instead of after it.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ Guarantees: changes nothing in the system; one clear sentence where there is non
 user's.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from typing import Any

@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from multikernel.cli import latency_table
 from multikernel.cli.options import (
     Run,
     check_new_file,
     cores_option,
-    note,
     output_options,
+    placement_of,
     progress_to_stderr,
 )
+from multikernel.cli.printing import section
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpu_list import format_cpu_list
-from multikernel.machine.host.cpus import Placement, left_out, resolve
-from multikernel.machine.topology.model import Topology
+from multikernel.machine.host.cpus import Placement
 
 if TYPE_CHECKING:
     from multikernel.experiments.latency import Look
@@ -56,7 +57,7 @@ REDRAW_SECONDS = 0.5
 @output_options
 def command(
     cores: str | None, quick: bool, parallel: bool, output: str | None, file: str | None,
-    as_json: bool, seed: int, size: str | None,
+    as_json: bool, size: str | None,
 ) -> None:  # fmt: skip
     """Measure what a cache line takes between every two CPUs, there and back.
 
@@ -65,9 +66,7 @@ def command(
     side. Of more than 32 CPUs some pairs of every kind are measured, more where they disagree, and
     the others are estimated.
     """
-    topology = Topology.read()
-    placement = placement_of(resolve(cores, topology))
-    note(left_out(cores, topology))
+    placement = _of_pairs(placement_of(cores, oversubscribe=True))
     check_new_file(file, FORMS)
     running = Run(output, as_json)
     chosen = SIZES[size or ("quick" if quick else "full")]
@@ -76,7 +75,7 @@ def command(
     from multikernel.report.page import export
 
     with _live() as (progress, watcher):
-        request = Request(placement, chosen, seed=seed, progress=progress)
+        request = Request(placement, chosen, progress=progress)
         document = latency.Latency(request, parallel=parallel, watcher=watcher).run()
     running.keep(document)
     with running.telling():
@@ -90,7 +89,7 @@ def command(
                 print(export.write(export.form_of(file)([document]), file), file=sys.stderr)
 
 
-def placement_of(placement: Placement) -> Placement:
+def _of_pairs(placement: Placement) -> Placement:
     """The same, if there is a pair to measure. Raises BadInput."""
     cpus = placement.cpus
     if len(set(cpus)) < 2:
@@ -98,10 +97,8 @@ def placement_of(placement: Placement) -> Placement:
             "latency between CPUs needs at least 2 CPUs",
             value=f"there is only CPU {format_cpu_list(cpus)} to measure",
             where="--cores",
-            hint=(
-                "name more CPUs, or allow this process more of them (taskset, the control group's"
-                " cpuset)"
-            ),
+            hint="name more CPUs, or allow this process more of them (taskset, the control group's"
+            " cpuset)",
         )
     if placement.oversubscribed:
         raise BadInput(
@@ -114,9 +111,6 @@ def placement_of(placement: Placement) -> Placement:
 
 
 def _print(document: Document) -> None:
-    from multikernel.cli import latency_table
-    from multikernel.cli.printing import section
-
     print("\n".join(latency_table.table(document)))
     texts = [one.text for one in document.warnings if one.code not in latency_table.ENDS]
     if texts:
@@ -125,17 +119,13 @@ def _print(document: Document) -> None:
 
 @contextmanager
 def _live() -> Iterator[tuple[Callable[[str], None], Callable[[Look], None] | None]]:
-    """Receives progress as words, and as the matrix so far: on a terminal the second, else the
-    first.
-    """
+    """What takes progress: words, or on a terminal the matrix so far."""
     if not sys.stderr.isatty():
         yield progress_to_stderr, None
         return
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
-
-    from multikernel.cli import latency_table
 
     # Drawn on request alone: no thread of its own disturbs the measurement.
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:

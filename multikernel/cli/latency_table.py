@@ -9,7 +9,7 @@ core-to-core-latency's triangle.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from statistics import mean
 from typing import TYPE_CHECKING
@@ -55,13 +55,19 @@ def progress(look: Look) -> list[str]:
     return [counted + ends]
 
 
-def values_of(document: Document, variant: str) -> dict[Pair, float]:
-    """Medians of one variant, by (from, to); of several homes of the line the least."""
-    found: dict[Pair, float] = {}
+def of_variant(document: Document, variant: str) -> Iterator[tuple[Pair, Series]]:
+    """The series of pairs that are no control."""
     for one in document.series:
         a, b = one.parameters.get("from_cpu"), one.parameters.get("to_cpu")
         if one.variant == variant and not one.control and isinstance(a, int) and isinstance(b, int):
-            found[a, b] = min(one.p50, found.get((a, b), one.p50))
+            yield (a, b), one
+
+
+def values_of(document: Document, variant: str) -> dict[Pair, float]:
+    """Medians of one variant, by (from, to); of several homes of the line the least."""
+    found: dict[Pair, float] = {}
+    for pair, one in of_variant(document, variant):
+        found[pair] = min(one.p50, found.get(pair, one.p50))
     return found
 
 

@@ -4,8 +4,6 @@ Guarantees: everything that can be wrong with what the user gave is found here, 
 booted or measured.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import re
@@ -28,8 +26,6 @@ from multikernel.machine.topology.model import Topology
 from multikernel.results import store
 from multikernel.results.document import Document
 from multikernel.results.encoding import encode_all
-
-BOOTS_MOST = 1000
 
 
 def together(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
@@ -56,7 +52,6 @@ output_options = together(
         help="Write the result documents there. Without it: a fresh directory below results/.",
     ),
     json_option("the array of all result documents"),
-    click.option("--seed", type=click.IntRange(0, 2**31), default=1, hidden=True),
     click.option("--size", type=click.Choice(list(SIZES)), hidden=True),
 )
 measuring_options = together(
@@ -64,7 +59,7 @@ measuring_options = together(
     click.option("--quick", is_flag=True, help="Fewer boots: less sure, but sooner there."),
     click.option(
         "--boots",
-        type=click.IntRange(1, BOOTS_MOST),
+        type=click.IntRange(1, 1000),
         metavar="N",
         help="So many boots: more of them make intervals narrower.",
     ),
@@ -114,14 +109,16 @@ def check_new_file(file: str | None, forms: tuple[str, ...]) -> None:
         return
     directory = os.path.dirname(file) or "."
     if not file.lower().endswith(forms):
-        what, hint = "the name does not say which form the file has", "end it in "
-        raise BadInput(what, value=file, where="-o", hint=hint + ", ".join(forms))
-    if os.path.lexists(file):
-        what, hint = "there is a file of that name already", "nothing was overwritten: choose"
-        raise BadInput(what, value=file, where="-o", hint=f"{hint} another name")
-    if not os.path.isdir(directory) or not os.access(directory, os.W_OK):
-        what = "cannot write into this directory"
-        raise BadInput(what, value=directory, where="-o", hint="name another one")
+        ends = ", ".join(forms)
+        wrong = "the name does not say which form the file has", file, f"end it in {ends}"
+    elif os.path.lexists(file):
+        hint = "nothing was overwritten: choose another name"
+        wrong = "there is a file of that name already", file, hint
+    elif not os.path.isdir(directory) or not os.access(directory, os.W_OK):
+        wrong = "cannot write into this directory", directory, "name another one"
+    else:
+        return
+    raise BadInput(wrong[0], value=wrong[1], where="-o", hint=wrong[2])
 
 
 def progress_to_stderr(text: str) -> None:
@@ -135,7 +132,6 @@ def request_of(
     *,
     quick: bool,
     oversubscribe: bool,
-    seed: int,
     size: str | None,
     boots: int | None,
     only: str | None = None,
@@ -146,7 +142,6 @@ def request_of(
     return Request(
         placement_of(cores, oversubscribe=oversubscribe),
         chosen if boots is None else replace(chosen, boots=boots),
-        seed=seed,
         only=tuple(name.strip() for name in (only or "").split(",") if name.strip()),
         seconds=seconds_of(time),
         progress=progress_to_stderr,
@@ -185,17 +180,16 @@ def those_with(names: Iterable[str], request: Request) -> list[str]:
 
 
 class Run:
-    """One run of experiments: where its documents go, and its output."""
+    """One run of experiments: where its documents go, and its output. resumed: a directory of an
+    earlier run; what lies there is not run again.
+    """
 
     def __init__(self, output: str | None, as_json: bool, resumed: str | None = None) -> None:
-        """resumed: a directory of an earlier run; what lies there is not run again."""
         self.before: list[Document] = []
         if resumed is not None:
             if output is not None:
-                raise BadInput(
-                    "a run that is resumed writes where it did", value=output, where="--output",
-                    hint="leave out --output, or --resume",
-                )  # fmt: skip
+                what, hint = "a run that is resumed writes where it did", "leave out --output"
+                raise BadInput(what, value=output, where="--output", hint=f"{hint}, or --resume")
             self.before = [one for some in store.read(resumed).values() for one in some]
             output = resumed
         self.json = as_json
@@ -204,8 +198,7 @@ class Run:
 
     def all(self, names: Iterable[str], request: Request) -> list[Document]:
         """Runs them and writes each document when it is there. One that cannot be trusted is
-        reported and left out: the others may have taken long. One that cannot be written is the
-        last.
+        reported and left out. One that cannot be written is the last.
         """
         from multikernel.experiments import registry
 

@@ -3,8 +3,6 @@
 Guarantees: shows nobody else's systems, and disturbs none; where there is none it says so.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

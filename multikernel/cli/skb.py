@@ -5,24 +5,22 @@ would read it again. With `--json -` stdout holds JSON and nothing else. Whateve
 question, a rule or an asserted fact is one line that names file and line.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 import msgspec
 
-from multikernel.cli import FAILED, INTERRUPTED, Terminated, fail
+from multikernel.cli import FAILED, fail, interrupted
 from multikernel.cli.options import cores_option, note, together
 from multikernel.cli.printing import json_option
 from multikernel.errors import BadInput, Unanswered, printable
 from multikernel.knowledge import cost_store, questions
 from multikernel.knowledge.costs import MEASURED
+from multikernel.knowledge.facts import Fact
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.skb import Skb
 from multikernel.machine.host.cpus import left_out
@@ -98,18 +96,16 @@ def facts(predicates: tuple[str, ...], as_json: bool, **known: Any) -> None:
     names = dict.fromkeys(fact.predicate for fact in held)
     for predicate in predicates:
         if predicate not in names:
-            raise BadInput(
-                "no facts of this name", value=predicate, hint=f"there are {', '.join(names)}"
-            )
+            hint = f"there are {', '.join(names)}"
+            raise BadInput("no facts of this name", value=predicate, hint=hint)
     chosen = [fact for fact in held if not predicates or fact.predicate in predicates]
-    if as_json:
-        _print_json([msgspec.to_builtins(fact) for fact in chosen])
-        return
     lines = [printable(f"{fact}.") for fact in chosen]
     width = min(max(map(len, lines), default=0), 40)
-    for fact, line in zip(chosen, lines, strict=True):
-        click.echo(f"{line:<{width}}  % {fact.origin}: {printable(fact.where)}")
-    click.echo(whence, err=True)
+    said = [
+        f"{line:<{width}}  % {fact.origin}: {printable(fact.where)}"
+        for fact, line in zip(chosen, lines, strict=True)
+    ]
+    _print(whence, [msgspec.to_builtins(fact) for fact in chosen] if as_json else "\n".join(said))
 
 
 @command.command("query")
@@ -123,11 +119,7 @@ def query(name: str, parameters: tuple[str, ...], as_json: bool, **known: Any) -
     skb, whence = _skb(**known)
     with _left_at_once():
         answers = skb.query(name, **given)
-    if as_json:
-        _print_json(answers)
-        return
-    _show(answers)
-    click.echo(whence, err=True)
+    _print(whence, answers if as_json else _columns(answers))
 
 
 @command.command("ask")
@@ -138,15 +130,9 @@ def ask(rule: str, as_json: bool, **known: Any) -> None:
     skb, whence = _skb(**known)
     with _left_at_once():
         answers = skb.ask(rule)
-    if as_json:
-        _print_json(answers)
-        return
-    if not answers:
-        click.echo("nothing follows")
-    for answer in answers:
-        inner = ",".join(map(str, answer["arguments"]))
-        click.echo(printable(answer["predicate"] + (f"({inner})." if inner else ".")))
-    click.echo(whence, err=True)
+    facts = [Fact(one["predicate"], tuple(one["arguments"]), "") for one in answers]
+    said = "\n".join(printable(f"{fact}.") for fact in facts) or "nothing follows"
+    _print(whence, answers if as_json else said)
 
 
 def _skb(
@@ -165,8 +151,7 @@ def _skb(
         note(sentence)
     costs, why = cost_store.known(site)
     whence = why if costs.origin == MEASURED else f"{costs.origin} ({why})"
-    skb = Skb(site, costs, asserted=asserted, rules=rules, seconds=seconds)
-    return skb, f"costs of messages: {whence}"
+    return Skb(site, costs, asserted=asserted, rules=rules, seconds=seconds), whence
 
 
 @contextlib.contextmanager
@@ -178,10 +163,8 @@ def _left_at_once() -> Iterator[None]:
     """
     try:
         yield
-    except KeyboardInterrupt as interrupt:
-        os._exit(
-            INTERRUPTED + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
-        )
+    except KeyboardInterrupt as error:
+        os._exit(interrupted(error))
     except Unanswered as error:
         os._exit(fail(str(error), FAILED))
 
@@ -193,18 +176,22 @@ def _parameter(text: str) -> tuple[str, str]:
     return key.strip(), value
 
 
-def _print_json(what: Any) -> None:
-    """One entry a line: a long answer stays readable, and can be cut by line."""
-    lines = ",\n".join("  " + json.dumps(one, ensure_ascii=False) for one in what)
-    click.echo(f"[\n{lines}\n]" if lines else "[]")
-
-
-def _show(answers: Sequence[dict[str, Any]]) -> None:
+def _columns(answers: Sequence[dict[str, Any]]) -> str:
     from multikernel.report.say.table import plain
 
     if not answers:
-        click.echo("no answer: nothing on this machine is like that")
+        return "no answer: nothing on this machine is like that"
+    cells = [[printable(str(value)) for value in answer.values()] for answer in answers]
+    return plain(list(answers[0]), cells, right=range(len(answers[0]))).rstrip("\n")
+
+
+def _print(whence: str, what: str | list[Any]) -> None:
+    """Text, with whence its costs, or JSON: one entry a line, as a long answer stays readable so,
+    and can be cut by line.
+    """
+    if isinstance(what, str):
+        click.echo(what, nl=bool(what))
+        click.echo(f"costs of messages: {whence}", err=True)
         return
-    headings = list(answers[0])
-    cells = [[printable(str(answer[heading])) for heading in headings] for answer in answers]
-    click.echo(plain(headings, cells, right=range(len(headings))), nl=False)
+    lines = ",\n".join("  " + json.dumps(one, ensure_ascii=False) for one in what)
+    click.echo(f"[\n{lines}\n]" if lines else "[]")

@@ -4,8 +4,6 @@ Guarantees: nobody else's system is touched, and no process that is not a system
 gone, with all of its processes, when the command ends.
 """
 
-from __future__ import annotations
-
 import click
 
 from multikernel.errors import BadInput

@@ -6,8 +6,6 @@ one that is there; a machine that nobody has says so in the first line. stdout h
 the JSON, and nothing else. Idea: lstopo and hwloc-gather-topology.
 """
 
-from __future__ import annotations
-
 import platform
 import shutil
 import sys
@@ -16,6 +14,7 @@ from collections.abc import Mapping
 
 import click
 
+from multikernel.cli.latency_table import of_variant
 from multikernel.cli.options import check_new_file
 from multikernel.cli.printing import json_option
 from multikernel.errors import BadInput
@@ -178,15 +177,10 @@ def _matrix(document: Document) -> tuple[dict[Pair, Measured], int]:
     """
     found: dict[Pair, Measured] = {}
     unsteady = set()
-    for one in document.series:
-        a, b = one.parameters.get("from_cpu"), one.parameters.get("to_cpu")
-        if one.variant != "one-line" or one.control:
-            continue
-        if not isinstance(a, int) or not isinstance(b, int):
-            continue
+    for pair, one in of_variant(document, "one-line"):
         if one.parameters.get("steady") is False:
-            unsteady.add((a, b))
-        elif (a, b) not in found or one.p50 < found[a, b].value:
+            unsteady.add(pair)
+        elif pair not in found or one.p50 < found[pair].value:
             interval = one.median_interval
-            found[a, b] = Measured(one.p50, min(interval.low, one.p50), max(interval.high, one.p50))
+            found[pair] = Measured(one.p50, min(interval.low, one.p50), max(interval.high, one.p50))
     return found, len(unsteady)
