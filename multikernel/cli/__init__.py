@@ -32,7 +32,7 @@ def _on_sigterm(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
-def _dropped(what: sys.UnraisableHookArgs) -> None:
+def _dropped(what: "sys.UnraisableHookArgs") -> None:
     """Called for what is raised where nobody can catch it. An interruption that fell into a
     finalizer, or a callback of an import, comes once more a moment later.
     """
