@@ -104,12 +104,9 @@ def refusal(error: OSError, call: str, text: Text = live) -> MultikernelError:
     if error.filename:
         said += f": {os.fsdecode(error.filename)}"
     if number in FILTERED:
-        return MultikernelError(
-            f"the host does not allow {call}",
-            where=said,
-            hint="a system-call filter forbids it, or the kernel has none: use a newer container"
-            " runtime, or allow it (docker: --security-opt seccomp=FILE)",
-        )
+        why = "a system-call filter forbids it, or the kernel has none"
+        how = "use a newer container runtime, or allow it (docker: --security-opt seccomp=FILE)"
+        return MultikernelError(f"the host does not allow {call}", where=said, hint=f"{why}: {how}")
     what, limit = f"the host refused {call}", _felt(number, call, text)
     if limit is None:
         return MultikernelError(what, value=said)
@@ -181,8 +178,8 @@ def _processes(text: Text) -> Limit | None:
     if value is not None:
         shown = f"{value} processes and threads of this user"
         return Limit("RLIMIT_NPROC", shown, f"ulimit -u more, {remedy}")
-    most_of_all = text("proc/sys/kernel/threads-max")
-    return None if most_of_all is None else Limit("kernel.threads-max", most_of_all, remedy)
+    of_all = text("proc/sys/kernel/threads-max")
+    return None if of_all is None else Limit("kernel.threads-max", of_all, remedy)
 
 
 def memory_room(text: Text = live) -> Room | None:

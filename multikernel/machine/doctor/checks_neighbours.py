@@ -25,10 +25,8 @@ def virtual(look: Evidence) -> Answer:
     """An interrupt or a wake-up leaves a virtual machine and costs many times what bare metal
     pays.
     """
-    if look.virtual is None:
-        return unknown()
     if not look.virtual:
-        return good("no")
+        return unknown() if look.virtual is None else good("no")
     return matters(
         f"yes ({look.hypervisor or 'hypervisor not named'})",
         "Cannot be fixed here: use bare metal, or compare only what is notified in the same way.",
@@ -40,10 +38,8 @@ def vcpu_placement(look: Evidence) -> Answer:
     """A host may move a virtual CPU to another physical core, and the floor between two of them
     then jumps by up to 5 times within minutes.
     """
-    if look.virtual is None:
-        return unknown()
     if not look.virtual:
-        return good("CPUs are the processor's own")
+        return unknown() if look.virtual is None else good("CPUs are the processor's own")
     return bad(
         "may be moved by the host",
         "Cannot be fixed here: have the host pin them (virsh vcpupin), or measure the floor beside"

@@ -117,10 +117,8 @@ def c_states(look: Evidence) -> Answer:
 def throttling(look: Evidence) -> Answer:
     """A processor that was too hot has run slower than its clock said."""
     counts = look.integers(f"{SYS_CPU}/cpu[0-9]*/thermal_throttle/*_throttle_count")
-    if not counts:
-        return unknown()
-    if max(counts) == 0:
-        return good("never throttled")
+    if not any(counts):
+        return good("never throttled") if counts else unknown()
     return matters(
         f"throttled {max(counts)} times since the start",
         "cool it, or cap the clock: sudo cpupower frequency-set -u FREQUENCY",

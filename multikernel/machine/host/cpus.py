@@ -30,10 +30,6 @@ class Placement:
 
     cpus: tuple[int, ...]
 
-    def __post_init__(self) -> None:
-        if not self.cpus:
-            raise BadInput("a placement needs at least one core")
-
     @property
     def oversubscribed(self) -> bool:
         """Whether some CPU carries more than one core: then no latency is the hardware's."""
@@ -86,12 +82,8 @@ def resolve(cores: Cores, topology: Topology, *, where: str = "--cores") -> Plac
     try:
         cpus = tuple(cores)
     except TypeError:
-        raise BadInput(
-            "cores are a number, or a list of CPUs",
-            value=repr(cores),
-            where=where,
-            hint="for example 4, or [0, 2, 3]",
-        ) from None
+        what, hint = "cores are a number, or a list of CPUs", "for example 4, or [0, 2, 3]"
+        raise BadInput(what, value=repr(cores), where=where, hint=hint) from None
     return _listed(cpus, topology, where)
 
 
@@ -118,12 +110,9 @@ def _counted(count: int | None, topology: Topology, where: str) -> Placement:
         raise _out_of_range(count, where)
     order = spread_order(topology)
     if not order:
-        raise BadInput(
-            "none of the allowed CPUs is online",
-            value=format_cpu_list(topology.online),
-            where=where,
-            hint="widen the affinity mask (taskset) or the control group's cpuset",
-        )
+        what, online = "none of the allowed CPUs is online", format_cpu_list(topology.online)
+        hint = "widen the affinity mask (taskset) or the control group's cpuset"
+        raise BadInput(what, value=online, where=where, hint=hint)
     number = min(len(order), MAX_CORES) if count is None else count
     return Placement(tuple(order[i % len(order)] for i in range(number)))
 

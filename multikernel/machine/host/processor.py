@@ -45,8 +45,7 @@ _DMI = (
     (r"innotek|VirtualBox", "VirtualBox"),
     (r"Parallels", "Parallels"),
     (r"Xen", "Xen"),
-    (r"QEMU|KVM|Bochs", "KVM"),
-    (r"OpenStack|RHEV|oVirt|DigitalOcean|Hetzner|Alibaba Cloud ECS", "KVM"),
+    (r"QEMU|KVM|Bochs|OpenStack|RHEV|oVirt|DigitalOcean|Hetzner|Alibaba Cloud ECS", "KVM"),
     (r"Apple Virtualization", "Apple Virtualization"),
 )
 
@@ -61,12 +60,11 @@ _ARM_PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The facts. flags: those of `FLAGS_THAT_MATTER` this processor has, in that order.
-
-    virtualised: None where nothing says. hypervisor: its name where one is given. governor: of the
-    CPUs asked about, joined by "+" if they differ; None without frequency scaling. cpu_quota: CPUs'
-    worth of time that the process's control groups grant, None for no limit. load: the 1, 5 and 15
-    minute averages.
+    """flags: those of `FLAGS_THAT_MATTER` this processor has, in that order. virtualised: None
+    where nothing says. hypervisor: its name where one is given. governor: of the CPUs asked about,
+    joined by "+" if they differ; None without frequency scaling. cpu_quota: CPUs' worth of time
+    that the process's control groups grant, None for no limit. load: the 1, 5 and 15 minute
+    averages.
     """
 
     cpu_model: str
