@@ -30,12 +30,8 @@ def command(as_json: bool, root: str) -> None:
     said beside them), unknown (this host does not say), good.
     """
     if not any((Path(root) / name).is_dir() for name in ("proc", "sys")):
-        raise BadInput(
-            "no captured host here",
-            value=root,
-            where="--root",
-            hint="name the directory that holds proc and sys",
-        )
+        hint = "name the directory that holds proc and sys"
+        raise BadInput("no captured host here", value=root, where="--root", hint=hint)
     findings = doctor(root)
     if as_json:
         click.echo(json.dumps(record(findings), indent=2, ensure_ascii=False))

@@ -68,11 +68,9 @@ def command(
     """
     if context.invoked_subcommand is not None:
         if as_json or {machine, measured, file} != {None}:
-            raise BadInput(
-                "options of `topology` come without a further command",
-                value=context.invoked_subcommand,
-                hint="put those of the command behind its name",
-            )
+            what = "options of `topology` come without a further command"
+            hint = "put those of the command behind its name"
+            raise BadInput(what, value=context.invoked_subcommand, hint=hint)
         return
     check_new_file(file, FORMS)
     topology = machine_of(machine)
@@ -140,12 +138,8 @@ def _compared(topology: Topology, source: str) -> tuple[Comparison, list[str]]:
         one for some in store.read(source).values() for one in some if one.experiment == "latency"
     ]
     if not documents:
-        raise BadInput(
-            "no measured latencies here",
-            value=source,
-            where="--measured",
-            hint="measure first: multikernel latency --output DIR",
-        )
+        hint = "measure first: multikernel latency --output DIR"
+        raise BadInput("no measured latencies here", value=source, where="--measured", hint=hint)
     latest = max(documents, key=lambda one: one.environment.time)
     found, unsteady = _matrix(latest)
     absent = sorted({cpu for pair in found for cpu in pair} - set(topology.online))
