@@ -8,8 +8,7 @@ away, quietly. Help costs little: a command's file is imported when the command 
 command; shared options in `options`.
 """
 
-from __future__ import annotations
-
+import errno
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from multikernel.cli.output import Streams, status_of
+from multikernel.cli.output import Streams
 from multikernel.errors import printable
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 128
@@ -33,14 +32,14 @@ def _on_sigterm(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
-def _dropped(what: sys.UnraisableHookArgs) -> None:
+def _dropped(what: "sys.UnraisableHookArgs") -> None:
     """Called for what is raised where nobody can catch it. An interruption that fell into a
     finalizer, or a callback of an import, comes once more a moment later.
     """
     if not isinstance(what.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(what)
         return
-    number = signal.SIGTERM if isinstance(what.exc_value, Terminated) else signal.SIGINT
+    number = interrupted(what.exc_value) - INTERRUPTED
     again = threading.Timer(0.02, os.kill, (os.getpid(), number))
     again.daemon = True
     again.start()
@@ -53,17 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.unraisablehook = _dropped
     with Streams() as streams:
         if streams.closed:
-            return fail(
-                "standard output is closed; redirect it to a file, or to /dev/null if nobody reads"
-                " it",
-                FAILED,
-            )
+            closed = "standard output is closed; redirect it to a file, or to /dev/null"
+            return fail(f"{closed} if nobody reads it", FAILED)
         try:
             return _ended(streams, _guarded(arguments, streams))
-        except (
-            KeyboardInterrupt
-        ) as error:  # where click is not yet, or no more: it hands them on as its own Abort
-            return _interrupted(error)
+        except KeyboardInterrupt as error:  # where click is not, which makes it its own Abort
+            return interrupted(error)
 
 
 def _guarded(arguments: Sequence[str] | None, streams: Streams) -> int:
@@ -85,10 +79,10 @@ def _ended(streams: Streams, code: int) -> int:
     lost = streams.lost()
     if lost is None:
         return code
-    status = status_of(lost)
-    if status == FAILED:
-        fail(f"cannot write to standard output: {lost.strerror}", FAILED)
-    return code or status
+    if lost.errno == errno.EPIPE:
+        return code or INTERRUPTED + signal.SIGPIPE
+    fail(f"cannot write to standard output: {lost.strerror}", FAILED)
+    return code or FAILED
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -106,26 +100,22 @@ def _main(arguments: Sequence[str] | None) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as wanted:
         return wanted.exit_code
-    except click.UsageError as error:
-        if (
-            error.ctx is not None and type(error).__name__ == "NoArgsIsHelpError"
-        ):  # click 8.2; older ones exit
-            print(error.ctx.get_help())
-            return 0
-        return fail(error.format_message(), BAD_INPUT)
     except click.ClickException as error:
-        return fail(error.format_message(), FAILED)
-    except BadInput as error:
-        return fail(str(error), BAD_INPUT)
+        # click 8.2; older ones exit
+        if isinstance(error, click.UsageError) and type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            return 0
+        return fail(error.format_message(), error.exit_code)
     except MultikernelError as error:
-        return fail(str(error), FAILED)
+        return fail(str(error), BAD_INPUT if isinstance(error, BadInput) else FAILED)
     except click.Abort as error:
         if isinstance(error.__cause__, MultikernelError):  # click takes what is an EOFError for it
             return fail(str(error.__cause__), FAILED)
-        return _interrupted(error)
+        return interrupted(error)
 
 
-def _interrupted(error: BaseException) -> int:
+def interrupted(error: BaseException) -> int:
+    """The exit code of a command that Ctrl-C or SIGTERM ended."""
     terminated = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
     return INTERRUPTED + (signal.SIGTERM if terminated else signal.SIGINT)
 

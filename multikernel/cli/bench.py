@@ -3,7 +3,7 @@
 Guarantees: an unknown name is refused before anything is measured, with the known ones.
 """
 
-from __future__ import annotations
+from typing import Any
 
 import click
 
@@ -46,24 +46,18 @@ def list_() -> None:
     help="Go on with a run that was stopped: experiments that lie there are not run again.",
 )
 def run(
-    names: tuple[str, ...], cores: str | None, quick: bool, boots: int | None, oversubscribe: bool,
-    output: str | None, json_to: str | None, seed: int, size: str | None, only: str | None,
-    time: str | None, resume: str | None,
-) -> None:  # fmt: skip
+    names: tuple[str, ...], output: str | None, as_json: bool, resume: str | None, **asked: Any
+) -> None:
     """Run experiments by name, or all of them by `all`, and print their table and warnings."""
     if "all" in names:
         names = tuple(registry.names())
     for name in names:
         registry.get(name)
-    request = request_of(
-        cores, quick=quick, oversubscribe=oversubscribe, seed=seed, size=size, boots=boots,
-        only=only, time=time,
-    )  # fmt: skip
-    wanted = list(dict.fromkeys(names))
+    request, wanted = request_of(**asked), list(dict.fromkeys(names))
     if request.only:
         wanted = those_with(wanted, request)
-    running = Run(output, json_to, resumed=resume)
-    running.show(running.all(wanted, request), verdict=False)
+    running = Run(output, as_json, resume)
+    running.show(running.all(wanted, request))
 
 
 command.add_command(compare)

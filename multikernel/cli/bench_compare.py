@@ -5,17 +5,17 @@ cannot be compared (different machines, nothing in common, files that are no doc
 partner is counted, not passed over.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from multikernel.cli.options import skip
+from multikernel.cli.printing import json_option
 from multikernel.errors import BadInput
 from multikernel.results.compare import METHOD, Change, Comparison, RatioChange, compare
 
@@ -23,6 +23,7 @@ CROSSED = 3
 """The exit code where a threshold was crossed."""
 SCHEMA = "multikernel-comparison/2"
 RATIOS = ("ratio", "old", "new", "change", "interval", "verdict")
+OF_SERIES = ("system", "variant", "cores", "parameters", "measure", "mode", "batch")
 HEADINGS = ("series", "old", "new", "unit", "change", "interval", "verdict")
 
 
@@ -39,15 +40,8 @@ HEADINGS = ("series", "old", "new", "unit", "change", "interval", "verdict")
 @click.option(
     "--different-machines", is_flag=True, help="Compare runs of different machines nevertheless."
 )
-@click.option(
-    "--json",
-    "json_to",
-    metavar="-",
-    help="With '-': print the comparison as JSON, and nothing else.",
-)
-def command(
-    old: str, new: str, threshold: str, different_machines: bool, json_to: str | None
-) -> int:
+@json_option("the comparison")
+def command(old: str, new: str, threshold: str, different_machines: bool, as_json: bool) -> int:
     """Compare two runs: result directories, or documents.
 
     First the floors: where they differ, the host had the CPUs in another state, and medians say
@@ -58,21 +52,10 @@ def command(
     """
     from multikernel.report.page.export import collect
 
-    if json_to not in (None, "-"):
-        raise BadInput(
-            "the comparison is printed to stdout only",
-            value=json_to,
-            where="--json",
-            hint="--json -",
-        )
     share = _share(threshold)
-    found = compare(
-        collect([old], skip),
-        collect([new], skip),
-        threshold=share,
-        different_machines=different_machines,
-    )
-    if json_to is not None:
+    before, after = collect([old], skip), collect([new], skip)
+    found = compare(before, after, threshold=share, different_machines=different_machines)
+    if as_json:
         click.echo(json.dumps(record(found), indent=2, ensure_ascii=False))
     else:
         show(found)
@@ -104,29 +87,27 @@ def record(found: Comparison) -> dict[str, Any]:
         ],
         "ratios": [
             {
-                "experiment": one.experiment, "ratio": one.ratio.name, "kind": one.ratio.kind,
-                "old": one.old, "new": one.ratio.value, "change": one.change,
-                "low": one.interval.low, "high": one.interval.high,
-                "coverage": one.interval.coverage, "outcome": one.outcome, "crossed": one.crossed,
+                "ratio": one.ratio.name, "kind": one.ratio.kind, "new": one.ratio.value,
+                "change": one.change, **_both(one),
             }
             for one in found.ratios
         ],
         "series": [
-            {
-                "experiment": one.experiment, "system": one.series.system,
-                "variant": one.series.variant,
-                "cores": one.series.cores, "parameters": one.series.parameters,
-                "measure": one.series.measure,
-                "mode": one.series.mode, "batch": one.series.batch, "unit": one.unit,
-                "old": one.old, "new": one.new,
-                "ratio": one.ratio, "low": one.interval.low, "high": one.interval.high,
-                "coverage": one.interval.coverage, "noise": one.noise, "outcome": one.outcome,
-                "crossed": one.crossed,
-            }
+            {name: getattr(one.series, name) for name in OF_SERIES}
+            | {"unit": one.unit, "new": one.new, "ratio": one.ratio, "noise": one.noise}
+            | _both(one)
             for one in found.changes
         ],
         "only_old": list(found.only_old),
         "only_new": list(found.only_new),
+    }  # fmt: skip
+
+
+def _both(one: Change | RatioChange) -> dict[str, Any]:
+    return {
+        "experiment": one.experiment, "old": one.old, "low": one.interval.low,
+        "high": one.interval.high, "coverage": one.interval.coverage, "outcome": one.outcome,
+        "crossed": one.crossed,
     }  # fmt: skip
 
 
@@ -140,14 +121,22 @@ def show(found: Comparison) -> None:
         print(f"{name}: floor {short(old)} against {short(new)} cycles{moved}")
     ratios = sorted(found.ratios, key=_urgency)
     if ratios:
-        rows = [_ratio_row(one) for one in ratios]
+        rows = [
+            (one.name, f"{one.old:.2f}", f"{one.ratio.value:.2f}", *_changed(one.change, one))
+            for one in ratios
+        ]
         sys.stdout.write("\n" + plain(RATIOS, rows, right=(1, 2, 3, 4)) + "\n")
-    changes = sorted(found.changes, key=_urgency)
-    sys.stdout.write(plain(HEADINGS, [_row(one) for one in changes], right=(1, 2, 4, 5)))
-    _listed("Different machines", found.machine)
-    _listed("Also different", found.conditions)
-    _listed("Only in the old run", found.only_old)
-    _listed("Only in the new run", found.only_new)
+    cells = [
+        (one.name, short(one.old), short(one.new), one.unit, *_changed(one.ratio, one))
+        for one in sorted(found.changes, key=_urgency)
+    ]
+    sys.stdout.write(plain(HEADINGS, cells, right=(1, 2, 4, 5)))
+    for title, items in (
+        ("Different machines", found.machine), ("Also different", found.conditions),
+        ("Only in the old run", found.only_old), ("Only in the new run", found.only_new),
+    ):  # fmt: skip
+        if items:
+            print(f"\n{title}:", *items, sep="\n  ")
     print(f"\nMethod: {METHOD}.")
     print(summary(found))
 
@@ -156,43 +145,20 @@ def _urgency(one: Change | RatioChange) -> int:
     return 0 if one.crossed else ("worse", "better", "unknown", "same").index(one.outcome) + 1
 
 
-def _ratio_row(one: RatioChange) -> tuple[str, ...]:
-    low, high = 100 * (one.interval.low - 1), 100 * (one.interval.high - 1)
-    return (
-        one.name, f"{one.old:.2f}", f"{one.ratio.value:.2f}", f"{100 * (one.change - 1):+.1f} %",
-        f"{low:+.1f} – {high:+.1f} %", one.outcome + (" (crossed)" if one.crossed else ""),
-    )  # fmt: skip
-
-
-def _row(one: Change) -> tuple[str, ...]:
-    from multikernel.report.say.wording import short
-
-    low, high = 100 * (one.interval.low - 1), 100 * (one.interval.high - 1)
+def _changed(change: float, one: Change | RatioChange) -> tuple[str, str, str]:
+    """The change, its interval and the verdict."""
+    by, low, high = (100 * (to - 1) for to in (change, one.interval.low, one.interval.high))
     verdict = one.outcome + (" (crossed)" if one.crossed else "")
-    return (
-        one.name, short(one.old), short(one.new), one.unit, f"{100 * (one.ratio - 1):+.1f} %",
-        f"{low:+.1f} – {high:+.1f} %", verdict,
-    )  # fmt: skip
-
-
-def _listed(title: str, items: Sequence[str]) -> None:
-    if items:
-        print(f"\n{title}:")
-        for item in items:
-            print(f"  {item}")
+    return f"{by:+.1f} %", f"{low:+.1f} – {high:+.1f} %", verdict
 
 
 def summary(found: Comparison) -> str:
     """One sentence of counts: of ratios, where there are any, else of series."""
     what = "ratios" if found.ratios else "series"
     every: Sequence[Change | RatioChange] = found.ratios or found.changes
-    counts = {
-        name: sum(one.outcome == name for one in every)
-        for name in ("worse", "better", "same", "unknown")
-    }
-    crossed = len(found.crossed)
+    counts = Counter(one.outcome for one in every)
     return (
         f"{len(every)} {what} compared: {counts['worse']} worse, {counts['better']} better,"
         f" {counts['same']} the same, {counts['unknown']} that these runs cannot tell;"
-        f" {crossed} worse by more than {100 * found.threshold:g} %."
+        f" {len(found.crossed)} worse by more than {100 * found.threshold:g} %."
     )

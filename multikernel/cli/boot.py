@@ -13,23 +13,24 @@ import runpy
 import sys
 import time
 import traceback
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from multikernel.cli.options import cores_option, note
+from multikernel.cli.options import cores_option, placement_of
 from multikernel.cli.output import loss_in
+from multikernel.cli.printing import table
 from multikernel.errors import BadInput
-from multikernel.machine.host.cpus import left_out, outside_mask, resolve
+from multikernel.machine.host.cpus import outside_mask
 from multikernel.machine.topology.model import Topology
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from multikernel.runtime.plan import CapabilityProtocol, Kernel, LockScope, Transport
     from multikernel.system import System
 
 REFRESH_SECONDS = 0.25
+HEADINGS = ("core", "CPU", "process", "state", "served", "interrupts", "parks")
+RIGHT = (0, 1, 2, 4, 5, 6)
 
 
 @click.command("boot", context_settings={"allow_interspersed_args": False})
@@ -46,10 +47,8 @@ REFRESH_SECONDS = 0.25
     type=click.Choice(["two-phase", "owner"]),
     default="two-phase",
     show_default=True,
-    help=(
-        "The core that drives an operation on a capability which needs others: the one that asks,"
-        " or the owner."
-    ),
+    help="The core that drives an operation on a capability which needs others: the one that asks,"
+    " or the owner.",
 )
 @click.option(
     "--lock-scope",
@@ -61,19 +60,15 @@ REFRESH_SECONDS = 0.25
 @click.option(
     "--trees",
     metavar="KIND",
-    help=(
-        "How each core reaches the others: chosen on this machine, or sequential, binary, cluster,"
-        " numa-aware, …  [default: chosen; the shared kernel: no tree but one line]"
-    ),
+    help="How each core reaches the others: chosen on this machine, or sequential, binary, cluster,"
+    " numa-aware, …  [default: chosen; the shared kernel: no tree but one line]",
 )
 @click.option(
     "--transport",
     type=click.Choice(["call-line", "ring", "socket"]),
     default="call-line",
     show_default=True,
-    help=(
-        "What the multikernel's messages travel by: lines or rings in shared memory, or sockets."
-    ),
+    help="What the multikernel's messages travel by: lines or rings in shared memory, or sockets.",
 )
 @click.option(
     "--memory",
@@ -83,16 +78,7 @@ REFRESH_SECONDS = 0.25
     help="Physical memory, in bytes or such as 64M or 1G.",
 )
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM.py ARGS…]")
-def command(
-    cores: str | None,
-    kernel: Kernel,
-    capabilities: CapabilityProtocol,
-    lock_scope: LockScope,
-    trees: str | None,
-    transport: Transport,
-    memory: str,
-    program: tuple[str, ...],
-) -> int:
+def command(cores: str | None, memory: str, program: tuple[str, ...], **how: Any) -> int:
     """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
 
     More cores than CPUs share them: 8 cores on 2 CPUs work. With a program (after --), the program
@@ -101,24 +87,13 @@ def command(
     """
     from multikernel import system as system_
 
-    topology = Topology.read()
-    placement = resolve(cores, topology)
-    note(left_out(cores, topology))
-    size = _bytes(memory)
+    placement, size = placement_of(cores, oversubscribe=True), _bytes(memory)
     if program:
         _check(program[0])
         # As Python does for a script; before the boot, because cores look for modules where this
         # process does.
         sys.path.insert(0, os.path.dirname(os.path.abspath(program[0])))
-    with system_.boot(
-        list(placement.cpus),
-        kernel=kernel,
-        memory=size,
-        transport=transport,
-        capabilities=capabilities,
-        lock_scope=lock_scope,
-        trees=trees,
-    ) as booted:
+    with system_.boot(list(placement.cpus), memory=size, **how) as booted:
         if not program:
             _stay(booted)
         with system_.as_current(booted):
@@ -129,12 +104,8 @@ def _bytes(text: str) -> int:
     """Of a size such as 4096, 64M, 1GiB. Raises BadInput."""
     found = re.fullmatch(r"([0-9]{1,18})([kmgt]?)(i?b)?", text.strip(), re.IGNORECASE)
     if found is None:
-        raise BadInput(
-            "cannot read this size",
-            value=text,
-            where="--memory",
-            hint="bytes, or such as 64M or 1G",
-        )
+        hint = "bytes, or such as 64M or 1G"
+        raise BadInput("cannot read this size", value=text, where="--memory", hint=hint)
     return int(found[1]) << 10 * " kmgt".index(found[2].lower() or " ")
 
 
@@ -144,10 +115,6 @@ def _check(path: str) -> None:
             return
     except OSError as error:
         raise BadInput(f"cannot read the program: {error.strerror}", value=path) from None
-
-
-# --- A program
-# --------------------------------------------------------------------------------------------------
 
 
 def _run(program: tuple[str, ...]) -> int:
@@ -170,54 +137,41 @@ def _run(program: tuple[str, ...]) -> int:
 
 def _code(wanted: SystemExit) -> int:
     """As Python does: None is 0, a number itself, anything else is printed and 1."""
-    if wanted.code is None:
-        return 0
-    if isinstance(wanted.code, int):
-        return wanted.code & 0xFF
-    print(wanted.code, file=sys.stderr)
-    return 1
+    if not isinstance(wanted.code, int | None):
+        print(wanted.code, file=sys.stderr)
+        return 1
+    return (wanted.code or 0) & 0xFF
 
 
 def _show(error: BaseException, path: str) -> None:
-    """The traceback from the program's first line on: how we came to run it is no part of it."""
+    """The traceback from the program's first line on."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != path:
         trace = trace.tb_next
     traceback.print_exception(type(error), error, trace or error.__traceback__)
 
 
-# --- To look at
-# --------------------------------------------------------------------------------------------------
-
-
 def _stay(booted: System) -> NoReturn:
     if sys.stdout.isatty():
-        _watch(booted)
-    print(_text(booted), end="", flush=True)
+        from rich.live import Live
+
+        with Live(auto_refresh=False) as live:
+            while True:
+                live.update(table(HEADINGS, _rows(booted), RIGHT, _title(booted)), refresh=True)
+                time.sleep(REFRESH_SECONDS)
+    from multikernel.report.say.table import plain
+
+    print(_title(booted), plain(HEADINGS, list(_rows(booted)), RIGHT), sep="\n", end="", flush=True)
     while True:
         time.sleep(REFRESH_SECONDS)
         booted.launched.check()
 
 
-def _watch(booted: System) -> NoReturn:
-    from rich.live import Live
-
-    with Live(_table(booted), auto_refresh=False) as live:
-        while True:
-            time.sleep(REFRESH_SECONDS)
-            live.update(_table(booted), refresh=True)
-
-
-HEADINGS = ("core", "CPU", "process", "state", "served", "interrupts", "parks")
-
-
-def _rows(booted: System) -> list[tuple[str, ...]]:
-    found = []
+def _rows(booted: System) -> Iterator[tuple[str, ...]]:
     for core in booted.cores:
         counters = core.counters()
-        numbers = (counters["served"], counters["interrupts"], counters["parks"])
-        found.append((str(core.index), str(core.cpu), str(core.pid), core.mode, *map(str, numbers)))
-    return found
+        numbers = (str(counters[name]) for name in HEADINGS[4:])
+        yield str(core.index), str(core.cpu), str(core.pid), core.mode, *numbers
 
 
 def _title(booted: System) -> str:
@@ -227,20 +181,3 @@ def _title(booted: System) -> str:
     outside = outside_mask(Topology.read())
     more = f"; {outside}: --cores takes them by name" if outside else ""
     return f"{what}; they {idle}{more}; Ctrl-C ends it"
-
-
-def _text(booted: System) -> str:
-    from multikernel.report.say.table import plain
-
-    return _title(booted) + "\n" + plain(HEADINGS, _rows(booted), right=(0, 1, 2, 4, 5, 6))
-
-
-def _table(booted: System) -> Table:
-    from rich.table import Table
-
-    table = Table(title=_title(booted))
-    for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == "state" else "right")
-    for row in _rows(booted):
-        table.add_row(*row)
-    return table

@@ -4,8 +4,6 @@ Guarantees: `multikernel --help` and `--version` import no command, no numpy and
 Idea: click's own pattern of a lazy group.
 """
 
-from __future__ import annotations
-
 import importlib
 
 import click
@@ -13,26 +11,20 @@ import click
 from multikernel import __version__
 
 COMMANDS = {
-    "compare": ("compare", "Boot both kernels, measure them beside Linux, and print the verdict."),
-    "boot": ("boot", "Boot a kernel and watch it, or run a program in it."),
-    "inspect": ("inspect", "Show a running system: replicas, owners, relations, digests."),
-    "ps": ("ps", "List the systems of yours that run here."),
-    "stop": ("stop", "End a system of yours, or all of them."),
-    "doctor": ("doctor", "Say what on this host spoils measurements, and how to mend it."),
-    "topology": (
-        "topology",
-        "Draw what this machine, or another, is built of; capture it; export it.",
-    ),
-    "latency": (
-        "latency",
-        "Measure a cache line between every two CPUs: the machine's map of distances.",
-    ),
-    "skb": ("skb", "Ask what is known about a machine: facts, multicast trees, placement."),
-    "bench": ("bench", "List the experiments, or run some of them."),
-    "schema": ("schema", "Print the JSON schema of result documents."),
-    "report": ("report", "Draw results as one HTML page to read, print and pass on."),
+    "compare": "Boot both kernels, measure them beside Linux, and print the verdict.",
+    "boot": "Boot a kernel and watch it, or run a program in it.",
+    "inspect": "Show a running system: replicas, owners, relations, digests.",
+    "ps": "List the systems of yours that run here.",
+    "stop": "End a system of yours, or all of them.",
+    "doctor": "Say what on this host spoils measurements, and how to mend it.",
+    "topology": "Draw what this machine, or another, is built of; capture it; export it.",
+    "latency": "Measure a cache line between every two CPUs: the machine's map of distances.",
+    "skb": "Ask what is known about a machine: facts, multicast trees, placement.",
+    "bench": "List the experiments, or run some of them.",
+    "schema": "Print the JSON schema of result documents.",
+    "report": "Draw results as one HTML page to read, print and pass on.",
 }
-"""By name: the file in this room, and what the list of commands says."""
+"""By name, which is that of the file in this room: what the list of commands says."""
 
 
 class LazyGroup(click.Group):
@@ -46,8 +38,7 @@ class LazyGroup(click.Group):
         """Imports it."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"multikernel.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
+        command: click.Command = importlib.import_module(f"multikernel.cli.{cmd_name}").command
         return command
 
     def resolve_command(
@@ -61,7 +52,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list, without importing anything."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, sentence) for name, (_, sentence) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

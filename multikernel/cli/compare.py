@@ -4,9 +4,8 @@ Guarantees: bad input is refused before anything is measured; every experiment's
 as soon as it is there. The whole of the product in one command.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -20,9 +19,8 @@ from multikernel.experiments import registry
     "-v", "--verbose", is_flag=True, help="Print the whole table, verdict and warnings too."
 )
 def command(
-    cores: str | None, quick: bool, boots: int | None, oversubscribe: bool,
-    output: str | None, json_to: str | None, seed: int, size: str | None, verbose: bool,
-) -> None:  # fmt: skip
+    output: str | None, as_json: bool, quick: bool, size: str | None, verbose: bool, **asked: Any
+) -> None:
     """Boot both kernels on some CPUs and measure them beside Linux.
 
     Measured, by turns, in one run: what a cache line costs between two CPUs (the floor of
@@ -35,10 +33,7 @@ def command(
     warnings that matter on this machine. Stop other programs first; it takes about two minutes,
     --quick three quarters of one.
     """
-    request = request_of(
-        cores, quick=False, oversubscribe=oversubscribe, seed=seed, boots=boots,
-        size=size or ("compared" if quick else None),
-    )  # fmt: skip
-    run = Run(output, json_to)
-    documents = run.all(registry.COMPARED, replace(request, comparing=True))
-    run.show(documents, verdict=verbose, answer=True, everything=verbose)
+    size = size or ("compared" if quick else None)
+    request = replace(request_of(quick=False, size=size, **asked), comparing=True)
+    run = Run(output, as_json)
+    run.show(run.all(registry.COMPARED, request), answer=True, everything=verbose)

@@ -6,8 +6,6 @@ what is urgent comes first. Only bad input is an error (a root that is no captur
 that is not `-`). Idea: hyperfine's warnings, before the run instead of after it.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence
@@ -15,46 +13,32 @@ from pathlib import Path
 
 import click
 
+from multikernel.cli.printing import json_option
 from multikernel.errors import BadInput
-from multikernel.machine.doctor.findings import VERDICTS, Finding, counts, doctor, record
+from multikernel.machine.doctor.findings import Finding, counts, doctor, ordered, record
 
 _COLOURS = {"bad": "bold red", "matters": "yellow", "unknown": "dim", "good": "green"}
 
 
 @click.command("doctor")
-@click.option(
-    "--json", "json_to", metavar="-", help="With '-': print the findings as JSON, and nothing else."
-)
+@json_option("the findings")
 @click.option("--root", metavar="DIR", default="/", hidden=True)
-def command(json_to: str | None, root: str) -> None:
+def command(as_json: bool, root: str) -> None:
     """Say what on this host spoils measurements, why, and how to mend it. Changes nothing.
 
     Verdicts: bad (numbers taken like this mislead, or nothing runs), matters (numbers hold if it is
     said beside them), unknown (this host does not say), good.
     """
-    if json_to not in (None, "-"):
-        raise BadInput(
-            "findings are printed to stdout only", value=json_to, where="--json", hint="--json -"
-        )
     if not any((Path(root) / name).is_dir() for name in ("proc", "sys")):
-        raise BadInput(
-            "no captured host here",
-            value=root,
-            where="--root",
-            hint="name the directory that holds proc and sys",
-        )
+        hint = "name the directory that holds proc and sys"
+        raise BadInput("no captured host here", value=root, where="--root", hint=hint)
     findings = doctor(root)
-    if json_to is not None:
+    if as_json:
         click.echo(json.dumps(record(findings), indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
         show_table(findings)
     else:
         click.echo(plain(findings))
-
-
-def ordered(findings: Sequence[Finding]) -> list[Finding]:
-    """The most urgent first, else as they were."""
-    return sorted(findings, key=lambda finding: VERDICTS.index(finding.verdict))
 
 
 def plain(findings: Sequence[Finding]) -> str:

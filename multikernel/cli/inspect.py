@@ -5,37 +5,25 @@ Guarantees: changes nothing in the system; one clear sentence where there is non
 user's.
 """
 
-from __future__ import annotations
-
+import json
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import click
 
-from multikernel.errors import BadInput
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from multikernel.cli.printing import json_option, table
 
 CORES = (
-    "core",
-    "CPU",
-    "pid",
-    "state",
-    "caps",
-    "lock",
-    "digest",
-    "pages",
-    "lock",
-    "digest",
-    "checks",
-)
+    "core", "CPU", "pid", "state", "caps", "lock", "digest", "pages", "lock", "digest", "checks",
+)  # fmt: skip
 """As wide as a terminal of 80 columns: what a core has, what operations under way have locked, and
 what it hashes to, of capabilities and then of pages.
 """
 DIGITS = 8
 """Of a digest; JSON has all sixteen."""
+CORES_RIGHT = (0, 1, 2, 4, 5, 7, 8)
 OBJECTS = ("object", "address", "bytes", "owner", "core:slot rights", "elsewhere")
+OBJECTS_RIGHT = (1, 2, 3)
 SHORT = {"read": "r", "write": "w", "grant": "g"}
 LOCKED = {"big": "under one lock", "region": "under a lock for each region"}
 SHOWN = 8
@@ -44,10 +32,8 @@ SHOWN = 8
 
 @click.command("inspect")
 @click.argument("pid", required=False, type=int, metavar="[PID]")
-@click.option(
-    "--json", "json_to", metavar="-", help="With '-': print everything as JSON, and nothing else."
-)
-def command(pid: int | None, json_to: str | None) -> int:
+@json_option("everything")
+def command(pid: int | None, as_json: bool) -> None:
     """Show a running system: replicas, owners, relations, digests.
 
     PID is that of the process that booted it, or of its supervisor; it may be left out where only
@@ -55,28 +41,19 @@ def command(pid: int | None, json_to: str | None) -> int:
     """
     from multikernel.runtime import inspection_socket
 
-    if json_to not in (None, "-"):
-        raise BadInput(
-            "it is printed to stdout only", value=json_to, where="--json", hint="--json -"
-        )
     seen = inspection_socket.fetch(inspection_socket.choose(pid))
-    if json_to is not None:
-        import json
-
+    if as_json:
         click.echo(json.dumps(seen, indent=2))
     elif sys.stdout.isatty():
         _on_terminal(seen)
     else:
         _plain(seen)
-    return 0
 
 
 def _title(seen: dict[str, Any]) -> str:
-    how = (
-        f"by the {seen['capabilities']} protocol"
-        if seen["capabilities"]
-        else LOCKED.get(seen["lock_scope"], seen["lock_scope"])
-    )
+    how = LOCKED.get(seen["lock_scope"], seen["lock_scope"])
+    if seen["capabilities"]:
+        how = f"by the {seen['capabilities']} protocol"
     count = len(seen["cores"])
     return (
         f"{seen['kernel']} system {seen['system']} of process {seen['launcher']}: "
@@ -92,11 +69,8 @@ def _verdict(seen: dict[str, Any]) -> str:
             f"Replicas of the mappings differ between cores {pairs}: an operation is under way, or"
             " they are wrong."
         )
-    return (
-        f"Replicas of the mappings agree on what both cores hold, in all {compared} pairs."
-        if compared
-        else ""
-    )
+    agree = f"Replicas of the mappings agree on what both cores hold, in all {compared} pairs."
+    return agree if compared else ""
 
 
 def _cores(seen: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -127,16 +101,9 @@ def _objects(seen: dict[str, Any]) -> list[tuple[str, ...]]:
         )
         about = f" at {one['about']:#x}" if one["type"] == "Mapping" else ""
         name = "  " * one["depth"] + ("root " if one["root"] else "") + one["type"] + about
-        found.append(
-            (
-                name,
-                "–" if one["root"] else f"{one['address']:#x}",  # a root CNode is nobody's RAM
-                str(one["size"]),
-                str(one["owner"]),
-                named + more,
-                ", ".join(relations),
-            )
-        )
+        address = "–" if one["root"] else f"{one['address']:#x}"  # a root CNode is nobody's RAM
+        size, owner = str(one["size"]), str(one["owner"])
+        found.append((name, address, size, owner, named + more, ", ".join(relations)))
     return found
 
 
@@ -144,8 +111,8 @@ def _plain(seen: dict[str, Any]) -> None:
     from multikernel.report.say.table import plain
 
     click.echo(_title(seen) + "\n")
-    click.echo(plain(CORES, _cores(seen), right=(0, 1, 2, 4, 5, 7, 8)))
-    click.echo(plain(OBJECTS, _objects(seen), right=(1, 2, 3)), nl=not _verdict(seen))
+    click.echo(plain(CORES, _cores(seen), CORES_RIGHT))
+    click.echo(plain(OBJECTS, _objects(seen), OBJECTS_RIGHT), nl=not _verdict(seen))
     if _verdict(seen):
         click.echo("\n" + _verdict(seen))
 
@@ -156,22 +123,6 @@ def _on_terminal(seen: dict[str, Any]) -> None:
     # What a process says of itself is text, and neither markup nor emoji.
     console = Console(markup=False, emoji=False)
     console.print(_title(seen), highlight=False)
-    console.print(_table(CORES, _cores(seen), right=(0, 1, 2, 4, 5, 7, 8)))
-    console.print(_table(OBJECTS, _objects(seen), right=(1, 2, 3)))
+    console.print(table(CORES, _cores(seen), CORES_RIGHT))
+    console.print(table(OBJECTS, _objects(seen), OBJECTS_RIGHT))
     console.print(_verdict(seen), highlight=False)
-
-
-def _table(
-    headings: tuple[str, ...], cells: list[tuple[str, ...]], right: tuple[int, ...]
-) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    # Nothing is cut off: what is too wide goes on in the next line.
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for i, heading in enumerate(headings):
-        justify: Literal["left", "right"] = "right" if i in right else "left"
-        table.add_column(heading, justify=justify, no_wrap=i in right or not i, overflow="fold")
-    for row in cells:
-        table.add_row(*row)
-    return table

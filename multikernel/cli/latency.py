@@ -16,12 +16,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multikernel.cli.options import Run, check_new_file, cores_option, note, progress_to_stderr
+from multikernel.cli import latency_table
+from multikernel.cli.options import (
+    Run,
+    check_new_file,
+    cores_option,
+    output_options,
+    placement_of,
+    progress_to_stderr,
+)
+from multikernel.cli.printing import section
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpu_list import format_cpu_list
-from multikernel.machine.host.cpus import Placement, left_out, resolve
-from multikernel.machine.topology.model import Topology
+from multikernel.machine.host.cpus import Placement
 
 if TYPE_CHECKING:
     from multikernel.experiments.latency import Look
@@ -40,31 +48,16 @@ REDRAW_SECONDS = 0.5
     help="Measure pairs without a CPU in common at the same time: faster, less clean.",
 )
 @click.option(
-    "--output",
-    metavar="DIR",
-    help="Write the result document there. Without it: a fresh directory below results/.",
-)
-@click.option(
     "-o",
     "file",
     metavar="FILE",
-    help=(
-        "Write the matrix to a file too: .csv (a line a series), .json (the document) or .svg (heat"
-        " maps)."
-    ),
+    help="Write the matrix to a file too: .csv (a line a series), .json (the document) or .svg"
+    " (heat maps).",
 )
-@click.option(
-    "--json",
-    "json_to",
-    metavar="-",
-    help="With '-': print the result document as a JSON array, and nothing else, to stdout.",
-)
-@click.option("--seed", type=click.IntRange(0, 2**31), default=1, hidden=True)
-@click.option("--size", type=click.Choice(list(SIZES)), hidden=True)
+@output_options
 def command(
     cores: str | None, quick: bool, parallel: bool, output: str | None, file: str | None,
-    json_to: str | None,
-    seed: int, size: str | None,
+    as_json: bool, size: str | None,
 ) -> None:  # fmt: skip
     """Measure what a cache line takes between every two CPUs, there and back.
 
@@ -73,18 +66,16 @@ def command(
     side. Of more than 32 CPUs some pairs of every kind are measured, more where they disagree, and
     the others are estimated.
     """
-    topology = Topology.read()
-    placement = placement_of(resolve(cores, topology))
-    note(left_out(cores, topology))
+    placement = _of_pairs(placement_of(cores, oversubscribe=True))
     check_new_file(file, FORMS)
-    running = Run(output, json_to)
+    running = Run(output, as_json)
     chosen = SIZES[size or ("quick" if quick else "full")]
 
     from multikernel.experiments import latency
     from multikernel.report.page import export
 
     with _live() as (progress, watcher):
-        request = Request(placement, chosen, seed=seed, progress=progress)
+        request = Request(placement, chosen, progress=progress)
         document = latency.Latency(request, parallel=parallel, watcher=watcher).run()
     running.keep(document)
     with running.telling():
@@ -98,7 +89,7 @@ def command(
                 print(export.write(export.form_of(file)([document]), file), file=sys.stderr)
 
 
-def placement_of(placement: Placement) -> Placement:
+def _of_pairs(placement: Placement) -> Placement:
     """The same, if there is a pair to measure. Raises BadInput."""
     cpus = placement.cpus
     if len(set(cpus)) < 2:
@@ -106,10 +97,8 @@ def placement_of(placement: Placement) -> Placement:
             "latency between CPUs needs at least 2 CPUs",
             value=f"there is only CPU {format_cpu_list(cpus)} to measure",
             where="--cores",
-            hint=(
-                "name more CPUs, or allow this process more of them (taskset, the control group's"
-                " cpuset)"
-            ),
+            hint="name more CPUs, or allow this process more of them (taskset, the control group's"
+            " cpuset)",
         )
     if placement.oversubscribed:
         raise BadInput(
@@ -122,9 +111,6 @@ def placement_of(placement: Placement) -> Placement:
 
 
 def _print(document: Document) -> None:
-    from multikernel.cli import latency_table
-    from multikernel.cli.paragraphs import section
-
     print("\n".join(latency_table.table(document)))
     texts = [one.text for one in document.warnings if one.code not in latency_table.ENDS]
     if texts:
@@ -133,17 +119,13 @@ def _print(document: Document) -> None:
 
 @contextmanager
 def _live() -> Iterator[tuple[Callable[[str], None], Callable[[Look], None] | None]]:
-    """Receives progress as words, and as the matrix so far: on a terminal the second, else the
-    first.
-    """
+    """What takes progress: words, or on a terminal the matrix so far."""
     if not sys.stderr.isatty():
         yield progress_to_stderr, None
         return
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
-
-    from multikernel.cli import latency_table
 
     # Drawn on request alone: no thread of its own disturbs the measurement.
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
@@ -153,10 +135,8 @@ def _live() -> Iterator[tuple[Callable[[str], None], Callable[[Look], None] | No
             nonlocal last
             if time.monotonic() - last < REDRAW_SECONDS:
                 return
-            lines = latency_table.progress(
-                look.cpus, look.values, look.planned, look.pairs, look.boots
-            )
-            live.update(Text("\n".join(lines), no_wrap=True), refresh=True)
+            text = "\n".join(latency_table.progress(look))
+            live.update(Text(text, no_wrap=True), refresh=True)
             last = time.monotonic()
 
         yield (lambda _: None), watch

@@ -4,8 +4,6 @@ Guarantees: everything that can be wrong with what the user gave is found here, 
 booted or measured.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import re
@@ -15,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from multikernel.cli import shown
+from multikernel.cli.printing import Function, json_option
 from multikernel.errors import BadInput, MeasurementRefused, MultikernelError, OutputError
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpu_list import format_cpu_list
@@ -29,67 +27,50 @@ from multikernel.results import store
 from multikernel.results.document import Document
 from multikernel.results.encoding import encode_all
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 
-BOOTS_MOST = 1000
-CORES_HELP = (
-    "How many cores, such as 4, or which CPUs, such as 0,2-3. Without it: one core on every CPU"
-    " allowed here."
+def together(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Several options as one, in the order of the help."""
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+cores_option = click.option(
+    "--cores",
+    metavar="N|LIST",
+    help="How many cores, such as 4, or which CPUs, such as 0,2-3. Without it: one core on every"
+    " CPU allowed here.",
 )
-
-
-def cores_option(function: Function) -> Function:
-    """--cores."""
-    return click.option("--cores", metavar="N|LIST", help=CORES_HELP)(function)
-
-
-def measuring_options(function: Function) -> Function:
-    """What every measuring command takes."""
-    for option in reversed(
-        (
-            cores_option,
-            click.option(
-                "--quick",
-                is_flag=True,
-                help="Fewer boots: less sure, but sooner there.",
-            ),
-            click.option(
-                "--boots",
-                type=click.IntRange(1, BOOTS_MOST),
-                metavar="N",
-                help="So many boots: more of them make intervals narrower.",
-            ),
-            click.option(
-                "--oversubscribe",
-                is_flag=True,
-                help=(
-                    "Allow more cores than CPUs. Everything is run for correctness; no latency is"
-                    " claimed."
-                ),
-            ),
-            click.option(
-                "--output",
-                metavar="DIR",
-                help=(
-                    "Write the result documents there. Without it: a fresh directory below"
-                    " results/."
-                ),
-            ),
-            click.option(
-                "--json",
-                "json_to",
-                metavar="-",
-                help=(
-                    "With '-': print all result documents as one JSON array, and nothing else, to"
-                    " stdout."
-                ),
-            ),
-            click.option("--seed", type=click.IntRange(0, 2**31), default=1, hidden=True),
-            click.option("--size", type=click.Choice(list(SIZES)), hidden=True),
-        )
-    ):
-        function = option(function)
-    return function
+output_options = together(
+    click.option(
+        "--output",
+        metavar="DIR",
+        help="Write the result documents there. Without it: a fresh directory below results/.",
+    ),
+    json_option("the array of all result documents"),
+    click.option("--size", type=click.Choice(list(SIZES)), hidden=True),
+)
+measuring_options = together(
+    cores_option,
+    click.option("--quick", is_flag=True, help="Fewer boots: less sure, but sooner there."),
+    click.option(
+        "--boots",
+        type=click.IntRange(1, 1000),
+        metavar="N",
+        help="So many boots: more of them make intervals narrower.",
+    ),
+    click.option(
+        "--oversubscribe",
+        is_flag=True,
+        help="Allow more cores than CPUs. Everything is run for correctness; no latency is"
+        " claimed.",
+    ),
+    output_options,
+)
 
 
 def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
@@ -98,12 +79,13 @@ def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
     placement = resolve(cores, topology)
     note(left_out(cores, topology))
     if placement.oversubscribed and not oversubscribe:
+        outside = outside_mask(topology)
         raise BadInput(
             "more cores than CPUs, where nothing can be measured",
             value=f"{len(placement.cpus)} cores on CPUs {format_cpu_list(placement.cpus)}",
             where="--cores",
             hint="add --oversubscribe to run it all for correctness, without latencies"
-            + (f"; {outside}: name them" if (outside := outside_mask(topology)) else ""),
+            + (f"; {outside}: name them" if outside else ""),
         )
     return placement
 
@@ -119,43 +101,30 @@ def skip(error: MultikernelError) -> None:
     note(f"skipped: {error}")
 
 
-def check_new_file(file: str | None, forms: Iterable[str], *, where: str = "-o") -> None:
-    """Minutes of work are not to be lost to a typing error. forms: suffixes that are known. Raises
-    BadInput.
+def check_new_file(file: str | None, forms: tuple[str, ...]) -> None:
+    """Minutes of work are not to be lost to a typing error in -o. forms: suffixes that are known.
+    Raises BadInput.
     """
     if file is None:
         return
-    if not file.lower().endswith(tuple(forms)):
-        raise BadInput(
-            "the name does not say which form the file has",
-            value=file,
-            where=where,
-            hint="end it in " + ", ".join(forms),
-        )
-    if os.path.lexists(file):
-        raise BadInput(
-            "there is a file of that name already",
-            value=file,
-            where=where,
-            hint="nothing was overwritten: choose another name",
-        )
     directory = os.path.dirname(file) or "."
-    if not os.path.isdir(directory) or not os.access(directory, os.W_OK):
-        raise BadInput(
-            "cannot write into this directory",
-            value=directory,
-            where=where,
-            hint="name another one",
-        )
+    if not file.lower().endswith(forms):
+        ends = ", ".join(forms)
+        wrong = "the name does not say which form the file has", file, f"end it in {ends}"
+    elif os.path.lexists(file):
+        hint = "nothing was overwritten: choose another name"
+        wrong = "there is a file of that name already", file, hint
+    elif not os.path.isdir(directory) or not os.access(directory, os.W_OK):
+        wrong = "cannot write into this directory", directory, "name another one"
+    else:
+        return
+    raise BadInput(wrong[0], value=wrong[1], where="-o", hint=wrong[2])
 
 
 def progress_to_stderr(text: str) -> None:
     """On a terminal in one line that is overwritten, elsewhere a line each."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K" + text)
-    else:
-        sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    before, end = ("\r\x1b[K", "") if sys.stderr.isatty() else ("", "\n")
+    print(before + text, end=end, file=sys.stderr, flush=True)
 
 
 def request_of(
@@ -163,22 +132,20 @@ def request_of(
     *,
     quick: bool,
     oversubscribe: bool,
-    seed: int,
     size: str | None,
-    boots: int | None = None,
+    boots: int | None,
     only: str | None = None,
     time: str | None = None,
 ) -> Request:
     """What the experiments are asked. Raises BadInput."""
     chosen = SIZES[size or ("quick" if quick else "full")]
-    if boots is not None:
-        chosen = replace(chosen, boots=boots)
-    placement = placement_of(cores, oversubscribe=oversubscribe)
-    names = tuple(name.strip() for name in (only or "").split(",") if name.strip())
     return Request(
-        placement, chosen, seed=seed, only=names, seconds=seconds_of(time),
+        placement_of(cores, oversubscribe=oversubscribe),
+        chosen if boots is None else replace(chosen, boots=boots),
+        only=tuple(name.strip() for name in (only or "").split(",") if name.strip()),
+        seconds=seconds_of(time),
         progress=progress_to_stderr,
-    )  # fmt: skip
+    )
 
 
 def seconds_of(text: str | None) -> float | None:
@@ -193,9 +160,7 @@ def seconds_of(text: str | None) -> float | None:
 
 
 def those_with(names: Iterable[str], request: Request) -> list[str]:
-    """The experiments that have something of what alone is asked for. Raises BadInput for what none
-    has.
-    """
+    """The experiments that have some of request.only. Raises BadInput for what none has."""
     from multikernel.experiments import registry
     from multikernel.experiments.instrument.experiment import names_of
 
@@ -215,36 +180,25 @@ def those_with(names: Iterable[str], request: Request) -> list[str]:
 
 
 class Run:
-    """One run of experiments: where its documents go, and its output."""
+    """One run of experiments: where its documents go, and its output. resumed: a directory of an
+    earlier run; what lies there is not run again.
+    """
 
-    def __init__(
-        self, output: str | None, json_to: str | None, *, resumed: str | None = None
-    ) -> None:
-        """resumed: a directory of an earlier run; what lies there is not run again."""
+    def __init__(self, output: str | None, as_json: bool, resumed: str | None = None) -> None:
         self.before: list[Document] = []
         if resumed is not None:
             if output is not None:
-                raise BadInput(
-                    "a run that is resumed writes where it did", value=output, where="--output",
-                    hint="leave out --output, or --resume",
-                )  # fmt: skip
+                what, hint = "a run that is resumed writes where it did", "leave out --output"
+                raise BadInput(what, value=output, where="--output", hint=f"{hint}, or --resume")
             self.before = [one for some in store.read(resumed).values() for one in some]
             output = resumed
-        if json_to not in (None, "-"):
-            raise BadInput(
-                "documents are printed to stdout only",
-                value=json_to,
-                where="--json",
-                hint="--json -, or --output DIR",
-            )
-        self.json = json_to is not None
+        self.json = as_json
         self.directory: Path = store.prepare(output)
         self.wrong: list[MultikernelError] = []
 
     def all(self, names: Iterable[str], request: Request) -> list[Document]:
         """Runs them and writes each document when it is there. One that cannot be trusted is
-        reported and left out: the others may have taken long. One that cannot be written is the
-        last.
+        reported and left out. One that cannot be written is the last.
         """
         from multikernel.experiments import registry
 
@@ -263,7 +217,7 @@ class Run:
                 documents.append(registry.get(name)(request).run())
             except KeyboardInterrupt:
                 if documents:
-                    self.show(documents, verdict=False)
+                    self.show(documents)
                 raise
             except MeasurementRefused as error:
                 progress_to_stderr(f"{name}: {error}")
@@ -279,9 +233,7 @@ class Run:
         return documents
 
     def keep(self, document: Document) -> bool:
-        """Writes it. False if that cannot be: it is still to be shown, and then `show` raises
-        why.
-        """
+        """Writes it. False if that cannot be: once it is shown, `telling` raises why."""
         try:
             store.write(document, self.directory)
         except (BadInput, OutputError) as error:
@@ -291,10 +243,11 @@ class Run:
         return True
 
     def show(
-        self, documents: list[Document], *, verdict: bool, answer: bool = False,
-        everything: bool = True,
-    ) -> None:  # fmt: skip
-        """JSON; or the answer, and table, verdict and warnings; then where it all lies."""
+        self, documents: list[Document], *, answer: bool = False, everything: bool = True
+    ) -> None:
+        """JSON; or the answer, and the table, the verdict (where there is to be an answer) and
+        warnings; then where it all lies.
+        """
         with self.telling():
             if self.json:
                 self.print_json(documents)
@@ -303,7 +256,7 @@ class Run:
                 shown.answer(documents)
             if everything:
                 sys.stdout.write("\n" * answer)
-                shown.everything(documents, verdict=verdict)
+                shown.everything(documents, verdict=answer)
             if answer:
                 shown.what_next(self.directory, everything)
 

@@ -15,15 +15,12 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import errno
 import io
 import os
 import select
-import signal
 import sys
 from typing import Any, TextIO
 
-NO_READER = 128 + signal.SIGPIPE
 ERRORS = "multikernel-shown"
 
 
@@ -69,12 +66,9 @@ def _shown(error: UnicodeError) -> tuple[bytes, int]:
     """How codecs write what they cannot: bytes that came from a file's name as they were."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    text = error.object[error.start : error.end]
-    return b"".join(_byte(ord(letter)) for letter in text), error.end
-
-
-def _byte(code: int) -> bytes:
-    return bytes([code - 0xDC00]) if 0xDC80 <= code <= 0xDCFF else b"?"
+    codes = map(ord, error.object[error.start : error.end])
+    shown = (code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else ord("?") for code in codes)
+    return bytes(shown), error.end
 
 
 class Streams:
@@ -144,11 +138,6 @@ def loss_in(error: BaseException | None) -> OSError | None:
             return error
         error = error.__cause__ or error.__context__
     return None
-
-
-def status_of(lost: OSError) -> int:
-    """Of a command whose output is lost."""
-    return NO_READER if lost.errno == errno.EPIPE else 1
 
 
 def _to_null(number: int) -> None:

@@ -3,16 +3,16 @@
 Guarantees: shows nobody else's systems, and disturbs none; where there is none it says so.
 """
 
-from __future__ import annotations
-
 import itertools
+import json
 import os
 import shlex
 import time
 
 import click
 
-from multikernel.errors import BadInput, printable
+from multikernel.cli.printing import json_option
+from multikernel.errors import printable
 
 HEADINGS = ("PID", "age", "kernel", "cores", "launcher", "command")
 WIDTH = 60
@@ -20,10 +20,8 @@ WIDTH = 60
 
 
 @click.command("ps")
-@click.option(
-    "--json", "json_to", metavar="-", help="With '-': print everything as JSON, and nothing else."
-)
-def command(json_to: str | None) -> int:
+@json_option("everything")
+def command(as_json: bool) -> None:
     """List the systems of yours that run here, the oldest first.
 
     PID is the supervisor's, launcher the process that booted it: `multikernel inspect` and
@@ -31,31 +29,24 @@ def command(json_to: str | None) -> int:
     """
     from multikernel.runtime import systems
 
-    if json_to not in (None, "-"):
-        raise BadInput(
-            "it is printed to stdout only", value=json_to, where="--json", hint="--json -"
-        )
     mine = systems.found()
-    if json_to is not None:
-        import json
-
+    if as_json:
         click.echo(json.dumps([vars(one) for one in mine], indent=2))
-        return 0
-    if not mine:
+    elif not mine:
         click.echo("no system of yours runs here")
-        return 0
-    from multikernel.report.say.table import plain
+    else:
+        from multikernel.report.say.table import plain
 
-    now = time.time()
-    rows = [
-        (
-            str(one.pid), age(now - one.started), one.kernel,
-            "?" if one.cores is None else str(one.cores), str(one.launcher), _short(one.command),
-        )
-        for one in mine
-    ]  # fmt: skip
-    click.echo(plain(HEADINGS, rows, right=(0, 1, 3, 4)), nl=False)
-    return 0
+        now = time.time()
+        rows = [
+            (
+                str(one.pid), age(now - one.started), one.kernel,
+                "?" if one.cores is None else str(one.cores), str(one.launcher),
+                _short(one.command),
+            )
+            for one in mine
+        ]  # fmt: skip
+        click.echo(plain(HEADINGS, rows, right=(0, 1, 3, 4)), nl=False)
 
 
 def age(seconds: float) -> str:

@@ -5,10 +5,6 @@ overwritten unless --force says so; the form follows the file's suffix. Needs no
 and nothing that isn't installed with the package.
 """
 
-from __future__ import annotations
-
-import sys
-
 import click
 
 from multikernel.cli import shown
@@ -42,13 +38,9 @@ from multikernel.report.draw.chart import FORMS, Form
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(
-    sources: tuple[str, ...],
-    output: str | None,
-    figures: str | None,
-    form_: Form | None,
-    text: bool,
-    force: bool,
-) -> None:
+    sources: tuple[str, ...], output: str | None, figures: str | None, form_: Form | None,
+    text: bool, force: bool,
+) -> None:  # fmt: skip
     """Draw results as one self-contained HTML page.
 
     DIR: result directories, as `compare` and `bench run` write them, or documents in them; a
@@ -63,10 +55,9 @@ def command(
 
     if text:
         if given := next((one for one in (figures, output) if one is not None), None):
-            raise BadInput(
-                "text or files, not both at once", value=given, where="--text",
-                hint="leave out --text, or say where to alone",
-            )  # fmt: skip
+            hint = "leave out --text, or say where to alone"
+            what = "text or files, not both at once"
+            raise BadInput(what, value=given, where="--text", hint=hint)
         documents = export.collect(sources, skip)
         shown.answer(documents)
         print()
@@ -74,13 +65,12 @@ def command(
         return
     if figures is not None:
         if output is not None:
-            raise BadInput(
-                "figures or a page, not both at once", value=output, where="--output",
-                hint="leave out -o, or --figures",
-            )  # fmt: skip
-        form = form_ or "svg"
-        written = export.write_figures(export.collect(sources, skip), figures, form, replace=force)
-        print(f"{len(written)} figures: {figures}", file=sys.stdout)
+            hint = "leave out -o, or --figures"
+            what = "figures or a page, not both at once"
+            raise BadInput(what, value=output, where="--output", hint=hint)
+        documents = export.collect(sources, skip)
+        written = export.write_figures(documents, figures, form_ or "svg", replace=force)
+        print(f"{len(written)} figures: {figures}")
         return
     if form_ is not None:
         raise BadInput(
@@ -89,5 +79,4 @@ def command(
         )  # fmt: skip
     page = export.form_of(export.DEFAULT if output is None else output)
     documents = export.collect(sources, skip)
-    path = export.write(page(documents), output, replace=force)
-    print(path, file=sys.stdout)
+    print(export.write(page(documents), output, replace=force))

@@ -1,7 +1,5 @@
 """`multikernel schema`: the JSON schema of result documents, for programs that read them."""
 
-from __future__ import annotations
-
 import json
 
 import click

@@ -4,12 +4,10 @@ Guarantees: the answer and what to do next are no more than 25 lines; everything
 who asks (`-v`). No sentence stands twice.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 
-from multikernel.cli.paragraphs import filled, section
+from multikernel.cli.printing import filled, section
 from multikernel.results.document import Document
 
 
@@ -28,13 +26,9 @@ def answer(documents: list[Document]) -> None:
     sys.stdout.write(table.plain(answer_.HEADINGS, [row.cells() for row in found], range(1, 4)))
     unknown = sum(row.outcome == "unknown" for row in found)
     if unknown:
-        sys.stdout.write(
-            filled(
-                f"{unknown} of {len(found)} cannot be told from these boots: more of them"
-                " (--boots), or a quieter machine, would decide it."
-            )
-            + "\n"
-        )
+        what = f"{unknown} of {len(found)} cannot be told from these boots"
+        more = "more of them (--boots), or a quieter machine, would decide it."
+        sys.stdout.write(filled(f"{what}: {more}") + "\n")
 
 
 def what_next(directory: Path, whole: bool) -> None:

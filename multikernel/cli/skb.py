@@ -5,28 +5,26 @@ would read it again. With `--json -` stdout holds JSON and nothing else. Whateve
 question, a rule or an asserted fact is one line that names file and line.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
+import msgspec
 
-from multikernel.cli import FAILED, INTERRUPTED, Terminated, fail
-from multikernel.cli.options import cores_option, note
+from multikernel.cli import FAILED, fail, interrupted
+from multikernel.cli.options import cores_option, note, together
+from multikernel.cli.printing import json_option
 from multikernel.errors import BadInput, Unanswered, printable
 from multikernel.knowledge import cost_store, questions
 from multikernel.knowledge.costs import MEASURED
+from multikernel.knowledge.facts import Fact
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.skb import Skb
 from multikernel.machine.host.cpus import left_out
 from multikernel.machine.topology.named import machine_of
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 _rules_option = click.option(
     "--rules",
@@ -34,48 +32,33 @@ _rules_option = click.option(
     metavar="DIR",
     help="A directory with further questions, looked through first.",
 )
-
-
-def _knowing_options(function: Function) -> Function:
-    """What every subcommand takes that needs to know a machine."""
-    for option in reversed(
-        (
-            click.option(
-                "--machine",
-                metavar="M",
-                help=(
-                    "Instead of this host: an invented machine, such as 8x4 or 8x4-amd, or a"
-                    " capture."
-                ),
-            ),
-            cores_option,
-            click.option(
-                "--assert",
-                "asserted",
-                multiple=True,
-                metavar="FACTS",
-                help="Facts to hold as well: a file (.lp), or text such as 'round_trip(0,1,900).'",
-            ),
-            _rules_option,
-            click.option(
-                "--time",
-                "seconds",
-                type=click.FloatRange(min=0, min_open=True),
-                default=60,
-                show_default=True,
-                metavar="SECONDS",
-                help="How long an answer may take.",
-            ),
-            click.option(
-                "--json",
-                "json_to",
-                metavar="-",
-                help="With '-': print JSON, and nothing else, to stdout.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+_knowing_options = together(
+    click.option(
+        "--machine",
+        metavar="M",
+        help="Instead of this host: an invented machine, such as 8x4 or 8x4-amd, or a capture.",
+    ),
+    cores_option,
+    click.option(
+        "--assert",
+        "asserted",
+        multiple=True,
+        metavar="FACTS",
+        help="Facts to hold as well: a file (.lp), or text such as 'round_trip(0,1,900).'",
+    ),
+    _rules_option,
+    click.option(
+        "--time",
+        "seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        default=60,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long an answer may take.",
+    ),
+    json_option("the answer"),
+)
+"""What every subcommand takes that needs to know a machine."""
 
 
 @click.group("skb")
@@ -104,79 +87,52 @@ def list_(rules: tuple[str, ...]) -> None:
 @command.command("facts")
 @click.argument("predicates", nargs=-1, metavar="[PREDICATE…]")
 @_knowing_options
-def facts(predicates: tuple[str, ...], json_to: str | None, **known: Any) -> None:
+def facts(predicates: tuple[str, ...], as_json: bool, **known: Any) -> None:
     """What is known, each fact with where it comes from; of some predicates only, if they are
     named.
     """
-    _check_json(json_to)
     skb, whence = _skb(**known)
     held = skb.facts()
     names = dict.fromkeys(fact.predicate for fact in held)
     for predicate in predicates:
         if predicate not in names:
-            raise BadInput(
-                "no facts of this name", value=predicate, hint=f"there are {', '.join(names)}"
-            )
+            hint = f"there are {', '.join(names)}"
+            raise BadInput("no facts of this name", value=predicate, hint=hint)
     chosen = [fact for fact in held if not predicates or fact.predicate in predicates]
-    if json_to is not None:
-        _print_json(
-            [
-                {
-                    "predicate": fact.predicate,
-                    "arguments": list(fact.arguments),
-                    "origin": fact.origin,
-                    "where": fact.where,
-                }
-                for fact in chosen
-            ]
-        )
-        return
     lines = [printable(f"{fact}.") for fact in chosen]
     width = min(max(map(len, lines), default=0), 40)
-    for fact, line in zip(chosen, lines, strict=True):
-        click.echo(f"{line:<{width}}  % {fact.origin}: {printable(fact.where)}")
-    click.echo(whence, err=True)
+    said = [
+        f"{line:<{width}}  % {fact.origin}: {printable(fact.where)}"
+        for fact, line in zip(chosen, lines, strict=True)
+    ]
+    _print(whence, [msgspec.to_builtins(fact) for fact in chosen] if as_json else "\n".join(said))
 
 
 @command.command("query")
 @click.argument("name")
 @click.argument("parameters", nargs=-1, metavar="[KEY=VALUE…]")
 @_knowing_options
-def query(name: str, parameters: tuple[str, ...], json_to: str | None, **known: Any) -> None:
+def query(name: str, parameters: tuple[str, ...], as_json: bool, **known: Any) -> None:
     """Ask a question by name, such as: query multicast_tree root=0."""
-    _check_json(json_to)
     given = dict(_parameter(text) for text in parameters)
     questions.find(name, [questions.directory(path) for path in known["rules"]])
     skb, whence = _skb(**known)
     with _left_at_once():
         answers = skb.query(name, **given)
-    if json_to is not None:
-        _print_json(answers)
-        return
-    _show(answers)
-    click.echo(whence, err=True)
+    _print(whence, answers if as_json else _columns(answers))
 
 
 @command.command("ask")
 @click.argument("rule")
 @_knowing_options
-def ask(rule: str, json_to: str | None, **known: Any) -> None:
+def ask(rule: str, as_json: bool, **known: Any) -> None:
     """What follows from a rule of yours, in clingo's language."""
-    _check_json(json_to)
     skb, whence = _skb(**known)
     with _left_at_once():
         answers = skb.ask(rule)
-    if json_to is not None:
-        _print_json(answers)
-        return
-    if not answers:
-        click.echo("nothing follows")
-    for answer in answers:
-        inner = ",".join(map(str, answer["arguments"]))
-        click.echo(
-            printable(f"{answer['predicate']}({inner})." if inner else f"{answer['predicate']}.")
-        )
-    click.echo(whence, err=True)
+    facts = [Fact(one["predicate"], tuple(one["arguments"]), "") for one in answers]
+    said = "\n".join(printable(f"{fact}.") for fact in facts) or "nothing follows"
+    _print(whence, answers if as_json else said)
 
 
 def _skb(
@@ -195,8 +151,7 @@ def _skb(
         note(sentence)
     costs, why = cost_store.known(site)
     whence = why if costs.origin == MEASURED else f"{costs.origin} ({why})"
-    skb = Skb(site, costs, asserted=asserted, rules=rules, seconds=seconds)
-    return skb, f"costs of messages: {whence}"
+    return Skb(site, costs, asserted=asserted, rules=rules, seconds=seconds), whence
 
 
 @contextlib.contextmanager
@@ -208,10 +163,8 @@ def _left_at_once() -> Iterator[None]:
     """
     try:
         yield
-    except KeyboardInterrupt as interrupt:
-        os._exit(
-            INTERRUPTED + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
-        )
+    except KeyboardInterrupt as error:
+        os._exit(interrupted(error))
     except Unanswered as error:
         os._exit(fail(str(error), FAILED))
 
@@ -223,25 +176,22 @@ def _parameter(text: str) -> tuple[str, str]:
     return key.strip(), value
 
 
-def _check_json(json_to: str | None) -> None:
-    if json_to not in (None, "-"):
-        raise BadInput(
-            "answers are printed to stdout only", value=json_to, where="--json", hint="--json -"
-        )
-
-
-def _print_json(what: Any) -> None:
-    """One entry a line: a long answer stays readable, and can be cut by line."""
-    lines = ",\n".join("  " + json.dumps(one, ensure_ascii=False) for one in what)
-    click.echo(f"[\n{lines}\n]" if lines else "[]")
-
-
-def _show(answers: Sequence[dict[str, Any]]) -> None:
+def _columns(answers: Sequence[dict[str, Any]]) -> str:
     from multikernel.report.say.table import plain
 
     if not answers:
-        click.echo("no answer: nothing on this machine is like that")
+        return "no answer: nothing on this machine is like that"
+    cells = [[printable(str(value)) for value in answer.values()] for answer in answers]
+    return plain(list(answers[0]), cells, right=range(len(answers[0]))).rstrip("\n")
+
+
+def _print(whence: str, what: str | list[Any]) -> None:
+    """Text, with whence its costs, or JSON: one entry a line, as a long answer stays readable so,
+    and can be cut by line.
+    """
+    if isinstance(what, str):
+        click.echo(what, nl=bool(what))
+        click.echo(f"costs of messages: {whence}", err=True)
         return
-    headings = list(answers[0])
-    cells = [[printable(str(answer[heading])) for heading in headings] for answer in answers]
-    click.echo(plain(headings, cells, right=range(len(headings))), nl=False)
+    lines = ",\n".join("  " + json.dumps(one, ensure_ascii=False) for one in what)
+    click.echo(f"[\n{lines}\n]" if lines else "[]")

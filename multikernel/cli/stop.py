@@ -4,8 +4,6 @@ Guarantees: nobody else's system is touched, and no process that is not a system
 gone, with all of its processes, when the command ends.
 """
 
-from __future__ import annotations
-
 import click
 
 from multikernel.errors import BadInput
@@ -14,7 +12,7 @@ from multikernel.errors import BadInput
 @click.command("stop")
 @click.argument("pid", required=False, type=int, metavar="[PID]")
 @click.option("--all", "everything", is_flag=True, help="All systems of yours.")
-def command(pid: int | None, everything: bool) -> int:
+def command(pid: int | None, everything: bool) -> None:
     """End a system of yours, or all of them.
 
     PID is that of the supervisor, or of the process that booted it, as `multikernel ps` lists them;
@@ -33,4 +31,3 @@ def command(pid: int | None, everything: bool) -> int:
         click.echo(f"stopped {one.pid}, {one.kernel}, of process {one.launcher}")
     if not chosen:
         click.echo("no system of yours runs here")
-    return 0

@@ -6,23 +6,24 @@ one that is there; a machine that nobody has says so in the first line. stdout h
 the JSON, and nothing else. Idea: lstopo and hwloc-gather-topology.
 """
 
-from __future__ import annotations
-
-import os
+import platform
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import click
 
+from multikernel.cli.latency_table import of_variant
 from multikernel.cli.options import check_new_file
+from multikernel.cli.printing import json_option
 from multikernel.errors import BadInput
+from multikernel.machine.topology.measured_levels import Comparison, Measured, Pair, compared
 from multikernel.machine.topology.model import LIVE, Topology
 from multikernel.machine.topology.named import machine_of
-
-if TYPE_CHECKING:
-    from multikernel.machine.topology.measured_levels import Comparison, Measured, Pair
-    from multikernel.results.document import Document
+from multikernel.report.say.topology_text import agreement, drawn, in_ascii
+from multikernel.results import store
+from multikernel.results.document import Document
 
 FORMS = (".svg", ".json", ".txt")
 CAPTURE_FORMS = (".tar.gz", ".tgz")
@@ -37,19 +38,15 @@ SAME = ("packages", "dies", "cores", "cpus", "l2", "l3", "nodes")
 @click.option(
     "--machine",
     metavar="MACHINE",
-    help=(
-        "Instead of this host: a preset (2x4-intel, 2x2-amd, 4x4-amd, 8x4-amd: the paper's), a"
-        " sentence such as 8x4, 2x4x2 or '2 packages, 3 dies, 8 cores, smt 2', a capture, or a"
-        " .json file written by -o."
-    ),
+    help="Instead of this host: a preset (2x4-intel, 2x2-amd, 4x4-amd, 8x4-amd: the paper's), a"
+    " sentence such as 8x4, 2x4x2 or '2 packages, 3 dies, 8 cores, smt 2', a capture, or a .json"
+    " file written by -o.",
 )
 @click.option(
     "--measured",
     metavar="FILE|DIR",
-    help=(
-        "Result of `multikernel latency`: say where its classes split or merge the levels that are"
-        " declared."
-    ),
+    help="Result of `multikernel latency`: say where its classes split or merge the levels that are"
+    " declared.",
 )
 @click.option(
     "-o",
@@ -57,20 +54,12 @@ SAME = ("packages", "dies", "cores", "cpus", "l2", "l3", "nodes")
     metavar="FILE",
     help="Write to a file: .svg (a figure), .json (all of it) or .txt (the drawing).",
 )
-@click.option(
-    "--json",
-    "json_to",
-    metavar="-",
-    help="With '-': print the machine as JSON, and nothing else, to stdout.",
-)
+@json_option("the machine")
 @click.pass_context
 def command(
-    context: click.Context,
-    machine: str | None,
-    measured: str | None,
-    file: str | None,
-    json_to: str | None,
-) -> None:
+    context: click.Context, machine: str | None, measured: str | None, file: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Draw what a machine is built of: packages, memory nodes, dies, caches, clusters, cores and
     their threads.
 
@@ -78,30 +67,32 @@ def command(
     with --machine.
     """
     if context.invoked_subcommand is not None:
-        if any(option is not None for option in (machine, measured, file, json_to)):
-            raise BadInput(
-                "options of `topology` come without a further command",
-                value=context.invoked_subcommand,
-                hint="put those of the command behind its name",
-            )
+        if as_json or {machine, measured, file} != {None}:
+            what = "options of `topology` come without a further command"
+            hint = "put those of the command behind its name"
+            raise BadInput(what, value=context.invoked_subcommand, hint=hint)
         return
-    if json_to not in (None, "-"):
-        raise BadInput(
-            "the machine is printed to stdout only",
-            value=json_to,
-            where="--json",
-            hint="--json -, or -o FILE.json",
-        )
     check_new_file(file, FORMS)
     topology = machine_of(machine)
     comparison, notes = (None, []) if measured is None else _compared(topology, measured)
+    said = [*(agreement(comparison) if comparison else ()), *notes]
+    as_json = as_json if file is None else file.lower().endswith(".json")
     if file is not None:
-        _write(topology, comparison, notes, file)
-    elif json_to is not None:
+        from multikernel.report.page import export
+
+        print(export.write(_drawing(topology, said, file), file), file=sys.stderr)
+    elif as_json:
         sys.stdout.write(topology.to_json())
-        _warn(comparison)
     else:
-        _print(topology, comparison, notes)
+        lines = _lines(topology, said, shutil.get_terminal_size((FILE_WIDTH, 24)).columns)
+        try:
+            "\n".join(lines).encode(sys.stdout.encoding or "utf-8")
+        except UnicodeEncodeError:
+            lines = in_ascii(lines)
+        print("\n".join(lines))
+    if comparison and as_json:  # which holds the machine alone
+        for one in comparison.warnings:
+            print(f"warning: {one.text}", file=sys.stderr)
 
 
 @command.command("capture")
@@ -112,8 +103,6 @@ def capture_command(file: str | None) -> None:
     It holds files of /sys, and which CPUs this process may run on: nothing that names the host, its
     users or what runs on it. `multikernel topology --machine FILE` draws it anywhere.
     """
-    import platform
-
     from multikernel.machine.topology import capture
     from multikernel.report.page import export
 
@@ -123,49 +112,18 @@ def capture_command(file: str | None) -> None:
     print(path)
 
 
-def _write(topology: Topology, comparison: Comparison | None, notes: list[str], file: str) -> None:
-    from multikernel.report.figures import topology_figure
-    from multikernel.report.page import export
-    from multikernel.report.say.topology_text import agreement
+def _drawing(topology: Topology, said: list[str], file: str) -> bytes:
+    """In the form that the file's name says."""
+    if file.lower().endswith(".json"):
+        return topology.to_json().encode()
+    if file.lower().endswith(".svg"):
+        from multikernel.report.figures import topology_figure
 
-    form = os.path.splitext(file)[1].lower()
-    said = [*(agreement(comparison) if comparison else ()), *notes]
-    if form == ".json":
-        data = topology.to_json().encode()
-    elif form == ".svg":
-        data = topology_figure.as_svg(topology, said)
-    else:
-        data = "".join(f"{line}\n" for line in _lines(topology, said, FILE_WIDTH)).encode()
-    print(export.write(data, file), file=sys.stderr)
-    if form == ".json":
-        _warn(comparison)
-
-
-def _warn(comparison: Comparison | None) -> None:
-    """Beside JSON, which holds the machine alone."""
-    for one in comparison.warnings if comparison else ():
-        print(f"warning: {one.text}", file=sys.stderr)
-
-
-def _print(topology: Topology, comparison: Comparison | None, notes: list[str]) -> None:
-    import shutil
-
-    from multikernel.report.say.topology_text import agreement, in_ascii
-
-    said = [*(agreement(comparison) if comparison else ()), *notes]
-    lines = _lines(topology, said, shutil.get_terminal_size((FILE_WIDTH, 24)).columns)
-    try:
-        "\n".join(lines).encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        lines = in_ascii(lines)
-    print("\n".join(lines))
+        return topology_figure.as_svg(topology, said)
+    return "".join(f"{line}\n" for line in _lines(topology, said, FILE_WIDTH)).encode()
 
 
 def _lines(topology: Topology, said: list[str], width: int) -> list[str]:
-    import textwrap
-
-    from multikernel.report.say.topology_text import drawn
-
     below = [
         line
         for text in said
@@ -174,25 +132,14 @@ def _lines(topology: Topology, said: list[str], width: int) -> list[str]:
     return drawn(topology, width) + (["", "measured beside declared", *below] if below else [])
 
 
-# --- What was measured
-# ----------------------------------------------------------------------------------------------
-
-
 def _compared(topology: Topology, source: str) -> tuple[Comparison, list[str]]:
     """The comparison, and what else must be said of it."""
-    from multikernel.machine.topology.measured_levels import compared
-    from multikernel.results import store
-
     documents = [
         one for some in store.read(source).values() for one in some if one.experiment == "latency"
     ]
     if not documents:
-        raise BadInput(
-            "no measured latencies here",
-            value=source,
-            where="--measured",
-            hint="measure first: multikernel latency --output DIR",
-        )
+        hint = "measure first: multikernel latency --output DIR"
+        raise BadInput("no measured latencies here", value=source, where="--measured", hint=hint)
     latest = max(documents, key=lambda one: one.environment.time)
     found, unsteady = _matrix(latest)
     absent = sorted({cpu for pair in found for cpu in pair} - set(topology.online))
@@ -222,22 +169,12 @@ def _matrix(document: Document) -> tuple[dict[Pair, Measured], int]:
     """What one line takes, by pair; of several homes of the line the least. And how many pairs are
     left out.
     """
-    from multikernel.machine.topology.measured_levels import Measured
-
     found: dict[Pair, Measured] = {}
     unsteady = set()
-    for one in document.series:
-        a, b = one.parameters.get("from_cpu"), one.parameters.get("to_cpu")
-        if (
-            one.variant != "one-line"
-            or one.control
-            or not isinstance(a, int)
-            or not isinstance(b, int)
-        ):
-            continue
+    for pair, one in of_variant(document, "one-line"):
         if one.parameters.get("steady") is False:
-            unsteady.add((a, b))
-        elif (a, b) not in found or one.p50 < found[a, b].value:
+            unsteady.add(pair)
+        elif pair not in found or one.p50 < found[pair].value:
             interval = one.median_interval
-            found[a, b] = Measured(one.p50, min(interval.low, one.p50), max(interval.high, one.p50))
+            found[pair] = Measured(one.p50, min(interval.low, one.p50), max(interval.high, one.p50))
     return found, len(unsteady)

@@ -10,6 +10,7 @@ of Linux.
 
 import errno
 import os
+import re
 import resource
 import signal
 from collections.abc import Iterator
@@ -20,10 +21,10 @@ from multikernel.errors import MultikernelError
 from multikernel.machine import control_groups
 from multikernel.machine.control_groups import Text
 
+FILTERED = (errno.EPERM, errno.ENOSYS)
+"""What a call says that a system-call filter forbids."""
 NO_LIMIT = 1 << 60
-"""From here on a number of bytes means "as much as there is": version 1 of control groups writes
-such.
-"""
+"""From here on a number of bytes is none: version 1 of control groups writes such."""
 
 
 class Limit(NamedTuple):
@@ -72,18 +73,19 @@ def mib(size: int) -> str:
     return f"{size >> 20} MiB" if size >= 1 << 20 or not size else f"{size} bytes"
 
 
+def whole(text: str | None) -> int | None:
+    """A whole number of up to 19 digits; None for anything else, such as "max"."""
+    return int(text) if text and re.fullmatch(r"-?[0-9]{1,19}", text, re.ASCII) else None
+
+
 MORE_MAPPINGS = "sudo sysctl vm.max_map_count=N"
 
 
 def of_mappings(text: Text = live) -> str:
     """What stands against one more mapping of a process, in words."""
     found = [f"vm.max_map_count is {text('proc/sys/vm/max_map_count') or 'unknown'}"]
-    found += [str(limit) for limit in (_addresses(), _overcommitted(text)) if limit]
+    found += [str(limit) for limit in (_of_process("AS", "DATA"), _overcommitted(text)) if limit]
     return ", ".join(found)
-
-
-# --- A call that was refused
-# --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -101,60 +103,53 @@ def refusal(error: OSError, call: str, text: Text = live) -> MultikernelError:
     said = os.strerror(number) if number else str(error)
     if error.filename:
         said += f": {os.fsdecode(error.filename)}"
-    if number in (errno.EPERM, errno.ENOSYS):
-        return MultikernelError(
-            f"the host does not allow {call}",
-            where=said,
-            hint=(
-                "a system-call filter forbids it, or the kernel has none: use a newer container"
-                " runtime, or allow it (docker: --security-opt seccomp=FILE)"
-            ),
-        )
-    limit = felt(number, call, text)
+    if number in FILTERED:
+        why = "a system-call filter forbids it, or the kernel has none"
+        how = "use a newer container runtime, or allow it (docker: --security-opt seccomp=FILE)"
+        return MultikernelError(f"the host does not allow {call}", where=said, hint=f"{why}: {how}")
+    what, limit = f"the host refused {call}", _felt(number, call, text)
     if limit is None:
-        return MultikernelError(f"the host refused {call}", value=said)
-    return MultikernelError(
-        f"the host refused {call}", value=str(limit), where=said, hint=limit.remedy
-    )
+        return MultikernelError(what, value=said)
+    return MultikernelError(what, value=str(limit), where=said, hint=limit.remedy)
 
 
-def felt(number: int, call: str, text: Text = live) -> Limit | None:
+def _felt(number: int, call: str, text: Text) -> Limit | None:
     """The limit that such an errno of such a call comes from; None where it comes from none."""
     match number:
         case errno.EAGAIN:
-            return _signals() if call == "timer_create" else _processes(text)
+            return _of_process("SIGPENDING") if call == "timer_create" else _processes(text)
         case errno.EMFILE:
-            return _of_process("RLIMIT_NOFILE", "ulimit -n", "more", "fewer cores")
+            return _of_process("NOFILE")
         case errno.ENFILE:
             most = text("proc/sys/fs/file-max") or "unknown"
             return Limit("fs.file-max", most, "sudo sysctl fs.file-max=N, or end other programs")
         case errno.EFBIG:
-            return _of_process("RLIMIT_FSIZE", "ulimit -f", "unlimited", "less memory", 1)
+            return _of_process("FSIZE")
         case errno.ENOMEM:
-            return _addresses() or _overcommitted(text) or _of_memory(text)
+            return _of_process("AS", "DATA") or _overcommitted(text) or _of_memory(text)
         case _:
             return None
 
 
-def _of_process(name: str, command: str, how: str, less: str, unit: int = 0) -> Limit | None:
-    value = soft(getattr(resource, name))
-    if value is None:
-        return None
-    return Limit(
-        name,
-        mib(value) if unit else str(value),
-        f"{command} {how} (docker: --ulimit; systemd: Limit…=), or ask for {less}",
-    )
+_ULIMIT = {
+    "SIGPENDING": ("-i more", "fewer cores"),
+    "NOFILE": ("-n more", "fewer cores"),
+    "FSIZE": ("-f unlimited", "less memory"),
+    "AS": ("-v unlimited", "fewer cores"),
+    "DATA": ("-d unlimited", "fewer cores"),
+}
+"""What to give ulimit, or to ask for; unlimited are bytes."""
 
 
-def _signals() -> Limit | None:
-    return _of_process("RLIMIT_SIGPENDING", "ulimit -i", "more", "fewer cores")
-
-
-def _addresses() -> Limit | None:
-    return _of_process("RLIMIT_AS", "ulimit -v", "unlimited", "fewer cores", 1) or _of_process(
-        "RLIMIT_DATA", "ulimit -d", "unlimited", "fewer cores", 1
-    )
+def _of_process(*names: str) -> Limit | None:
+    """The first of these RLIMIT_… that is set."""
+    for name in names:
+        value, (option, less) = soft(getattr(resource, f"RLIMIT_{name}")), _ULIMIT[name]
+        if value is not None:
+            shown = mib(value) if "unlimited" in option else str(value)
+            remedy = f"ulimit {option} (docker: --ulimit; systemd: Limit…=), or ask for {less}"
+            return Limit(f"RLIMIT_{name}", shown, remedy)
+    return None
 
 
 def _overcommitted(text: Text) -> Limit | None:
@@ -165,51 +160,36 @@ def _overcommitted(text: Text) -> Limit | None:
 
 def _of_memory(text: Text) -> Limit | None:
     room = memory_room(text)
-    if room is None:
-        return None
-    return Limit(room.name, f"{mib(room.limit)}, {mib(room.left)} of it left", room.remedy)
+    return room and Limit(room.name, f"{mib(room.limit)}, {mib(room.left)} of it left", room.remedy)
 
 
 def _processes(text: Text) -> Limit | None:
     """Of the control groups the one that is full, else the user's, else the machine's."""
     for group in control_groups.directories(text, "pids"):
-        most, now = (_whole(text(f"{group}/pids.{what}")) for what in ("max", "current"))
+        most, now = (whole(text(f"{group}/pids.{what}")) for what in ("max", "current"))
         if most is not None and now is not None and now >= most:
             return Limit(
                 f"pids.max of the control group /{group}",
                 f"{most}, with {now} processes and threads",
                 "raise it (docker: --pids-limit; systemd: TasksMax=), or boot fewer cores",
             )
+    remedy = "end other programs, or boot fewer cores"
     value = soft(resource.RLIMIT_NPROC)
     if value is not None:
-        return Limit(
-            "RLIMIT_NPROC",
-            f"{value} processes and threads of this user",
-            "ulimit -u more, end other programs, or boot fewer cores",
-        )
-    most_of_all = text("proc/sys/kernel/threads-max")
-    if most_of_all is None:
-        return None
-    return Limit("kernel.threads-max", most_of_all, "end other programs, or boot fewer cores")
-
-
-# --- Memory
-# --------------------------------------------------------------------------------------------------
+        shown = f"{value} processes and threads of this user"
+        return Limit("RLIMIT_NPROC", shown, f"ulimit -u more, {remedy}")
+    of_all = text("proc/sys/kernel/threads-max")
+    return None if of_all is None else Limit("kernel.threads-max", of_all, remedy)
 
 
 def memory_room(text: Text = live) -> Room | None:
     """What may still be taken here, under the tightest limit: of the process's control group, of
     those around it, or the machine's. None where nothing says.
     """
-    of_all = {
-        name.rstrip(":"): amount << 10 for name, amount in _amounts(text("proc/meminfo")).items()
-    }
+    of_all = {name.rstrip(":"): kib << 10 for name, kib in _amounts(text("proc/meminfo")).items()}
     swap = of_all.get("SwapFree", 0)
-    rooms = []
-    for group in control_groups.directories(text, "memory"):
-        room = _group_room(text, group, swap)
-        if room is not None:
-            rooms.append(room)
+    groups = control_groups.directories(text, "memory")
+    rooms = [room for group in groups if (room := _group_room(text, group, swap)) is not None]
     if "MemAvailable" in of_all:
         left = of_all["MemAvailable"] + swap
         total = of_all.get("MemTotal", left)
@@ -219,20 +199,28 @@ def memory_room(text: Text = live) -> Room | None:
 
 def _group_room(text: Text, group: str, swap: int) -> Room | None:
     """Of one control group: what its limit leaves, with what can be given up for it, the files
-    that it has cached and what may be swapped out.
+    that it has cached and what may be swapped out. swap: what the host has of it.
     """
     name, usage, total = "memory.max", "memory.current", ""
-    first_version = text(f"{group}/{name}") is None
-    if first_version:
+    if first_version := text(f"{group}/{name}") is None:
         name, usage, total = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"
-    limit, used = _whole(text(f"{group}/{name}")), _whole(text(f"{group}/{usage}")) or 0
+    limit, used = whole(text(f"{group}/{name}")), whole(text(f"{group}/{usage}")) or 0
     if limit is None or limit >= NO_LIMIT:
         return None
     stat = _amounts(text(f"{group}/memory.stat"))
     cached = sum(stat.get(f"{total}{kind}_file", 0) for kind in ("active", "inactive"))
-    left = limit - used + cached + _group_swap(text, group, swap, limit, used, first_version)
+    if first_version:
+        both, both_used = (
+            whole(text(f"{group}/memory.memsw.{what}_in_bytes")) for what in ("limit", "usage")
+        )
+        if both is not None and both_used is not None:
+            swap = min(swap, max(0, (both - both_used) - (limit - used)))
+    else:
+        most, now = (whole(text(f"{group}/memory.swap.{what}")) for what in ("max", "current"))
+        if most is not None:
+            swap = min(swap, max(0, most - (now or 0)))
     return Room(
-        max(0, left),
+        max(0, limit - used + cached + swap),
         limit,
         f"{name} of the control group /{group}",
         "raise it (docker: --memory; Kubernetes: the memory limit; systemd: MemoryMax=), or ask"
@@ -240,34 +228,14 @@ def _group_room(text: Text, group: str, swap: int) -> Room | None:
     )
 
 
-def _group_swap(
-    text: Text, group: str, swap: int, limit: int, used: int, first_version: bool
-) -> int:
-    """How much of the host's free swap the group may have."""
-    if first_version:
-        both = _whole(text(f"{group}/memory.memsw.limit_in_bytes"))
-        both_used = _whole(text(f"{group}/memory.memsw.usage_in_bytes"))
-        if both is None or both_used is None:
-            return swap
-        return min(swap, max(0, (both - both_used) - (limit - used)))
-    most, now = (_whole(text(f"{group}/memory.swap.{what}")) for what in ("max", "current"))
-    return swap if most is None else min(swap, max(0, most - (now or 0)))
-
-
 def killed_for_memory(text: Text = live) -> int | None:
     """How often the host has killed a process for lack of memory: in the process's control group,
     else on the whole machine. None where nothing says.
     """
-    files = [
-        f"{group}/{name}"
-        for group in control_groups.directories(text, "memory")
-        for name in ("memory.events", "memory.oom_control")
-    ]
-    for name in (*files, "proc/vmstat"):
-        killed = _amounts(text(name)).get("oom_kill")
-        if killed is not None:
-            return killed
-    return None
+    groups = control_groups.directories(text, "memory")
+    files = [f"{group}/memory.{name}" for group in groups for name in ("events", "oom_control")]
+    counts = (_amounts(text(name)).get("oom_kill") for name in (*files, "proc/vmstat"))
+    return next((killed for killed in counts if killed is not None), None)
 
 
 def cause_of_death(pid: int, status: int, killed_before: int | None, text: Text = live) -> str:
@@ -286,14 +254,11 @@ def cause_of_death(pid: int, status: int, killed_before: int | None, text: Text 
 
 def _cpu_seconds(pid: int, text: Text) -> float:
     fields = (text(f"proc/{pid}/stat") or "").rpartition(")")[2].split()
-    ticks = [_whole(field) or 0 for field in fields[11:13]]
-    return sum(ticks) / os.sysconf("SC_CLK_TCK")
+    return sum(whole(field) or 0 for field in fields[11:13]) / os.sysconf("SC_CLK_TCK")
 
 
 def killed_since(before: int | None, text: Text = live) -> str:
-    """Under which limit, where the host has killed for lack of memory more often than that; else
-    nothing.
-    """
+    """Under which limit, where the host has killed for lack of memory more often than that."""
     now = killed_for_memory(text)
     if before is None or now is None or now <= before:
         return ""
@@ -304,13 +269,5 @@ def killed_since(before: int | None, text: Text = live) -> str:
 
 def _amounts(text: str | None) -> dict[str, int]:
     """Lines of a name, a number, and perhaps its unit."""
-    lines = [line.split() for line in (text or "").splitlines()]
-    numbers = {words[0]: _whole(words[1]) for words in lines if len(words) in (2, 3)}
-    return {name: number for name, number in numbers.items() if number is not None}
-
-
-def _whole(word: str | None) -> int | None:
-    """A number of up to 19 digits; None for anything else, such as "max"."""
-    if word is None or not (word.isascii() and word.isdigit() and len(word) < 20):
-        return None
-    return int(word)
+    lines = re.findall(r"^(\S+)[ \t]+([0-9]{1,19})(?:[ \t]+\S+)?$", text or "", re.MULTILINE)
+    return {name: int(number) for name, number in lines}

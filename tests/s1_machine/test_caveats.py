@@ -34,7 +34,7 @@ RATE = TscRate(hz=2.6e9, error=1e-5, source="measured")
 
 
 def activity(steal: int) -> Activity:
-    return Activity(10**9, {0: CpuActivity(0, 5, 5, None), 1: CpuActivity(steal, 5, 5, None)}, {})
+    return Activity(10**9, {0: CpuActivity(0, 5), 1: CpuActivity(steal, 5)}, {})
 
 
 def codes(host: Host, topology: Topology, placement: Placement, **more: object) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import signal
 import struct
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +20,6 @@ from s1_machine.trees import CPU
 
 from multikernel.cli import doctor as command
 from multikernel.cli import main
-from multikernel.cli.commands import COMMANDS
 from multikernel.machine.doctor.findings import CHECKS, VERDICTS, Finding, counts, doctor, record
 
 HOSTS = {
@@ -342,11 +342,8 @@ def test_codes_are_unique_and_every_check_is_tested() -> None:
     assert set(codes) == set(ADDED) | TRIED == set(PRIMARY)
 
 
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
-) -> tuple[int, str, str]:
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of `multikernel doctor …`, run in this process."""
-    monkeypatch.setitem(COMMANDS, "doctor", ("doctor", "…"))
     before = signal.getsignal(signal.SIGTERM)
     try:
         code = main(["doctor", *arguments])
@@ -355,19 +352,15 @@ def run(
     return code, *capsys.readouterr()
 
 
-def test_golden(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_golden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trees.write(tmp_path, doctor_hosts.virtual())
     expected = GOLDEN.read_text(encoding="utf-8")
-    assert run(monkeypatch, capsys, "--root", str(tmp_path)) == (0, expected, "")
+    assert run(capsys, "--root", str(tmp_path)) == (0, expected, "")
 
 
-def test_json_says_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     expected = record(doctor(trees.write(tmp_path, doctor_hosts.laptop())))
-    code, output, errors = run(monkeypatch, capsys, "--root", str(tmp_path), "--json", "-")
+    code, output, errors = run(capsys, "--root", str(tmp_path), "--json", "-")
     assert (code, json.loads(output), errors) == (0, expected, "")
     assert expected["counts"] == {"bad": 8, "matters": 14, "unknown": 0, "good": 8}
 
@@ -386,7 +379,7 @@ def test_on_a_terminal_it_is_a_table_with_commands_that_can_be_copied(
 
 
 def test_bad_input_is_refused_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments, words in (
         (("--root", str(tmp_path)), "no captured host here"),
@@ -395,7 +388,7 @@ def test_bad_input_is_refused_in_one_line(
         (("--json", "file.json"), "stdout only: file.json (--json)"),
         (("extra",), "unexpected extra argument"),
     ):
-        code, output, errors = run(monkeypatch, capsys, *arguments)
+        code, output, errors = run(capsys, *arguments)
         assert (code, output, errors.count("\n")) == (2, "", 1)
         assert words in errors
     assert list(tmp_path.iterdir()) == []
@@ -416,4 +409,4 @@ def test_a_host_of_pipes_endless_files_and_escapes(tmp_path: Path) -> None:
     assert len(findings) > 20
     assert any("mine" in finding.value for finding in findings)
     for finding in findings:
-        assert all(text.isprintable() for text in finding.record().values()), finding
+        assert all(text.isprintable() for text in asdict(finding).values()), finding

@@ -139,16 +139,8 @@ def test_nothing_to_read_is_no_error(tmp_path: Path) -> None:
 
 def test_revision_of_a_checkout_and_of_none(tmp_path: Path) -> None:
     def git(*arguments: str) -> str:
-        command = [
-            "git",
-            "-C",
-            str(tmp_path),
-            "-c",
-            "user.name=t",
-            "-c",
-            "user.email=t@example.org",
-            *arguments,
-        ]
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        command = ["git", "-C", str(tmp_path), *who, *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     package = tmp_path / "multikernel/machine"
@@ -169,7 +161,7 @@ def test_revision_of_a_checkout_and_of_none(tmp_path: Path) -> None:
 
 def test_another_repository_is_not_ours(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
-    assert provenance.revision(tmp_path) is None
+    assert provenance.revision(tmp_path / "file.py") is None
 
 
 def test_versions_name_only_what_is_installed() -> None:

@@ -35,7 +35,7 @@ def happened(
     tlb: int | None = 0,
     throttled: int | None = None,
 ) -> Activity:
-    cpu = CpuActivity(steal_ticks=steal, interrupts=10, tlb_shootdowns=tlb, frequency_khz=None)
+    cpu = CpuActivity(steal_ticks=steal, tlb_shootdowns=tlb)
     task = TaskActivity(voluntary=0, involuntary=involuntary, migrations=migrations)
     return Activity(time_ns=1_000_000, cpus={0: cpu, 1: cpu}, tasks={42: task}, throttled=throttled)
 
@@ -269,7 +269,7 @@ def test_linux_is_refused_when_they_are_not(interrupts: float | None, named: str
 def test_lives_and_their_rate_are_refused_together(interrupts: int, stays: bool) -> None:
     """A rate of lives whose shootdowns were not seen is none either."""
     lives = {"counts": [[100, 20]], "min": 100, "max": 100, "sum": 2000, "n": 20}
-    cpus = {cpu: CpuActivity(0, 0, interrupts, None) for cpu in request().placement.cpus}
+    cpus = {cpu: CpuActivity(0, interrupts) for cpu in request().placement.cpus}
     happening = {"time_ns": 1, **Activity(1, cpus, {}).record()}
 
     class Played:
@@ -312,7 +312,7 @@ def test_sleeping_peers_that_were_interrupted_are_told_of() -> None:
 
 def test_shootdowns_are_counted_on_the_told_cpus() -> None:
     counts = {0: 7, 1: 5, 2: None}
-    cpus = {cpu: CpuActivity(0, 0, count, None) for cpu, count in counts.items()}
+    cpus = {cpu: CpuActivity(0, count) for cpu, count in counts.items()}
     activity = Activity(0, cpus, {})
     assert notified.shootdowns(activity, 0) == 5
     assert notified.shootdowns(activity, None) == 12

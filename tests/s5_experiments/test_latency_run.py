@@ -13,7 +13,7 @@ from s5_experiments.smoke import placement
 
 from multikernel import cli
 from multikernel import system as system_
-from multikernel.cli import latency as command
+from multikernel.cli import options
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.instrument.rig import Bench
@@ -91,7 +91,7 @@ def test_machine_of_one_cpu_gets_a_clear_message(
 ) -> None:
     only = min(os.sched_getaffinity(0))
     one = SimpleNamespace(read=lambda: replace(Topology.read(), allowed=(only,)))
-    monkeypatch.setattr(command, "Topology", one)
+    monkeypatch.setattr(options, "Topology", one)
     for arguments in ([], ["--cores", "1"], ["--cores", "2"]):
         assert cli.main(["latency", *arguments]) == 2
         error = capsys.readouterr().err

@@ -19,7 +19,7 @@ from statistics import median
 
 from multikernel.experiments.instrument.arms import CONTROL, Outcome, Pair, Ratio, Spec, line_key
 from multikernel.experiments.instrument.request import Request
-from multikernel.machine.doctor.conditions import tsc_step
+from multikernel.machine.host.clock import tsc_step
 from multikernel.results import document, statistics
 from multikernel.results.document import BootSamples, Buckets, Caution, Mode, Series, Unmeasured
 from multikernel.results.histogram import Histogram

@@ -30,7 +30,7 @@ warn of.
 
 def begin(request: Request) -> Environment:
     """What holds before the run."""
-    return Environment.begin(request.placement, seed=request.seed)
+    return Environment(request.placement, seed=request.seed)
 
 
 def finish(

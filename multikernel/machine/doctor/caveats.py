@@ -11,11 +11,11 @@ single-node, few-cpus, smt-shared, mixed-cores, tsc-rate-uncertain, steal, overs
 Idea: hyperfine's warnings: the cause and the remedy in the place where the number is read.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from multikernel.machine.cpu_list import format_cpu_list
-from multikernel.machine.doctor.findings import Finding
+from multikernel.machine.doctor.findings import Finding, ordered
 from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.clock import GOOD_ENOUGH, TscRate
 from multikernel.machine.host.cpus import Placement
@@ -26,8 +26,7 @@ SCALING_CPUS = 4
 """Below this many CPUs nothing is said about scaling."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caveat:
+class Caveat(NamedTuple):
     """code: stable, lower-case, with dashes. text: one or two sentences."""
 
     code: str
@@ -55,12 +54,7 @@ def find(
     happened on the placement's CPUs while it ran, None before it did. findings: of the doctor,
     before the run.
     """
-    found = (
-        _of_machine(topology, placement)
-        + _of_placement(topology, placement)
-        + _of_clock(rate)
-        + _stolen(during)
-    )
+    found = [*_of_placement(topology, placement), *_of_run(rate, during)]
     said = {caveat.code for caveat in found}
     left_out = {theirs for theirs, ours in OF_A_RUN.items() if ours in said} | {*NOT_OF_NUMBERS}
     if during is not None:
@@ -69,100 +63,61 @@ def find(
         left_out |= {"cpuset", "isolation"}  # they were named, whatever mask was inherited
     if host.cpu_quota is not None and host.cpu_quota >= len(set(placement.cpus)):
         left_out.add("cpu-quota")  # these cores cannot use it up
-    listed = [
-        one for one in findings if one.verdict in ("bad", "matters") and one.code not in left_out
+    return found + [
+        Caveat(one.code, one.sentence)
+        for one in ordered(findings)
+        if one.verdict in ("bad", "matters") and one.code not in left_out
     ]
-    for urgency in ("bad", "matters"):
-        found += [Caveat(one.code, one.sentence) for one in listed if one.verdict == urgency]
-    return found
 
 
-def _stolen(during: Activity | None) -> list[Caveat]:
-    found = []
+def _of_placement(topology: Topology, placement: Placement) -> Iterator[Caveat]:
+    used = set(placement.cpus)
+    if len([node for node in topology.nodes if node.cpus]) < 2:
+        yield Caveat(
+            "single-node", "There is one memory node: nothing here shows what distance costs."
+        )
+    number = len({*topology.allowed, *used})
+    if number < SCALING_CPUS:
+        yield Caveat(
+            "few-cpus",
+            f"{number} CPU{'s are' if number > 1 else ' is'} allowed here: nothing is said"
+            f" about how costs grow with cores below {SCALING_CPUS}.",
+        )
+    if placement.oversubscribed:
+        yield Caveat(
+            "oversubscribed",
+            f"{len(placement.cpus)} cores share {len(used)} CPU{'s' if len(used) > 1 else ''}:"
+            " this shows that it works, its latencies are the scheduler's. Use as many cores"
+            " as CPUs to measure.",
+        )
+    shared = [used.intersection(core) for core in topology.cores]
+    if siblings := {cpu for together in shared if len(together) > 1 for cpu in together}:
+        yield Caveat(
+            "smt-shared",
+            f"CPUs {format_cpu_list(siblings)} are hardware threads that share physical cores:"
+            " they slow each other down and their lines meet in the first-level cache. Name"
+            " one CPU a core with --cores.",
+        )
+    if len({(cpu.kind, cpu.capacity) for cpu in topology.cpus if cpu.id in used}) > 1:
+        yield Caveat(
+            "mixed-cores",
+            f"CPUs {format_cpu_list(used)} are of different kinds and speeds: pairs differ for"
+            " that reason alone. Name CPUs of one kind with --cores.",
+        )
+
+
+def _of_run(rate: TscRate | None, during: Activity | None) -> Iterator[Caveat]:
+    if rate is not None and rate.error > GOOD_ENOUGH:
+        yield Caveat(
+            "tsc-rate-uncertain",
+            f"The counter's rate is known to ±{100 * rate.error:.2g} % only: read cycles, not "
+            "nanoseconds.",
+        )
     if during is not None and during.steal_ticks:
         seconds = during.steal_ticks / 100
-        share = (
-            100e9 * seconds / (during.time_ns * max(len(during.cpus), 1))
-            if during.time_ns > 0
-            else 0.0
+        share = 100e9 * seconds / (during.time_ns * len(during.cpus))
+        yield Caveat(
+            "steal",
+            f"The hypervisor ran something else for {seconds:.2f} s ({share:.1f} %) on these"
+            " CPUs: tails are its, not the kernel's. Repeat on a quieter host.",
         )
-        found.append(
-            Caveat(
-                "steal",
-                f"The hypervisor ran something else for {seconds:.2f} s ({share:.1f} %) on these"
-                " CPUs: tails are its, not the kernel's. Repeat on a quieter host.",
-            )
-        )
-    return found
-
-
-def _of_machine(topology: Topology, placement: Placement) -> list[Caveat]:
-    found = []
-    if len([node for node in topology.nodes if node.cpus]) < 2:
-        found.append(
-            Caveat(
-                "single-node", "There is one memory node: nothing here shows what distance costs."
-            )
-        )
-    number = len({*topology.allowed, *placement.cpus})
-    if number < SCALING_CPUS:
-        found.append(
-            Caveat(
-                "few-cpus",
-                f"{number} CPU{'s are' if number > 1 else ' is'} allowed here: nothing is said"
-                f" about how costs grow with cores below {SCALING_CPUS}.",
-            )
-        )
-    return found
-
-
-def _of_placement(topology: Topology, placement: Placement) -> list[Caveat]:
-    found = []
-    used = set(placement.cpus)
-    if placement.oversubscribed:
-        found.append(
-            Caveat(
-                "oversubscribed",
-                f"{len(placement.cpus)} cores share {len(used)} CPU{'s' if len(used) > 1 else ''}:"
-                " this shows that it works, its latencies are the scheduler's. Use as many cores"
-                " as CPUs to measure.",
-            )
-        )
-    shared = sorted(
-        cpu
-        for core in topology.cores
-        if len(used.intersection(core)) > 1
-        for cpu in used.intersection(core)
-    )
-    if shared:
-        found.append(
-            Caveat(
-                "smt-shared",
-                f"CPUs {format_cpu_list(shared)} are hardware threads that share physical cores:"
-                " they slow each other down and their lines meet in the first-level cache. Name"
-                " one CPU a core with --cores.",
-            )
-        )
-    speeds = {(cpu.kind, cpu.capacity) for cpu in topology.cpus if cpu.id in used}
-    if len(speeds) > 1:
-        found.append(
-            Caveat(
-                "mixed-cores",
-                f"CPUs {format_cpu_list(used)} are of different kinds and speeds: pairs differ for"
-                " that reason alone. Name CPUs of one kind with --cores.",
-            )
-        )
-    return found
-
-
-def _of_clock(rate: TscRate | None) -> list[Caveat]:
-    found = []
-    if rate is not None and rate.error > GOOD_ENOUGH:
-        found.append(
-            Caveat(
-                "tsc-rate-uncertain",
-                f"The counter's rate is known to ±{100 * rate.error:.2g} % only: read cycles, not "
-                "nanoseconds.",
-            )
-        )
-    return found

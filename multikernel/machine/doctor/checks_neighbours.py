@@ -1,8 +1,7 @@
 """Checks of who else is there: a hypervisor, a container's limits, other tasks, interrupts, the
 tick.
 
-Guarantees: each check answers from files alone and answers "unknown" where they are missing. No
-path, command line or name of another process is repeated.
+Guarantees: no path, command line or name of another process is repeated.
 
 Source: cgroups(7), cpuset(7), Documentation/core-api/irq/irq-affinity.rst and timers/no_hz.rst of
 Linux. That the floor between two virtual CPUs moves was measured on such machines: the same pair,
@@ -13,51 +12,34 @@ import re
 
 from multikernel.machine import control_groups
 from multikernel.machine.cpu_list import format_cpu_list
-from multikernel.machine.doctor.evidence import (
-    SYS_CPU,
-    Answer,
-    Check,
-    Evidence,
-    bad,
-    check,
-    good,
-    matters,
-    unknown,
-)
+from multikernel.machine.doctor.evidence import Answer, Evidence, bad, check, good, matters, unknown
+from multikernel.machine.host.processor import SYS_CPU
 
 STEAL_BAD = 0.01
 """Share of all CPU time from which steal is more than tails."""
+CONTAINER_MARKS = (".dockerenv", "run/.containerenv", "run/systemd/container")
 
 
-@check(
-    "virtual",
-    "Virtual machine",
-    "An interrupt or a wake-up leaves a virtual machine and costs many times what bare metal pays.",
-)
+@check("Virtual machine")
 def virtual(look: Evidence) -> Answer:
-    """Whether it is one, and whose."""
-    if look.virtual is None:
-        return unknown()
+    """An interrupt or a wake-up leaves a virtual machine and costs many times what bare metal
+    pays.
+    """
     if not look.virtual:
-        return good("no")
+        return unknown() if look.virtual is None else good("no")
     return matters(
         f"yes ({look.hypervisor or 'hypervisor not named'})",
         "Cannot be fixed here: use bare metal, or compare only what is notified in the same way.",
     )
 
 
-@check(
-    "vcpu-placement",
-    "Virtual CPUs",
-    "A host may move a virtual CPU to another physical core, and the floor between "
-    "two of them then jumps by up to 5 times within minutes.",
-)
+@check("Virtual CPUs")
 def vcpu_placement(look: Evidence) -> Answer:
-    """Whether the CPUs here are the processor's own."""
-    if look.virtual is None:
-        return unknown()
+    """A host may move a virtual CPU to another physical core, and the floor between two of them
+    then jumps by up to 5 times within minutes.
+    """
     if not look.virtual:
-        return good("CPUs are the processor's own")
+        return unknown() if look.virtual is None else good("CPUs are the processor's own")
     return bad(
         "may be moved by the host",
         "Cannot be fixed here: have the host pin them (virsh vcpupin), or measure the floor beside"
@@ -65,17 +47,11 @@ def vcpu_placement(look: Evidence) -> Answer:
     )
 
 
-@check(
-    "steal",
-    "Steal",
-    "While the hypervisor runs something else, a core that others wait for stands still.",
-)
+@check("Steal")
 def steal(look: Evidence) -> Answer:
-    """The share of all CPU time since the start; a run looks again at its own."""
-    match = re.match(
-        r"cpu +((?:[0-9]{1,18} *)+)$", (look.text("proc/stat") or "").partition("\n")[0]
-    )
-    ticks = [int(word) for word in match[1].split()][:8] if match else []
+    """While the hypervisor runs something else, a core that others wait for stands still."""
+    line = look.found(r"\Acpu +((?:[0-9]{1,18} *)+)$", "proc/stat") or ""
+    ticks = [int(word) for word in line.split()][:8]
     if len(ticks) < 8 or sum(ticks) == 0:
         return unknown()
     share = ticks[7] / sum(ticks)
@@ -86,80 +62,61 @@ def steal(look: Evidence) -> Answer:
     return bad(value, remedy) if share >= STEAL_BAD else matters(value, remedy)
 
 
-@check(
-    "container",
-    "Container",
-    "A system-call filter makes all that Linux does dearer, and what else runs on the CPUs cannot"
-    " be seen.",
-)
+@check("Container")
 def container(look: Evidence) -> Answer:
-    """The marks containers leave, and whether system calls are filtered."""
-    seccomp = look.status("Seccomp")
-    groups = look.text("proc/self/cgroup")
-    marks = (
-        look.has(".dockerenv") or look.has("run/.containerenv") or look.has("run/systemd/container")
-    )
+    """A system-call filter makes all that Linux does dearer, and what else runs on the CPUs cannot
+    be seen.
+    """
+    seccomp, groups = look.status("Seccomp"), look.text("proc/self/cgroup")
+    marks = any(look.has(mark) for mark in CONTAINER_MARKS)
     if seccomp is None and groups is None and not marks:
         return unknown()
-    inside = (
-        marks or re.search(r"docker|kubepods|libpod|lxc|containerd|crio", groups or "") is not None
-    )
-    filtered = seccomp == "2"
-    if not inside and not filtered:
+    inside = marks or re.search(r"docker|kubepods|libpod|lxc|containerd|crio", groups or "")
+    if seccomp != "2" and not inside:
         return good("no")
-    value = "looks like one" if inside else "no"
-    value += ", system calls filtered" if filtered else ", system calls not filtered"
-    if not filtered:
+    value = "looks like one, " if inside else "no, "
+    if seccomp != "2":
         return matters(
-            value, "give it CPUs of its own (docker: --cpuset-cpus=LIST), or run on the host itself"
+            value + "system calls not filtered",
+            "give it CPUs of its own (docker: --cpuset-cpus=LIST), or run on the host itself",
         )
-    if inside:
-        return matters(value, "docker run --security-opt seccomp=unconfined --cpuset-cpus=LIST …")
-    return matters(value, "start it outside the service or sandbox that filters")
+    remedy = "docker run --security-opt seccomp=unconfined --cpuset-cpus=LIST …"
+    if not inside:
+        remedy = "start it outside the service or sandbox that filters"
+    return matters(value + "system calls filtered", remedy)
 
 
-@check(
-    "cpu-quota",
-    "CPU quota",
-    "When a control group has used up its time, its cores are stopped for milliseconds.",
-)
+@check("CPU quota")
 def cpu_quota(look: Evidence) -> Answer:
-    """The tightest limit of the process's control group and of those around it."""
+    """When a control group has used up its time, its cores are stopped for milliseconds."""
     quota = control_groups.cpu_quota(look.text)
     if quota is None:
         readable = look.text("proc/self/cgroup") is not None and look.has(control_groups.MOUNT)
         return good("none") if readable else unknown()
-    value = f"{quota:g} CPUs' worth of time"
     return bad(
-        value,
+        f"{quota:g} CPUs' worth of time",
         "lift cpu.max of the control group (docker: without --cpus; Kubernetes: no CPU limit)",
     )
 
 
-@check("cpuset", "Allowed CPUs", "Only pairs of CPUs that this process may use can be measured.")
+@check("Allowed CPUs")
 def cpuset(look: Evidence) -> Answer:
-    """The affinity mask against the CPUs that run."""
+    """Only pairs of CPUs that this process may use can be measured."""
     if look.allowed is None or look.online is None:
         return unknown()
     value = f"{len(look.allowed)} of {len(look.online)} ({format_cpu_list(look.allowed)})"
+    if len(look.online) < 2:
+        return bad(value, "Cannot be fixed here: there is one CPU.")
     remedy = "start from a shell without taskset, or widen the control group's cpuset"
     if len(look.allowed) < 2:
-        return bad(
-            value, remedy if len(look.online) > 1 else "Cannot be fixed here: there is one CPU."
-        )
-    outside = set(look.online) - set(look.allowed) - set(look.isolated or ())
+        return bad(value, remedy)
+    outside = {*look.online} - {*look.allowed, *(look.isolated or ())}
     return matters(value, remedy) if outside else good(value)
 
 
-@check(
-    "isolation",
-    "Isolated CPUs",
-    "On CPUs that are not set apart, any other task may take a core's place.",
-)
+@check("Isolated CPUs")
 def isolation(look: Evidence) -> Answer:
-    """isolcpus, or an isolated cpuset; set-apart CPUs outside of the inherited mask are to be
-    named.
-    """
+    """On CPUs that are not set apart, any other task may take a core's place."""
     if look.isolated is None:
         return unknown()
     if not look.isolated:
@@ -169,14 +126,14 @@ def isolation(look: Evidence) -> Answer:
             " a control group of your own",
         )
     listed = format_cpu_list(look.isolated)
-    if look.allowed is not None and not set(look.isolated) & set(look.allowed):
+    if look.allowed is not None and not {*look.isolated} & {*look.allowed}:
         return matters(f"{listed}, used only when named", f"multikernel … --cores {listed}")
     return good(listed)
 
 
-@check("tick", "Timer tick", "The tick interrupts a polling core hundreds of times a second.")
+@check("Timer tick")
 def tick(look: Evidence) -> Answer:
-    """CPUs on which it stops while one task runs."""
+    """The tick interrupts a polling core hundreds of times a second."""
     stopped = look.cpu_list(f"{SYS_CPU}/nohz_full")
     if stopped:
         return good(f"stops on {format_cpu_list(stopped)}")
@@ -189,22 +146,17 @@ def tick(look: Evidence) -> Answer:
     return unknown()
 
 
-@check(
-    "interrupts", "Device interrupts", "An interrupt served on a measured CPU shows as an outlier."
-)
+@check("Device interrupts")
 def interrupts(look: Evidence) -> Answer:
-    """Which CPUs serve devices, and whether a balancer moves them about."""
-    served: set[int] = set()
-    for name in look.each("proc/irq/[0-9]*/effective_affinity_list"):
-        served.update(look.cpu_list(name) or ())
+    """An interrupt served on a measured CPU shows as an outlier."""
+    files = look.each("proc/irq/[0-9]*/effective_affinity_list")
+    served = {cpu for name in files for cpu in look.cpu_list(name) or ()}
     if not served:
         return unknown()
-    balanced = "irqbalance" in look.each("proc/[0-9]*/comm").values()
-    value = f"on CPUs {format_cpu_list(served)}" + (", moved by irqbalance" if balanced else "")
-    cpus = look.allowed or look.online or ()
-    free = set(cpus) - served
-    if balanced:
-        return matters(value, "sudo systemctl stop irqbalance")
+    value = f"on CPUs {format_cpu_list(served)}"
+    if "irqbalance" in look.words("proc/[0-9]*/comm"):
+        return matters(f"{value}, moved by irqbalance", "sudo systemctl stop irqbalance")
+    free = {*look.usable} - served
     if len(free) >= 2:
         return good(f"{value}; CPUs {format_cpu_list(free)} are free of them")
     return matters(
@@ -212,20 +164,13 @@ def interrupts(look: Evidence) -> Answer:
     )
 
 
-@check("load", "Load", "Other programs take CPUs, caches and memory from what is measured.")
+@check("Load")
 def load(look: Evidence) -> Answer:
-    """The one-minute average against the CPUs allowed."""
-    match = re.match(r"([0-9]{1,6}\.[0-9]{1,3}) ", look.text("proc/loadavg") or "")
-    if match is None:
+    """Other programs take CPUs, caches and memory from what is measured."""
+    value = look.found(r"\A([0-9]{1,6}\.[0-9]{1,3}) ", "proc/loadavg")
+    if value is None:
         return unknown()
-    cpus = len(look.allowed or look.online or (0,))
-    average, value = float(match[1]), match[1]
+    average, cpus = float(value), len(look.usable) or 1
     if average <= max(0.5, 0.25 * cpus):
         return good(value)
-    remedy = "stop other programs (see top)"
-    return bad(value, remedy) if average > cpus else matters(value, remedy)
-
-
-CHECKS: tuple[Check, ...] = (
-    virtual, vcpu_placement, steal, container, cpu_quota, cpuset, isolation, tick, interrupts, load,
-)  # fmt: skip
+    return (bad if average > cpus else matters)(value, "stop other programs (see top)")

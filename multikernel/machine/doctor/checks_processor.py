@@ -1,7 +1,5 @@
 """Checks of the processor: its clock, its sleep, its threads, its counter, and what guards it.
 
-Guarantees: each check answers from files alone and answers "unknown" where they are missing.
-
 Source: Documentation/admin-guide/pm (cpufreq, intel_pstate, amd-pstate, cpuidle),
 power/pm_qos_interface.rst and admin-guide/hw-vuln of Linux; what to look for at all: Intel's and
 Red Hat's guides to low-latency tuning.
@@ -10,20 +8,9 @@ Red Hat's guides to low-latency tuning.
 import re
 import struct
 
-from multikernel.machine.doctor.evidence import (
-    CAP_PERFMON,
-    CAP_SYS_ADMIN,
-    SYS_CPU,
-    Answer,
-    Check,
-    Evidence,
-    bad,
-    check,
-    good,
-    matters,
-    unknown,
-    whole,
-)
+from multikernel.machine.doctor.evidence import Answer, Evidence, bad, check, good, matters, unknown
+from multikernel.machine.host.processor import CLOCKS, SYS_CPU
+from multikernel.machine.limits import whole
 
 SHALLOW_US, DEEP_US = 10, 100
 """Waking from a sleep state up to SHALLOW_US is lost in the cost of a wake-up; from DEEP_US it is
@@ -31,6 +18,7 @@ most of it.
 """
 NO_LATENCY_LIMIT = 2_000_000_000
 """What /dev/cpu_dma_latency reads where nobody asked for anything (µs)."""
+CAP_SYS_ADMIN, CAP_PERFMON = 21, 38
 
 # File below …/vulnerabilities, and words in it that mean work at every entry into or exit from the
 # kernel.
@@ -47,97 +35,70 @@ _DEAR = {
 }
 
 
-@check(
-    "governor",
-    "Frequency governor",
-    "Cycles of the counter only compare while the core's clock stands still.",
-)
+@check("Frequency governor")
 def governor(look: Evidence) -> Answer:
-    """scaling_governor of every CPU."""
-    found = set(look.each(f"{SYS_CPU}/cpu[0-9]*/cpufreq/scaling_governor").values()) - {""}
+    """Cycles of the counter only compare while the core's clock stands still."""
+    found = look.words(f"{SYS_CPU}/cpu[0-9]*/cpufreq/scaling_governor")
     if not found:
-        if look.virtual:
-            return unknown(remedy="Cannot be fixed here: the host sets the frequency.")
-        return unknown()
-    drivers = set(look.each(f"{SYS_CPU}/cpu[0-9]*/cpufreq/scaling_driver").values()) - {""}
-    value = ", ".join(sorted(found)) + (f" ({', '.join(sorted(drivers))})" if drivers else "")
-    if found == {"performance"}:
+        remedy = "Cannot be fixed here: the host sets the frequency." if look.virtual else ""
+        return unknown(remedy=remedy)
+    drivers = look.words(f"{SYS_CPU}/cpu[0-9]*/cpufreq/scaling_driver")
+    value = ", ".join(found) + (f" ({', '.join(drivers)})" if drivers else "")
+    if found == ["performance"]:
         return good(value)
-    remedy = "sudo cpupower frequency-set -g performance"
-    slow = found & {"powersave", "conservative", "userspace"}
-    return bad(value, remedy) if slow else matters(value, remedy)
+    slow = {*found} & {"powersave", "conservative", "userspace"}
+    return (bad if slow else matters)(value, "sudo cpupower frequency-set -g performance")
 
 
-@check("turbo", "Turbo", "With turbo the clock depends on heat and on how many other cores work.")
+@check("Turbo")
 def turbo(look: Evidence) -> Answer:
-    """intel_pstate's switch, the system-wide one, or those of the CPUs."""
-    off = look.integer(f"{SYS_CPU}/intel_pstate/no_turbo")
-    if off is not None:
-        remedy = f"echo 1 | sudo tee /{SYS_CPU}/intel_pstate/no_turbo"
-        return good("off") if off else matters("on", remedy)
-    boost = look.integer(f"{SYS_CPU}/cpufreq/boost")
-    if boost is not None:
-        return (
-            matters("on", f"echo 0 | sudo tee /{SYS_CPU}/cpufreq/boost") if boost else good("off")
-        )
-    each = {whole(text) for text in look.each(f"{SYS_CPU}/cpu[0-9]*/cpufreq/boost").values()} - {
-        None
-    }
-    if each:
-        return (
-            matters("on", f"echo 0 | sudo tee /{SYS_CPU}/cpu*/cpufreq/boost")
-            if any(each)
-            else good("off")
-        )
+    """With turbo the clock depends on heat and on how many other cores work."""
+    for name, on in (
+        ("intel_pstate/no_turbo", 0), ("cpufreq/boost", 1), ("cpu*/cpufreq/boost", 1),
+    ):  # fmt: skip
+        switches = look.integers(f"{SYS_CPU}/{name}")
+        if any(bool(switch) == bool(on) for switch in switches):
+            return matters("on", f"echo {1 - on} | sudo tee /{SYS_CPU}/{name}")
+        if switches:
+            return good("off")
     return unknown(remedy="Cannot be fixed here: the host decides." if look.virtual else "")
 
 
-@check(
-    "smt",
-    "Hardware threads",
-    "Two threads of a core slow each other down and meet in its first-level cache.",
-)
+@check("Hardware threads")
 def smt(look: Evidence) -> Answer:
-    """smt/active, or else the sibling lists."""
-    siblings = set(look.each(f"{SYS_CPU}/cpu[0-9]*/topology/thread_siblings_list").values()) - {""}
+    """Two threads of a core slow each other down and meet in its first-level cache."""
+    siblings = look.words(f"{SYS_CPU}/cpu[0-9]*/topology/thread_siblings_list")
     active = look.integer(f"{SYS_CPU}/smt/active")
-    if active or (active is None and any(re.search("[,-]", group) for group in siblings)):
+    if active or (active is None and re.search("[,-]", " ".join(siblings))):
         remedy = f"name one CPU a core with --cores, or: echo off | sudo tee /{SYS_CPU}/smt/control"
         return matters("on", remedy)
     if active is None and not siblings:
         return unknown()
-    if look.virtual:
-        return unknown(
-            "none shown",
-            "Cannot be fixed here: only the host knows whether two virtual CPUs share a core.",
-        )
-    return good("off")
+    if not look.virtual:
+        return good("off")
+    remedy = "Cannot be fixed here: only the host knows whether two virtual CPUs share a core."
+    return unknown("none shown", remedy)
 
 
-@check(
-    "c-states",
-    "Sleep states",
-    "A CPU that sleeps deeply wakes late, so whatever waits in the kernel looks dearer.",
-)
+@check("Sleep states")
 def c_states(look: Evidence) -> Answer:
-    """The deepest state enabled on any CPU, and the limit held on /dev/cpu_dma_latency."""
-    if (look.boot_options or {}).get("idle") == "poll":
+    """A CPU that sleeps deeply wakes late, so whatever waits in the kernel looks dearer."""
+    if "idle=poll" in (look.text("proc/cmdline") or "").partition(" -- ")[0].split():
         return good("none: idle=poll")
     driver = look.text(f"{SYS_CPU}/cpuidle/current_driver")
     raw = look.data("dev/cpu_dma_latency", 4)
     limit = struct.unpack("<i", raw)[0] if len(raw) == 4 else NO_LATENCY_LIMIT
-    deepest: tuple[int, str] | None = None
+    deepest, state = 0, ""
     for name, text in look.each(f"{SYS_CPU}/cpu[0-9]*/cpuidle/state*/latency").items():
-        state = name.removesuffix("/latency")
-        latency = whole(text)
-        if latency is None or latency > max(limit, 0) or look.integer(f"{state}/disable"):
+        one, latency = name.removesuffix("/latency"), whole(text)
+        if latency is None or latency > max(limit, 0) or look.integer(f"{one}/disable"):
             continue
-        if deepest is None or latency > deepest[0]:
-            deepest = latency, look.text(f"{state}/name") or state.rpartition("/")[2]
-    if driver in (None, "") and deepest is None:
+        if not state or latency > deepest:
+            deepest, state = latency, look.text(f"{one}/name") or one.rpartition("/")[2]
+    if not driver and not state:
         return unknown()
     value = f"{driver or 'driver not named'}: "
-    value += "no states" if deepest is None else f"down to {deepest[1]} ({deepest[0]} µs)"
+    value += f"down to {state} ({deepest} µs)" if state else "no states"
     if 0 <= limit < NO_LATENCY_LIMIT:
         value += f", cpu_dma_latency held at {limit} µs"
     if look.virtual:
@@ -146,39 +107,42 @@ def c_states(look: Evidence) -> Answer:
             "keep cores polling, or boot with idle=poll: an idle virtual CPU leaves the machine,"
             " and waking it costs tens of microseconds whatever its states say",
         )
-    remedy = f"sudo cpupower idle-set -D {SHALLOW_US + 1} (undo: cpupower idle-set -E)"
-    if deepest is None or deepest[0] <= SHALLOW_US:
+    if deepest <= SHALLOW_US:
         return good(value)
-    return bad(value, remedy) if deepest[0] >= DEEP_US else matters(value, remedy)
+    remedy = f"sudo cpupower idle-set -D {SHALLOW_US + 1} (undo: cpupower idle-set -E)"
+    return (bad if deepest >= DEEP_US else matters)(value, remedy)
 
 
-@check("throttling", "Heat", "A processor that was too hot has run slower than its clock said.")
+@check("Heat")
 def throttling(look: Evidence) -> Answer:
-    """Times any core or package was slowed down since the machine started."""
-    counts = [
-        whole(text)
-        for text in look.each(f"{SYS_CPU}/cpu[0-9]*/thermal_throttle/*_throttle_count").values()
-    ]
-    known = [count for count in counts if count is not None]
-    if not known:
-        return unknown()
-    if max(known) == 0:
-        return good("never throttled")
+    """A processor that was too hot has run slower than its clock said."""
+    counts = look.integers(f"{SYS_CPU}/cpu[0-9]*/thermal_throttle/*_throttle_count")
+    if not any(counts):
+        return good("never throttled") if counts else unknown()
     return matters(
-        f"throttled {max(known)} times since the start",
+        f"throttled {max(counts)} times since the start",
         "cool it, or cap the clock: sudo cpupower frequency-set -u FREQUENCY",
     )
 
 
-@check(
-    "tsc",
-    "Cycle counter",
-    "Intervals are read from this counter, so it must count evenly and never stop.",
-)
+@check("Power supply")
+def power(look: Evidence) -> Answer:
+    """On battery, firmware lowers the clock whatever the governor says."""
+    if not look.has("sys/class/power_supply"):
+        return unknown()
+    for name, kind in look.each("sys/class/power_supply/*/type").items():
+        supply = name.removesuffix("/type")
+        # not of a mouse or a headset
+        if kind == "Battery" and look.text(f"{supply}/scope") != "Device":
+            if look.text(f"{supply}/status") == "Discharging":
+                return bad("battery", "plug it in")
+            return good("mains, with a battery")
+    return good("no battery")
+
+
+@check("Cycle counter")
 def tsc(look: Evidence) -> Answer:
-    """x86: the flags that promise it. aarch64: the generic timer, which is even but may be
-    coarse.
-    """
+    """Intervals are read from this counter, so it must count evenly and never stop."""
     processor = look.processor
     if processor is None:
         return unknown()
@@ -194,40 +158,35 @@ def tsc(look: Evidence) -> Answer:
     missing = [flag for flag in ("constant_tsc", "nonstop_tsc") if flag not in processor.flags]
     if not missing:
         return good("constant_tsc, nonstop_tsc")
-    remedy = "Cannot be fixed: fix the clock frequency, and read ratios, not nanoseconds."
-    if look.virtual:
-        remedy = "let the hypervisor pass them on (QEMU: -cpu host,+invtsc)"
-    return bad(f"{', '.join(missing)} missing", remedy)
+    return bad(
+        f"{', '.join(missing)} missing",
+        "let the hypervisor pass them on (QEMU: -cpu host,+invtsc)"
+        if look.virtual
+        else "Cannot be fixed: fix the clock frequency, and read ratios, not nanoseconds.",
+    )
 
 
-@check(
-    "clocksource",
-    "Clock source",
-    "A clock that is no counter costs a system call or a device access a reading.",
-)
+@check("Clock source")
 def clocksource(look: Evidence) -> Answer:
-    """The kernel's clock source. Where that is not the TSC, the kernel does not trust the TSC."""
-    directory = "sys/devices/system/clocksource/clocksource0"
-    current = look.text(f"{directory}/current_clocksource")
+    """A clock that is no counter costs a system call or a device access a reading."""
+    current = look.text(f"{CLOCKS}/current_clocksource")
     if not current:
         return unknown()
     if current in ("tsc", "arch_sys_counter"):
         return good(current)
+    # The kernel does not trust the TSC.
     remedy = "see dmesg for why the kernel gave up the TSC; tsc=reliable at boot overrules it"
-    if "tsc" in (look.text(f"{directory}/available_clocksource") or "").split():
-        remedy = f"echo tsc | sudo tee /{directory}/current_clocksource"
+    if "tsc" in (look.text(f"{CLOCKS}/available_clocksource") or "").split():
+        remedy = f"echo tsc | sudo tee /{CLOCKS}/current_clocksource"
     cheap = current in ("kvm-clock", "xen", "hyperv_clocksource_tsc_page")
-    return matters(current, remedy) if cheap else bad(current, remedy)
+    return (matters if cheap else bad)(current, remedy)
 
 
-@check(
-    "broadcast-tlb",
-    "Broadcast invalidation",
-    "Hardware that flushes other CPUs' translations spares Linux the interrupt that it is charged"
-    " for.",
-)
+@check("Broadcast invalidation")
 def broadcast_tlb(look: Evidence) -> Answer:
-    """INVLPGB on AMD, TLBI on aarch64."""
+    """Hardware that flushes other CPUs' translations spares Linux the interrupt that it is charged
+    for.
+    """
     processor = look.processor
     if processor is None:
         return unknown()
@@ -244,18 +203,12 @@ def broadcast_tlb(look: Evidence) -> Answer:
     return good("none: other CPUs are interrupted")
 
 
-@check(
-    "mitigations",
-    "Mitigations",
-    "They make system calls and faults dearer, so Linux looks worse than messages, which make"
-    " none.",
-)
+@check("Mitigations")
 def mitigations(look: Evidence) -> Answer:
-    """Those that work at every entry into the kernel or exit from it."""
-    states = {
-        name.rpartition("/")[2]: text
-        for name, text in look.each(f"{SYS_CPU}/vulnerabilities/*").items()
-    }
+    """They make system calls and faults dearer, so Linux looks worse than messages, which make
+    none.
+    """
+    states = look.vulnerabilities
     if not states:
         return unknown()
     dear = [
@@ -271,15 +224,10 @@ def mitigations(look: Evidence) -> Answer:
     )
 
 
-@check(
-    "counters",
-    "Hardware counters",
-    "Without them nobody can say how many cache lines an operation touched.",
-)
+@check("Hardware counters")
 def counters(look: Evidence) -> Answer:
-    """A core's performance monitor, and who may use it."""
+    """Without them nobody can say how many cache lines an operation touched."""
     devices = {name.split("/")[4] for name in look.each("sys/bus/event_source/devices/*/type")}
-    paranoid = look.integer("proc/sys/kernel/perf_event_paranoid")
     if not devices:
         return unknown()
     if not any(re.match(r"cpu$|cpu_(core|atom)$|armv|apple_", device) for device in devices):
@@ -287,39 +235,19 @@ def counters(look: Evidence) -> Answer:
         return matters(
             "none: no performance monitor", remedy if look.virtual else "Cannot be fixed here."
         )
+    paranoid = look.integer("proc/sys/kernel/perf_event_paranoid")
     if paranoid is None:
         return unknown("a performance monitor; who may use it is not shown")
     value = f"yes, perf_event_paranoid {paranoid}"
-    if paranoid <= 1 or look.capable(CAP_PERFMON) or look.capable(CAP_SYS_ADMIN):
+    if paranoid <= 1 or look.capable(CAP_PERFMON, CAP_SYS_ADMIN):
         return good(value)
     return matters(value, "sudo sysctl kernel.perf_event_paranoid=1")
 
 
-@check("nmi-watchdog", "Watchdog", "It keeps one hardware counter and interrupts every CPU.")
+@check("Watchdog")
 def nmi_watchdog(look: Evidence) -> Answer:
-    """The hard-lockup detector."""
+    """It keeps one hardware counter and interrupts every CPU."""
     on = look.integer("proc/sys/kernel/nmi_watchdog")
     if on is None:
         return unknown()
     return matters("on", "sudo sysctl kernel.nmi_watchdog=0") if on else good("off")
-
-
-@check("power", "Power supply", "On battery, firmware lowers the clock whatever the governor says.")
-def power(look: Evidence) -> Answer:
-    """Mains and batteries, those of mice and headsets aside."""
-    if not look.has("sys/class/power_supply"):
-        return unknown()
-    for name, kind in look.each("sys/class/power_supply/*/type").items():
-        supply = name.removesuffix("/type")
-        if kind == "Battery" and look.text(f"{supply}/scope") != "Device":
-            if look.text(f"{supply}/status") == "Discharging":
-                return bad("battery", "plug it in")
-            return good("mains, with a battery")
-    return good("no battery")
-
-
-CHECKS: tuple[Check, ...] = (
-    governor, turbo, smt, c_states, throttling, power, tsc, clocksource, broadcast_tlb, mitigations,
-    counters,
-    nmi_watchdog,
-)  # fmt: skip

@@ -13,51 +13,33 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
 from multikernel.machine import control_groups, tree
 from multikernel.machine.cpu_list import parse_cpu_list
-from multikernel.machine.host.processor import Host
+from multikernel.machine.host.processor import CLOCKS, SYS_CPU, Host
+from multikernel.machine.limits import whole
 
 Verdict = Literal["good", "matters", "bad", "unknown"]
 """good: nothing to do. matters: numbers hold if it is said beside them. bad: numbers taken like
 this mislead, or nothing runs. unknown: this host does not say."""
 
-SYS_CPU = "sys/devices/system/cpu"
-CAP_IPC_LOCK, CAP_SYS_ADMIN, CAP_PERFMON = 14, 21, 38
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """value: what was found. remedy: the command that helps, or why none does; "" where nothing is
-    to do.
-    """
+    """remedy: the command that helps, or why none does; "" where nothing is to do."""
 
-    value: str
     verdict: Verdict
+    value: str = "not shown here"
     remedy: str = ""
 
 
-def good(value: str) -> Answer:
-    """As it should be."""
-    return Answer(value, "good")
-
-
-def matters(value: str, remedy: str) -> Answer:
-    """To be said beside the numbers."""
-    return Answer(value, "matters", remedy)
-
-
-def bad(value: str, remedy: str) -> Answer:
-    """To be mended before measuring."""
-    return Answer(value, "bad", remedy)
-
-
-def unknown(value: str = "not shown here", remedy: str = "") -> Answer:
-    """Not to be found out."""
-    return Answer(value, "unknown", remedy)
+good = partial(Answer, "good")
+matters = partial(Answer, "matters")
+bad = partial(Answer, "bad")
+unknown = partial(Answer, "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +52,14 @@ class Check:
     look: Callable[["Evidence"], Answer]
 
 
-def check(code: str, title: str, why: str) -> Callable[[Callable[["Evidence"], Answer]], Check]:
-    """Make a function a check."""
-    return lambda look: Check(code, title, why, look)
+def check(title: str) -> Callable[[Callable[["Evidence"], Answer]], Check]:
+    """Make a function a check: its name is the code, its docstring says why it matters."""
+
+    def made(look: Callable[["Evidence"], Answer]) -> Check:
+        code, why = look.__name__.replace("_", "-"), " ".join((look.__doc__ or "").split())
+        return Check(code, title, why, look)
+
+    return made
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -92,6 +79,15 @@ class Evidence:
         text = tree.text_of(self.base / name)
         return None if text is None else text.strip()
 
+    def found(self, pattern: str, name: str) -> str | None:
+        """What the pattern's one group matches in a file; ^ and $ are ends of lines."""
+        match = re.search(pattern, self.text(name) or "", re.MULTILINE)
+        return match[1] if match else None
+
+    def chosen(self, name: str) -> str | None:
+        """Of a file that says "always [madvise] never" the word in brackets."""
+        return self.found(r"\[([a-z_]+)\]", name)
+
     def data(self, name: str, size: int) -> bytes:
         """A file's first bytes; none if it cannot be read."""
         try:
@@ -109,16 +105,24 @@ class Evidence:
         return _cpus(self.text(name))
 
     def each(self, pattern: str) -> dict[str, str]:
-        """Every readable file that matches a pattern, by its name below the root, in order of that
-        name.
-        """
-        found = {}
-        for path in sorted(self.base.glob(pattern)):
-            name = path.relative_to(self.base).as_posix()
-            text = self.text(name)
-            if text is not None:
-                found[name] = text
-        return found
+        """Every readable file that matches a pattern, by its name below the root, in order."""
+        names = (path.relative_to(self.base).as_posix() for path in sorted(self.base.glob(pattern)))
+        return {name: text for name in names if (text := self.text(name)) is not None}
+
+    def words(self, pattern: str) -> list[str]:
+        """What such files say, sorted and without repeats and empty ones."""
+        return sorted(set(self.each(pattern).values()) - {""})
+
+    def integers(self, pattern: str) -> list[int]:
+        """The numbers that such files hold."""
+        numbers = map(whole, self.each(pattern).values())
+        return [number for number in numbers if number is not None]
+
+    @property
+    def vulnerabilities(self) -> dict[str, str]:
+        """What the kernel does against each, by its name."""
+        found = self.each(f"{SYS_CPU}/vulnerabilities/*")
+        return {name.rpartition("/")[2]: text for name, text in found.items()}
 
     def has(self, name: str) -> bool:
         """Whether there is such a file or directory."""
@@ -126,75 +130,42 @@ class Evidence:
 
     def status(self, field: str) -> str | None:
         """One field of the asking process's status."""
-        match = re.search(
-            rf"^{field}:[ \t]*(.*)$", self.text("proc/self/status") or "", re.MULTILINE
-        )
-        return match[1].strip() if match else None
+        return self.found(rf"^{field}:[ \t]*(.*?)\s*$", "proc/self/status")
 
-    def capable(self, capability: int) -> bool:
-        """Whether the asking process has a capability; False where unknown."""
+    def capable(self, *capabilities: int) -> bool:
+        """Whether the asking process has one of these capabilities; False where unknown."""
         mask = self.status("CapEff") or ""
-        return re.fullmatch("[0-9a-f]{1,16}", mask) is not None and bool(
-            int(mask, 16) >> capability & 1
+        return re.fullmatch("[0-9a-f]{1,16}", mask) is not None and any(
+            int(mask, 16) >> capability & 1 for capability in capabilities
         )
-
-    @cached_property
-    def boot_options(self) -> dict[str, str] | None:
-        """The kernel's own command line, by option; what follows "--" is for init. None where
-        unknown.
-        """
-        line = self.text("proc/cmdline")
-        if line is None:
-            return None
-        options = {}
-        for word in line.split():
-            if word == "--":
-                break
-            name, _, value = word.partition("=")
-            options[name] = value
-        return options
 
     @cached_property
     def processor(self) -> Host | None:
-        """What the kernel says of the processor; None where it says nothing (a captured tree
-        without it).
-        """
-        if not self.text("proc/cpuinfo"):
-            return None
-        return Host.read(self.base)
+        """What the kernel says of the processor; None where it says nothing."""
+        return Host.read(self.base) if self.text("proc/cpuinfo") else None
 
     @cached_property
     def virtual(self) -> bool | None:
         """Whether this is a virtual machine; None where nothing says."""
         if self.processor is None:
             return None
-        return True if self.hypervisor else self.processor.virtualised
+        return bool(self.hypervisor) or self.processor.virtualised
 
     @cached_property
     def hypervisor(self) -> str:
-        """The hypervisor's name, from firmware or from the drivers the kernel has for it; ""
-        where neither says.
-        """
-        if self.processor is None:
+        """Its name, from firmware or from the drivers the kernel has for it; "" where unknown."""
+        host = self.processor
+        if host is None or host.virtualised is False:
             return ""
-        if self.processor.virtualised is False:
-            return ""
-        if self.processor.hypervisor:
-            return self.processor.hypervisor
-        driver = self.text(f"{SYS_CPU}/cpuidle/current_driver") or ""
-        clocks = (
-            self.text("sys/devices/system/clocksource/clocksource0/available_clocksource") or ""
-        )
-        release = self.processor.kernel.lower()
-        for name, found in (
-            ("Hyper-V (WSL)", "microsoft" in release),
-            ("Hyper-V", "hyperv" in clocks),
-            ("Xen", "xen" in clocks.split()),
-            ("KVM", driver == "haltpoll" or "kvm-clock" in clocks.split()),
-        ):
-            if found:
-                return name
-        return ""
+        driver = self.text(f"{SYS_CPU}/cpuidle/current_driver")
+        clocks = self.text(f"{CLOCKS}/available_clocksource") or ""
+        drivers = {
+            "Hyper-V (WSL)": "microsoft" in host.kernel.lower(),
+            "Hyper-V": "hyperv" in clocks,
+            "Xen": "xen" in clocks.split(),
+            "KVM": driver == "haltpoll" or "kvm-clock" in clocks.split(),
+        }
+        return host.hypervisor or next((name for name, there in drivers.items() if there), "")
 
     @cached_property
     def online(self) -> tuple[int, ...] | None:
@@ -209,49 +180,32 @@ class Evidence:
             return None
         return tuple(cpu for cpu in listed if self.online is None or cpu in self.online)
 
+    @property
+    def usable(self) -> tuple[int, ...]:
+        """CPUs allowed, or else those that run; () where neither is known."""
+        return self.allowed or self.online or ()
+
     @cached_property
     def isolated(self) -> tuple[int, ...] | None:
-        """CPUs kept free of other tasks, by boot option or by an isolated cpuset; None where
-        unknown.
-        """
+        """CPUs kept free of other tasks, by boot option or cpuset; None where unknown."""
         booted = self.cpu_list(f"{SYS_CPU}/isolated")
-        for group in self.control_groups("cpuset"):
+        for group in control_groups.directories(self.text, "cpuset"):
             if self.text(f"{group}/cpuset.cpus.partition") == "isolated":
                 mine = self.cpu_list(f"{group}/cpuset.cpus.effective") or ()
                 return tuple(sorted({*mine, *(booted or ())}))
         return booted
 
-    def control_groups(self, controller: str) -> list[str]:
-        """Directories of the asking process's control group and of those around it, innermost
-        first.
-        """
-        return control_groups.directories(self.text, controller)
-
-    def mount(self, point: str) -> tuple[str, str] | None:
-        """Type and options of what is mounted at a place (the last one there); None if nothing
-        is.
-        """
-        found = None
-        for line in (self.text("proc/self/mounts") or "").splitlines():
-            words = line.split()
-            if len(words) >= 4 and words[1] == point:
-                found = words[2], words[3]
-        return found
+    def mount(self, point: str) -> tuple[str, list[str]] | None:
+        """Type and options of what is mounted last at a place; None if nothing is."""
+        lines = [line.split() for line in (self.text("proc/self/mounts") or "").splitlines()]
+        there = [words for words in lines if len(words) >= 4 and words[1] == point]
+        return (there[-1][2], there[-1][3].split(",")) if there else None
 
     @property
     def frozen(self) -> bool:
-        """Whether /sys is mounted read-only, as in a container: then settings are changed on its
-        host.
-        """
+        """Whether /sys is read-only, as in a container: then settings are changed on its host."""
         mounted = self.mount("/sys")
-        return mounted is not None and "ro" in mounted[1].split(",")
-
-
-def whole(text: str | None) -> int | None:
-    """A whole number of up to 18 digits; None for anything else."""
-    return (
-        int(text) if text is not None and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) else None
-    )
+        return mounted is not None and "ro" in mounted[1]
 
 
 def _cpus(text: str | None) -> tuple[int, ...] | None:

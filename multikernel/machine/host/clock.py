@@ -1,9 +1,9 @@
-"""How fast the time-stamp counter counts: cycles per second, and how sure that is.
+"""How fast the time-stamp counter counts: cycles per second, and how sure that is; and the steps in
+which it moves.
 
 Guarantees: the rate is measured against CLOCK_MONOTONIC_RAW, which no time daemon bends, and
-carries a bound of its own error; on a quiet machine that bound is below 0.1 % in less than 50 ms. A
-rate the processor or hypervisor states itself is preferred when the measurement agrees with it,
-because it is the same in every run. The answer is kept for the life of the process.
+carries a bound of its own error; on a quiet machine that bound is below 0.1 % in less than 50 ms.
+The answer is kept for the life of the process.
 
 The method: read counter, clock, counter; the clock was read somewhere between the two counter
 values, so the narrower the bracket the surer the pair. Take the narrowest of many at the start and
@@ -14,11 +14,12 @@ interrupted in between costs nothing.
 cycles.
 """
 
-import importlib
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 from multikernel.errors import MeasurementRefused
 
@@ -26,14 +27,7 @@ GOOD_ENOUGH = 1e-3
 """Relative error up to which a rate is called known (0.1 %)."""
 _BRACKETS = 64
 _LONGEST_S = 1.0
-
-
-class Native(Protocol):
-    """What is needed of the native module."""
-
-    def tsc(self) -> int:
-        """The counter now."""
-        ...
+_STEP_READS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +43,32 @@ class TscRate:
         return cycles * 1e9 / self.hz
 
 
-_cached: TscRate | None = None
-
-
-def tsc_rate(native: Native | None = None) -> TscRate:
+@functools.cache
+def tsc_rate() -> TscRate:
     """The rate of this machine's counter; measured at the first call in a process, remembered
     afterwards.
 
-    native: the module with `tsc()` and, if it knows, `tsc_hz_hint()` (Hz, 0 or None for unknown);
-    by default multikernel's own, whose absence raises ImportError. Passing one measures anew and
-    remembers nothing. Raises MeasurementRefused for a counter that stands still or runs backwards.
+    Raises ImportError without the native module, MeasurementRefused for a counter that stands
+    still or runs backwards.
     """
-    global _cached
-    if native is not None:
-        return _rate_of(native)
-    if _cached is None:
-        _cached = _rate_of(cast(Native, importlib.import_module("multikernel.native._native")))
-    return _cached
+    from multikernel.native._native import tsc
+
+    return measure(tsc)
 
 
-def _rate_of(native: Native) -> TscRate:
-    rate = measure(native.tsc)
-    stated = getattr(native, "tsc_hz_hint", lambda: None)()
-    # A stated rate is a claim (after a live migration even of another machine): the measurement
-    # must agree.
-    if stated and abs(stated / rate.hz - 1) <= max(rate.error, GOOD_ENOUGH):
-        return TscRate(hz=float(stated), error=0.0, source="stated")
-    return rate
+def tsc_step() -> float | None:
+    """Cycles by which the time stamp counter moves at least between two reads that differ; None
+    without the native module.
+    """
+    try:
+        from multikernel.native._native import tsc
+    except ImportError:
+        return None
+    reads = [tsc() for _ in range(_STEP_READS)]
+    steps = sorted({b - a for a, b in pairwise(reads) if b > a})
+    # What all reads lie apart by is a whole number of steps: the least difference of differences.
+    apart = [b - a for a, b in pairwise(steps)]
+    return float(min([*steps[:1], *apart])) if steps else None
 
 
 def _raw_ns() -> int:
@@ -104,10 +97,8 @@ def measure(
             raise MeasurementRefused(
                 "the time-stamp counter does not advance",
                 value=f"{cycles:.0f} cycles in {elapsed} ns",
-                hint=(
-                    "the virtual machine's counter is not usable; nothing can be measured in cycles"
-                    " here"
-                ),
+                hint="the virtual machine's counter is not usable; nothing can be measured in"
+                " cycles here",
             )
         # One clock tick of 1 ns at either end belongs to the error too.
         error = (first.width + last.width) / 2 / cycles + 2 / elapsed
@@ -116,29 +107,24 @@ def measure(
         seconds = min(2 * seconds, _LONGEST_S)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bracket:
-    """A clock reading (ns) between two counter readings: their middle and distance, in cycles."""
+class _Bracket(NamedTuple):
+    """Two counter readings around a clock reading (ns): their distance and middle, in cycles."""
 
+    width: int
     ns: int
     middle: float
-    width: int
 
 
 def _narrowest(read_counter: Callable[[], int], read_ns: Callable[[], int]) -> _Bracket:
-    best: _Bracket | None = None
+    found = []
     for _ in range(_BRACKETS):
         before, now, after = read_counter(), read_ns(), read_counter()
         if after < before:
             raise MeasurementRefused(
                 "the time-stamp counter runs backwards",
                 value=f"{after - before} cycles",
-                hint=(
-                    "the counters of this machine's CPUs are not synchronised; pin the process to"
-                    " one CPU"
-                ),
+                hint="the counters of this machine's CPUs are not synchronised; pin the process to"
+                " one CPU",
             )
-        if best is None or after - before < best.width:
-            best = _Bracket(now, (before + after) / 2, after - before)
-    assert best is not None
-    return best
+        found.append(_Bracket(after - before, now, (before + after) / 2))
+    return min(found)

@@ -21,17 +21,14 @@ from multikernel.machine.topology.model import Topology
 
 MAX_CORES = 1024
 """Most cores in a system."""
+Cores = str | int | Sequence[int] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Core i is to run on cpus[i]. oversubscribed: some CPU carries more than one core."""
+    """Core i is to run on cpus[i]."""
 
     cpus: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if not self.cpus:
-            raise BadInput("a placement needs at least one core")
 
     @property
     def oversubscribed(self) -> bool:
@@ -45,47 +42,7 @@ def outside_mask(topology: Topology) -> str:
     return listed and f"CPUs {listed} are outside of the inherited mask (isolated, or taskset)"
 
 
-def spread_order(topology: Topology) -> tuple[int, ...]:
-    """All allowed CPUs: the first allowed thread of every physical core, then the second ones, and
-    so on.
-    """
-    allowed = set(topology.allowed)
-    ranked = [
-        (rank, cpu)
-        for core in topology.cores
-        for rank, cpu in enumerate(sorted(cpu for cpu in core if cpu in allowed))
-    ]
-    return tuple(cpu for _, cpu in sorted(ranked))
-
-
-def resolve(
-    cores: str | int | Sequence[int] | None, topology: Topology, *, where: str = "--cores"
-) -> Placement:
-    """Turn what the user asked for into a placement.
-
-    cores: text as in the grammar above, a count, a sequence of CPU numbers, or None for one core on
-    every allowed CPU (at most 1024). where: the option or argument to name in errors. Raises
-    BadInput.
-    """
-    if cores is None:
-        return Placement(_counted(topology, where)[:MAX_CORES])
-    if isinstance(cores, str):
-        return _from_text(cores, topology, where)
-    if isinstance(cores, int):
-        return _from_count(cores, topology, where)
-    try:
-        cpus = tuple(cores)
-    except TypeError:
-        raise BadInput(
-            "cores are a number, or a list of CPUs",
-            value=repr(cores),
-            where=where,
-            hint="for example 4, or [0, 2, 3]",
-        ) from None
-    return _from_list(cpus, topology, where)
-
-
-def left_out(cores: str | int | Sequence[int] | None, topology: Topology) -> str:
+def left_out(cores: Cores, topology: Topology) -> str:
     """What must be said where cores were not named and there are more CPUs than a system has
     cores; "" elsewhere.
     """
@@ -98,69 +55,92 @@ def left_out(cores: str | int | Sequence[int] | None, topology: Topology) -> str
     )
 
 
-def _counted(topology: Topology, where: str) -> tuple[int, ...]:
-    """The CPUs that a count is laid over. Raises BadInput where there are none."""
-    order = spread_order(topology)
-    if not order:
-        raise BadInput(
-            "none of the allowed CPUs is online",
-            value=format_cpu_list(topology.online),
-            where=where,
-            hint="widen the affinity mask (taskset) or the control group's cpuset",
-        )
-    return order
+def spread_order(topology: Topology) -> tuple[int, ...]:
+    """All allowed CPUs: the first allowed thread of every physical core, then the second ones, and
+    so on.
+    """
+    allowed = set(topology.allowed)
+    ranked = [
+        (rank, cpu)
+        for core in topology.cores
+        for rank, cpu in enumerate(sorted(allowed.intersection(core)))
+    ]
+    return tuple(cpu for _, cpu in sorted(ranked))
 
 
-def _from_text(text: str, topology: Topology, where: str) -> Placement:
+def resolve(cores: Cores, topology: Topology, *, where: str = "--cores") -> Placement:
+    """Turn what the user asked for into a placement.
+
+    cores: text as in the grammar above, a count, a sequence of CPU numbers, or None for one core on
+    every allowed CPU (at most 1024). where: the option or argument to name in errors. Raises
+    BadInput.
+    """
+    if isinstance(cores, str):
+        cores = _read(cores, where)
+    if cores is None or isinstance(cores, int):
+        return _counted(cores, topology, where)
+    try:
+        cpus = tuple(cores)
+    except TypeError:
+        what, hint = "cores are a number, or a list of CPUs", "for example 4, or [0, 2, 3]"
+        raise BadInput(what, value=repr(cores), where=where, hint=hint) from None
+    return _listed(cpus, topology, where)
+
+
+def _read(text: str, where: str) -> int | tuple[int, ...]:
+    """A count, or a list of CPUs."""
     stripped = text.strip()
     if stripped.isascii() and stripped.isdigit():
         if len(stripped) > 18:
             raise _out_of_range(shown(stripped), where)
-        return _from_count(int(stripped), topology, where)
-    listed = stripped[:-1] if stripped.endswith(",") else stripped
+        return int(stripped)
     how = "give a number of cores such as 4, or a list of CPUs such as 0,2-3"
     try:
-        cpus = parse_cpu_list(listed)
+        cpus = parse_cpu_list(stripped.removesuffix(","))
     except ValueError as error:
-        raise BadInput(
-            f"cannot read the cores: {error}", value=shown(text), where=where, hint=how
-        ) from None
+        what = f"cannot read the cores: {error}"
+        raise BadInput(what, value=shown(text), where=where, hint=how) from None
     if not cpus:
         raise BadInput("no cores named", value=shown(text), where=where, hint=how)
-    return _from_list(cpus, topology, where)
+    return cpus
 
 
-def _from_count(count: int, topology: Topology, where: str) -> Placement:
-    if isinstance(count, bool) or not 1 <= count <= MAX_CORES:
+def _counted(count: int | None, topology: Topology, where: str) -> Placement:
+    if count is not None and (isinstance(count, bool) or not 1 <= count <= MAX_CORES):
         raise _out_of_range(count, where)
-    order = _counted(topology, where)
-    return Placement(tuple(order[i % len(order)] for i in range(count)))
+    order = spread_order(topology)
+    if not order:
+        what, online = "none of the allowed CPUs is online", format_cpu_list(topology.online)
+        hint = "widen the affinity mask (taskset) or the control group's cpuset"
+        raise BadInput(what, value=online, where=where, hint=hint)
+    number = min(len(order), MAX_CORES) if count is None else count
+    return Placement(tuple(order[i % len(order)] for i in range(number)))
 
 
-def _from_list(cpus: tuple[int, ...], topology: Topology, where: str) -> Placement:
+def _listed(cpus: tuple[int, ...], topology: Topology, where: str) -> Placement:
     if any(isinstance(cpu, bool) or not isinstance(cpu, int) for cpu in cpus):
         raise BadInput(
             "CPUs are whole numbers", value=list(cpus), where=where, hint="for example [0, 2, 3]"
         )
     if not 1 <= len(cpus) <= MAX_CORES:
         raise _out_of_range(len(cpus), where)
-    online, granted = set(topology.online), set(topology.granted)
-    absent = sorted({cpu for cpu in cpus if cpu not in online})
+    absent = sorted({*cpus} - {*topology.online})
     if absent:
-        offline = [cpu for cpu in absent if cpu in topology.possible]
+        offline = {*absent} <= {*topology.possible}
         raise BadInput(
-            "CPU is offline" if offline == absent else "CPU does not exist",
+            "CPU is offline" if offline else "CPU does not exist",
             value=format_cpu_list(absent) if absent[0] >= 0 else absent[0],
             where=where,
             hint=f"this machine has CPUs {format_cpu_list(topology.online)} online",
         )
-    barred = sorted({cpu for cpu in cpus if cpu not in granted})
+    barred = {*cpus} - {*topology.granted}
     if barred:
+        allowed = format_cpu_list(topology.granted)
         raise BadInput(
             "CPU is not allowed for this process",
             value=format_cpu_list(barred),
             where=where,
-            hint=f"allowed are {format_cpu_list(granted)}; the control group's cpuset keeps it out",
+            hint=f"allowed are {allowed}; the control group's cpuset keeps it out",
         )
     return Placement(cpus)
 

@@ -17,9 +17,7 @@ from multikernel.machine.cpu_list import format_cpu_list
 
 
 def current_cpu() -> int:
-    """The CPU the calling thread is running on, now; may be another by the time the caller looks at
-    the answer.
-    """
+    """The CPU the calling thread is running on, now."""
     # Imported here: this room is of use without the native core.
     from multikernel.native import _native
 
@@ -42,10 +40,8 @@ def pin(cpu: int) -> None:
             "cannot pin to this CPU",
             value=cpu,
             where=str(error),
-            hint=(
-                f"the mask has CPUs {allowed}; this one is not there, or the control group's cpuset"
-                " keeps it out"
-            ),
+            hint=f"the mask has CPUs {allowed}; this one is not there, or the control group's"
+            " cpuset keeps it out",
         ) from None
     verify(cpu)
 
@@ -59,8 +55,6 @@ def verify(cpu: int) -> None:
         raise BootFailed(
             f"a thread pinned to CPU {cpu} is not there",
             value=f"runs on {actual}, mask {format_cpu_list(mask)}",
-            hint=(
-                "something else changes affinity masks here (a tuning daemon, a control group being"
-                " edited)"
-            ),
+            hint="something else changes affinity masks here (a tuning daemon, a control group"
+            " being edited)",
         )

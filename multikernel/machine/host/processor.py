@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from multikernel.machine.control_groups import cpu_quota
+from multikernel.machine.control_groups import Text, cpu_quota
 from multikernel.machine.tree import text_of
 
 FLAGS_THAT_MATTER = (
@@ -32,6 +32,9 @@ FLAGS_THAT_MATTER = (
 )  # fmt: skip
 """Processor flags that decide which mechanisms exist here and what a number means."""
 
+SYS_CPU = "sys/devices/system/cpu"
+CLOCKS = "sys/devices/system/clocksource/clocksource0"
+
 # (pattern over "vendor product", name): the first that matches names the hypervisor.
 _DMI = (
     (r"Amazon EC2 .*metal", ""),
@@ -42,32 +45,26 @@ _DMI = (
     (r"innotek|VirtualBox", "VirtualBox"),
     (r"Parallels", "Parallels"),
     (r"Xen", "Xen"),
-    (r"QEMU|KVM|Bochs", "KVM"),
-    (r"OpenStack|RHEV|oVirt|DigitalOcean|Hetzner|Alibaba Cloud ECS", "KVM"),
+    (r"QEMU|KVM|Bochs|OpenStack|RHEV|oVirt|DigitalOcean|Hetzner|Alibaba Cloud ECS", "KVM"),
     (r"Apple Virtualization", "Apple Virtualization"),
 )
 
 _ARM_PARTS = {
-    ("0x41", "0xd03"): "Cortex-A53", ("0x41", "0xd05"): "Cortex-A55",
-    ("0x41", "0xd07"): "Cortex-A57",
-    ("0x41", "0xd08"): "Cortex-A72", ("0x41", "0xd09"): "Cortex-A73",
-    ("0x41", "0xd0a"): "Cortex-A75",
-    ("0x41", "0xd0b"): "Cortex-A76", ("0x41", "0xd41"): "Cortex-A78",
-    ("0x41", "0xd44"): "Cortex-X1",
-    ("0x41", "0xd0c"): "Neoverse-N1", ("0x41", "0xd40"): "Neoverse-V1",
-    ("0x41", "0xd49"): "Neoverse-N2",
-    ("0x41", "0xd4f"): "Neoverse-V2",
+    "0xd03": "Cortex-A53", "0xd05": "Cortex-A55", "0xd07": "Cortex-A57", "0xd08": "Cortex-A72",
+    "0xd09": "Cortex-A73", "0xd0a": "Cortex-A75", "0xd0b": "Cortex-A76", "0xd41": "Cortex-A78",
+    "0xd44": "Cortex-X1", "0xd0c": "Neoverse-N1", "0xd40": "Neoverse-V1", "0xd49": "Neoverse-N2",
+    "0xd4f": "Neoverse-V2",
 }  # fmt: skip
+"""Of implementer 0x41, which is Arm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The facts. flags: those of `FLAGS_THAT_MATTER` this processor has, in that order.
-
-    virtualised: None where nothing says. hypervisor: its name where one is given. governor: of the
-    CPUs asked about, joined by "+" if they differ; None without frequency scaling. cpu_quota: CPUs'
-    worth of time that the process's control groups grant, None for no limit. load: the 1, 5 and 15
-    minute averages.
+    """flags: those of `FLAGS_THAT_MATTER` this processor has, in that order. virtualised: None
+    where nothing says. hypervisor: its name where one is given. governor: of the CPUs asked about,
+    joined by "+" if they differ; None without frequency scaling. cpu_quota: CPUs' worth of time
+    that the process's control groups grant, None for no limit. load: the 1, 5 and 15 minute
+    averages.
     """
 
     cpu_model: str
@@ -84,28 +81,25 @@ class Host:
     @classmethod
     def read(cls, root: str | os.PathLike[str] = "/", cpus: Iterable[int] = (0,)) -> "Host":
         """Read the facts under `root`; cpus: whose frequency governors to look at."""
-        base = Path(root)
-        info = _first_processor(_text(base / "proc/cpuinfo"))
+
+        def text(name: str) -> str:
+            return _text(root, name)
+
+        info = _first_processor(text("proc/cpuinfo"))
         architecture = _architecture(info)
         flags = set(info.get("flags", info.get("Features", "")).split())
-        virtualised, hypervisor = _virtualisation(base, flags, architecture)
-        governors = {
-            _text(base / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor")
-            for cpu in cpus
-        }
+        virtualised, hypervisor = _virtualisation(text, flags, architecture)
+        governors = {text(f"{SYS_CPU}/cpu{cpu}/cpufreq/scaling_governor") for cpu in cpus}
         return cls(
-            cpu_model=_model(info, base),
+            cpu_model=_model(info) or text("proc/device-tree/model") or "unknown",
             architecture=architecture,
             flags=tuple(flag for flag in FLAGS_THAT_MATTER if flag in flags),
-            kernel=_text(base / "proc/sys/kernel/osrelease") or platform.release(),
+            kernel=text("proc/sys/kernel/osrelease") or platform.release(),
             virtualised=virtualised,
             hypervisor=hypervisor,
             governor="+".join(sorted(governors - {""})) or None,
-            clocksource=_text(
-                base / "sys/devices/system/clocksource/clocksource0/current_clocksource"
-            )
-            or None,
-            cpu_quota=cpu_quota(lambda name: _text(base / name)),
+            clocksource=text(f"{CLOCKS}/current_clocksource") or None,
+            cpu_quota=cpu_quota(text),
             load=load_average(root),
         )
 
@@ -113,7 +107,7 @@ class Host:
 def load_average(root: str | os.PathLike[str] = "/") -> tuple[float, float, float] | None:
     """Runnable and uninterruptible tasks, averaged over 1, 5 and 15 minutes; None if unknown."""
     number = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
-    match = re.match(f"{number} {number} {number} ", _text(Path(root) / "proc/loadavg") + " ")
+    match = re.match(f"{number} {number} {number} ", _text(root, "proc/loadavg") + " ")
     return (float(match[1]), float(match[2]), float(match[3])) if match else None
 
 
@@ -121,12 +115,8 @@ def _first_processor(cpuinfo: str) -> dict[str, str]:
     """Fields of the first processor that has any: on arm64 the shared fields may come in a block of
     their own.
     """
-    fields: dict[str, str] = {}
-    for line in cpuinfo.splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(name.strip(), value.strip())
-    return fields
+    lines = [line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line]
+    return {name.strip(): value.strip() for name, value in reversed(lines)}
 
 
 def _architecture(info: dict[str, str]) -> str:
@@ -135,32 +125,30 @@ def _architecture(info: dict[str, str]) -> str:
     return "aarch64" if "CPU implementer" in info else platform.machine()
 
 
-def _model(info: dict[str, str], base: Path) -> str:
-    if "model name" in info:
-        return info["model name"]
-    if "CPU implementer" in info:
-        key = (info["CPU implementer"], info.get("CPU part", "?"))
-        return _ARM_PARTS.get(key, f"implementer {key[0]} part {key[1]}")
-    return _text(base / "proc/device-tree/model").rstrip("\0") or "unknown"
+def _model(info: dict[str, str]) -> str | None:
+    maker, part = info.get("CPU implementer"), info.get("CPU part", "?")
+    if "model name" in info or maker is None:
+        return info.get("model name")
+    known = _ARM_PARTS.get(part) if maker == "0x41" else None
+    return known or f"implementer {maker} part {part}"
 
 
 def _virtualisation(
-    base: Path, flags: set[str], architecture: str
+    text: Text, flags: set[str], architecture: str
 ) -> tuple[bool | None, str | None]:
-    dmi = base / "sys/class/dmi/id"
-    described = f"{_text(dmi / 'sys_vendor')} {_text(dmi / 'product_name')}".strip()
-    xen = _text(base / "sys/hypervisor/type")
-    tree = _text(base / "proc/device-tree/hypervisor/compatible").rstrip("\0")
+    dmi = "sys/class/dmi/id"
+    described = f"{text(f'{dmi}/sys_vendor')} {text(f'{dmi}/product_name')}".strip()
+    xen = text("sys/hypervisor/type")
     name = next((name for pattern, name in _DMI if re.search(pattern, described)), None)
     if "hypervisor" in flags:
         return True, name or xen or None
     if architecture == "x86_64":
         return False, None  # the flag is CPUID's own bit: without it nothing is known to hide here
-    if name or xen or tree:
-        return True, name or xen or tree
+    if found := name or xen or text("proc/device-tree/hypervisor/compatible"):
+        return True, found
     return (False if described else None), None
 
 
-def _text(path: Path) -> str:
-    """The file's text without surrounding blanks, "" if it cannot be read."""
-    return (text_of(path) or "").strip()
+def _text(root: str | os.PathLike[str], name: str) -> str:
+    """The file's text without what is around it, "" if it cannot be read."""
+    return (text_of(Path(root, name)) or "").strip().rstrip("\0")

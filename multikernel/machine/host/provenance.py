@@ -6,14 +6,14 @@ packages asked about.
 Idea: the build recorded in the product (contourpy).
 """
 
+import contextlib
 import importlib
 import importlib.metadata
+import os
 import platform
-import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 PACKAGES = ("multikernel", "numpy", "msgspec", "psutil", "posix_ipc")
 """Packages whose versions a result document records."""
@@ -25,13 +25,11 @@ def command_line(arguments: Sequence[str]) -> list[str]:
     """
     found = []
     for argument in arguments:
-        option, equals, value = argument.partition("=")
-        head, path = (
-            (option + equals, value) if option.startswith("-") and equals else ("", argument)
-        )
-        found.append(
-            head + (path.rstrip("/").rpartition("/")[2] or "/") if "/" in path else argument
-        )
+        option, equals, path = argument.partition("=")
+        if not (option.startswith("-") and equals):
+            option, equals, path = "", "", argument
+        last = path.rstrip("/").rpartition("/")[2] or path[:1]
+        found.append(option + equals + last)
     return found
 
 
@@ -44,10 +42,8 @@ def package_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Version of every installed package of `names`."""
     found = {}
     for name in names:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
 
 
@@ -56,20 +52,19 @@ def build_info() -> dict[str, str]:
     not built.
     """
     try:
-        info: Mapping[str, Any] = importlib.import_module("multikernel.native._native").build_info()
-    except (ImportError, AttributeError):
+        info = importlib.import_module("multikernel.native._native").build_info()
+    except ImportError:
         return {}
     return {str(key): str(value) for key, value in info.items()}
 
 
-def revision(directory: Path | None = None) -> str | None:
+def revision(start: str | os.PathLike[str] = __file__) -> str | None:
     """The git revision of the checkout this package lies in, or None.
 
     40 hex digits; "+changes" is appended when tracked files differ from it. A package installed
     into an environment inside a checkout counts as from that checkout.
     """
-    start = Path(__file__).resolve().parent if directory is None else directory.resolve()
-    for top in (start, *start.parents):
+    for top in Path(start).resolve().parents:
         if (top / ".git").exists():
             # Some other repository may hold the environment: then its revision says nothing of this
             # package.
@@ -78,20 +73,11 @@ def revision(directory: Path | None = None) -> str | None:
 
 
 def _git_revision(top: Path) -> str | None:
-    head = _git(top, "rev-parse", "HEAD")
-    if head is None or not re.fullmatch(r"[0-9a-f]{40,64}", head.strip()):
-        return None
-    changes = _git(top, "status", "--porcelain", "--untracked-files=no")
-    return head.strip() + ("+changes" if changes is None or changes.strip() else "")
-
-
-def _git(top: Path, *arguments: str) -> str | None:
-    """Standard output of a git command; None if there is no git or it fails (no commit yet,
-    another's checkout).
-    """
-    command = ["git", "--no-optional-locks", "-C", str(top), *arguments]
+    """None if there is no git, or it fails (no commit yet)."""
+    describe = ("describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+changes")
+    command = ["git", "--no-optional-locks", "-C", str(top), *describe]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return done.stdout.strip() if done.returncode == 0 else None
