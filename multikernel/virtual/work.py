@@ -1,7 +1,7 @@
 """What a step of a monitor costs, measured on a host: the table that virtual time charges from.
 
-Guarantees: times are of the native core's own object files, made over and over in modelled worlds of
-several sizes; the clock's own cost is taken off. A key says what a step was given and what it did;
+Guarantees: times are of the native core's own object files, made over and over in modelled worlds
+of several sizes; the clock's own cost is taken off. A key says what a step was given and what it did;
 what was never seen costs what is most like it does. Source: virtual/work.h of the native core.
 """
 
@@ -11,11 +11,11 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from importlib import resources
-from pathlib import Path
 from statistics import median
 
 import msgspec
 
+from multikernel.errors import BadInput
 from multikernel.native._native import WORK
 
 COLD = 4.5
@@ -49,14 +49,21 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """A calibration. message: a further message put out; host: where, and in which state."""
+    """A calibration: of a step by key, and what is around it. message: a further message put out;
+    driver: a message that comes, on its way to the monitor; turn, system_call, call: see
+    virtual/alone.h of the native core. host: where it was measured.
+    """
 
     host: str
-    message: float
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] = ()
+    message: float = 0.0
+    driver: float = 0.0
+    turn: float = 0.0
+    system_call: float = 0.0
+    call: float = 0.0
 
     def table(self) -> array[float]:
-        """Warm, cold, and a message, as virtual/work.h has them."""
+        """Warm, cold, and messages, as virtual/work.h has them."""
         known = {entry.key: entry.cycles for entry in self.entries}
         likes: dict[tuple[int, ...], list[float]] = defaultdict(list)
         for key, cycles in known.items():
@@ -65,11 +72,33 @@ class Work(msgspec.Struct, frozen=True):
         warm = array("d", bytes(8 * WORK["keys"]))
         for number in range(WORK["keys"]):
             key = key_of(number)
-            warm[number] = known[key] if key in known else next(
-                (median(likes[like]) for like in _likes(key) if like in likes), 0.0
-            )
+            like = next((one for one in _likes(key) if one in likes), None)
+            warm[number] = known.get(key, median(likes[like]) if like else 0.0)
         cold = array("d", [COLD * cycles for cycles in warm])
-        return warm + cold + array("d", [self.message])
+        return warm + cold + array("d", [self.message, self.driver])
+
+    def with_software(self, driver: float, software: Mapping[str, float]) -> Work:
+        """With what drivers take."""
+        names = ("turn", "system_call", "call")
+        found = {name: float(software[name]) for name in names}
+        return msgspec.structs.replace(self, driver=round(driver, 1), **found)
+
+    def to_json(self) -> str:
+        """As a file that `from_json` reads."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode() + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Work:
+        """Raises BadInput."""
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except msgspec.MsgspecError as error:
+            raise BadInput(f"this is no calibration: {error}", where="--calibration") from None
+
+    @classmethod
+    def reference(cls) -> Work:
+        """The one that is shipped."""
+        return cls.from_json(resources.files("multikernel.virtual").joinpath(REFERENCE).read_bytes())
 
 
 def _likes(key: Key) -> Iterator[tuple[int, ...]]:
@@ -80,20 +109,6 @@ def _likes(key: Key) -> Iterator[tuple[int, ...]]:
     yield given, kind, out
     yield given, out
     yield (given,)
-
-
-def save(work: Work, path: Path) -> None:
-    """As a file that `load` reads."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(work), indent=1) + b"\n")
-
-
-def load(path: Path | None = None) -> Work:
-    """A calibration's file; None: the one that is shipped."""
-    data = (
-        resources.files("multikernel.virtual").joinpath(REFERENCE).read_bytes()
-        if path is None else path.read_bytes()
-    )  # fmt: skip
-    return msgspec.json.decode(data, type=Work)
 
 
 def merged(runs: list[Mapping[int, tuple[int, int, int, float, float]]], clock: float,
@@ -123,4 +138,4 @@ def merged(runs: list[Mapping[int, tuple[int, int, int, float, float]]], clock: 
                 sum(count for *_, count in points),
             )
         )  # fmt: skip
-    return Work(host, round(message, 2), tuple(entries))
+    return Work(host, tuple(entries), round(message, 2))

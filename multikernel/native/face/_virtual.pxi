@@ -24,7 +24,7 @@ cdef extern from "virtual/work.h":
     struct work_table:
         double warm[1]
         double cold[1]
-        double message
+        double message, driver
     struct work_sample:
         uint64_t count, messages, least
         double cycles, squares
@@ -48,7 +48,7 @@ cdef extern from "virtual/world.h":
         core_ *core
         lines_ lines
         uint32_t buffers
-        uint64_t now, sent, handled, happened
+        uint64_t now, sent, handled, happened, charged
         bint failed
 
 cdef extern from "virtual/monitors.h":
@@ -71,6 +71,27 @@ cdef extern from "virtual/bare.h":
             const uint32_t *edges) nogil
     uint64_t bare_broadcast(const machine *m, uint32_t root, uint32_t cores) nogil
     double bare_shared_update(const machine *m, uint32_t cores, uint32_t lines, uint32_t rounds) nogil
+
+cdef extern from "virtual/alone.h":
+    struct software:
+        uint64_t turn, system_call, call, protect
+    bint alone_measure(software *s, uint32_t rounds, const char **refused) nogil
+
+
+def measure_software(uint32_t rounds):
+    """Cycles of what two cores' drivers do in one process, where no line travels
+    (virtual/alone.h), by name. Opens drivers in this process, which is good for nothing else
+    afterwards. Raises OSError.
+    """
+    cdef software s
+    cdef const char *refused = NULL
+    cdef bint measured
+    with nogil:
+        measured = alone_measure(&s, rounds, &refused)
+    if not measured:
+        raise OSError(errno, refused.decode() if refused else "drivers")
+    return {"turn": s.turn, "system_call": s.system_call, "call": s.call, "protect": s.protect}
+
 
 WORK = {"keys": WORK_KEYS, "inputs": INPUTS, "operations": OPERATIONS + 1,
         "kinds": AGREEMENT_KINDS, "roles": WORK_ROLES}
@@ -153,7 +174,7 @@ cdef class VirtualMachine:
 
 
 cdef class VirtualKernel:
-    """A multikernel on a modelled machine. work: 2 * keys + 1 doubles (virtual/work.h). Times are
+    """A multikernel on a modelled machine. work: 2 * keys + 2 doubles (virtual/work.h). Times are
     the machine's cycles.
     """
 
@@ -167,7 +188,7 @@ cdef class VirtualKernel:
             uint32_t cnodes, uint32_t capability_protocol):
         cdef double[::1] table = work
         cdef monitor_shape shape = multikernel_shape(machine.m.cores, slots_per_core, cnodes)
-        if len(work) != 2 * WORK_KEYS + 1 or not slots_per_core:
+        if len(work) != 2 * WORK_KEYS + 2 or not slots_per_core:
             raise ValueError("a work table has all keys, warm and cold; a core has slots")
         shape.pages = pages
         shape.capability_protocol = capability_protocol
@@ -223,9 +244,9 @@ cdef class VirtualKernel:
         return (done.ticket, done.began, done.time, _reply(&done.reply)) if there else None
 
     def counts(self):
-        """now, messages sent and handled, events."""
+        """now, messages sent and handled, events, cycles charged to all cores."""
         cdef world *w = monitors_world(self.m)
-        return w.now, w.sent, w.handled, w.happened
+        return w.now, w.sent, w.handled, w.happened, w.charged
 
     def links(self):
         """Cycles that each link was busy."""

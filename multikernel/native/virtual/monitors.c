@@ -193,6 +193,7 @@ static void message(void *context, uint32_t core, const struct packet *packet)
         request_came(m, packet);
         return;
     }
+    world_charge(&m->world, m->world.machine->work_scale * m->work->driver);
     const struct input input = {.kind = packet->reply ? INPUT_REPLY : INPUT_MESSAGE,
                                 .from = packet->from,
                                 .token = packet->from,

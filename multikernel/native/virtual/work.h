@@ -24,6 +24,7 @@ static inline uint32_t work_key(enum input_kind input, const struct work *work, 
 struct work_table {
     double warm[WORK_KEYS], cold[WORK_KEYS];
     double message; /* a further message put out */
+    double driver;  /* a message that comes: the driver's way to its monitor */
 };
 
 /* What was measured, by key. */

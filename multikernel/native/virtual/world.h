@@ -60,7 +60,8 @@ struct world {
     uint64_t now;   /* of the event */
     uint64_t clock; /* of the core that is handling something */
     uint64_t sent, handled, happened;
-    bool failed; /* there was no memory: the run is worth nothing */
+    uint64_t charged; /* to all cores, for what they did */
+    bool failed;      /* there was no memory: the run is worth nothing */
 };
 
 /* The machine outlives the world. False: no memory. */
@@ -78,6 +79,7 @@ void world_wake(struct world *world, uint32_t core, uint64_t time, uint32_t what
 static inline void world_charge(struct world *world, double cycles)
 {
     world->clock += (uint64_t)(cycles + 0.5);
+    world->charged += (uint64_t)(cycles + 0.5);
 }
 /* It sends. */
 void world_send(struct world *world, uint32_t from, uint32_t to, bool reply, uint64_t token,

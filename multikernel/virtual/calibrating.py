@@ -1,0 +1,125 @@
+"""Measuring what software costs on this host: steps of monitors, and the drivers around them.
+
+Guarantees: no line travels between CPUs in what is measured: steps are made in modelled worlds, and
+drivers take turns in one process. That process is a child, pinned to one CPU. What is to be
+predicted (unmaps, retypes, calls between CPUs) is not looked at: the driver's share of a message
+comes from changes of a page's rights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from statistics import median
+
+from multikernel.errors import BootFailed
+from multikernel.machine.models.model import Model, parse
+from multikernel.native._native import WORK, cores_word, measure_software, tsc
+from multikernel.runtime import child
+from multikernel.virtual.kernel import Kernel, machine
+from multikernel.virtual.work import Work, merged
+
+WORLDS = (2, 8, 32)
+STEPS, RUNS, SOFTWARE_ROUNDS, PROTECTS = 3000, 5, 20_000, 400
+READ, WRITE = 1, 3
+PAGE = 4096
+KEY = tuple[int, ...]
+
+FREE = """
+title = "nothing costs anything"
+topology = "1x64"
+chosen_after_seeing = ""
+ghz = {value = 1, mark = "fact", source = "none"}
+message.l3 = {own = {$}, fetch = {$}, send = {$}, notice = {$}, handle = {$}}
+transfer = {coherence = "filter", coherence_source = "none", gap = "receiver", lines_under_way = 1, \
+hop = {$}, home = {$}, link = {$}, line = {$}}
+local = {call = {$}, change = {$}, invalidate = {$}, trap = {$}, interrupt_send = {$}, \
+interrupt_delivery = {$}, wake = {$}, work_scale = {value = 1, mark = "fact", source = "none"}}
+"""
+
+
+def free_machine() -> Model:
+    """A machine on which nothing but steps takes time."""
+    return parse(FREE.replace("$", 'value = 0, mark = "fact", source = "none"'), "free")
+
+
+def calibrate(cpu: int, host: str) -> Work:
+    """On that CPU. host: what is said of it in the table. Raises BootFailed."""
+    done = subprocess.run(
+        child.command("multikernel.virtual.calibrating", str(cpu), host),
+        stdout=subprocess.PIPE, check=False, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        raise BootFailed("the drivers that were to be measured could not be opened", value=cpu)
+    return Work.from_json(done.stdout)
+
+
+def _clock() -> float:
+    """What reading the clock twice takes, in cycles."""
+    return float(min(-tsc() + tsc() for _ in range(1000)))
+
+
+def _operations(kernel: Kernel, rounds: int) -> None:
+    """Maps, changes of rights and unmaps in both protocols, of a page of all cores."""
+    word, kept = cores_word((1 << kernel.cores) - 1, kernel.cores)
+    offset, generation = kernel.request(0, "ALLOCATE", PAGE).reply[2][:2]
+    for number in range(rounds):
+        page = kernel.request(0, "MAP", offset, PAGE, WRITE, word, generation, kept=kept).reply[2]
+        kernel.settle()
+        kernel.request(0, "PROTECT", page[0], READ)
+        kernel.settle()
+        kernel.request(0, "UNMAP", page[0], number % 2)
+        kernel.settle()
+
+
+def _capabilities(kernel: Kernel, rounds: int) -> None:
+    """Retypes and deletes of RAM that another core has a copy of."""
+    root = kernel.request(0, "CAP_LOOK", 0).reply[2][0]
+    ram = kernel.request(0, "CAP_CREATE", 1 << 20, root, 0xFFFF).reply[2][0]
+    rights = 7
+    kernel.request(0, "CAP_COPY", ram, root, 0xFFFF | rights << 16 | 1 << 32)
+    for _ in range(rounds):
+        kernel.settle()
+        made = kernel.request(0, "CAP_RETYPE", ram, root, 0xFFFF | 5 << 16 | 1 << 32, 0, PAGE)
+        kernel.settle()
+        kernel.request(0, "CAP_DELETE", made.reply[2][0])
+
+
+def _steps(host: str) -> Work:
+    free, nothing = free_machine(), Work(host)
+    runs = []
+    for _ in range(RUNS):
+        by_world = {}
+        for cores in WORLDS:
+            kernel = Kernel(machine(free, cores, "free"), nothing)
+            _operations(kernel, 20)
+            kernel.native.measure()
+            _operations(kernel, STEPS // cores)
+            by_world[cores] = kernel.native.samples_by_key()
+        runs.append(by_world)
+    return merged([world for run in runs for world in run.values()], _clock(), host)
+
+
+def _main(cpu: int, host: str) -> Work:
+    os.sched_setaffinity(0, {cpu})
+    work = _steps(host)
+    kernel = Kernel(machine(free_machine(), 2, "free"), work)
+    word, kept = cores_word(3, 2)
+    offset, generation = kernel.request(0, "ALLOCATE", PAGE).reply[2][:2]
+    page = kernel.request(0, "MAP", offset, PAGE, WRITE, word, generation, kept=kept).reply[2]
+    kernel.settle()
+    before = kernel.native.counts()
+    for number in range(PROTECTS):
+        kernel.request(0, "PROTECT", page[0], WRITE if number % 2 else READ)
+        kernel.settle()
+    after = kernel.native.counts()
+    messages, charged = after[1] - before[1], after[4] - before[4]
+    software = measure_software(SOFTWARE_ROUNDS)
+    driver = (software["protect"] - software["system_call"]) * PROTECTS - charged
+    return work.with_software(max(0.0, driver / messages), software)
+
+
+if __name__ == "__main__":
+    print(_main(int(sys.argv[1]), sys.argv[2]).to_json())
