@@ -15,7 +15,7 @@ import itertools
 import os
 import secrets
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,12 +31,9 @@ MOST_BYTES = 64 << 20
 _NO_FAULT_OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-def default_directory(
-    base: str | os.PathLike[str] = DEFAULT_BASE, now: datetime | None = None
-) -> Path:
-    """A fresh name below `base`, such as results/20260131T235959Z-3f9c1a; nothing is created."""
-    time = (datetime.now(UTC) if now is None else now.astimezone(UTC)).strftime("%Y%m%dT%H%M%SZ")
-    return Path(base) / f"{time}-{secrets.token_hex(3)}"
+def default_directory() -> Path:
+    """A fresh name, such as results/20260131T235959Z-3f9c1a; nothing is created."""
+    return Path(DEFAULT_BASE) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = "--output") -> Path:
@@ -58,8 +55,7 @@ def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = "--
 def write(
     document: Document, directory: str | os.PathLike[str], *, where: str = "--output"
 ) -> Path:
-    """Write a document into a directory (made if missing) and return its file, never one that
-    existed before.
+    """Write a document into a directory (made if missing); its file, never one that existed before.
 
     Raises DocumentError for a document that contradicts itself (nothing is written then), BadInput
     for a directory that cannot be written, OutputError for one without room.
@@ -90,43 +86,32 @@ def read(
     that is no document.
     """
     path = Path(source)
+    found: dict[Path, list[Document]] = {}
+    refused: list[DocumentError] = []
     try:
+        files = [path]
         if path.is_dir():
-            files = sorted(
-                file for file in path.iterdir() if holds_documents(file) and file.is_file()
-            )
-            if not files:
-                raise BadInput(
-                    "no result documents in this directory",
-                    value=path,
-                    hint="name a result directory",
-                )
-        else:
-            files = [path]
-        return _read(files, skipped if len(files) > 1 else None)
+            files = sorted(one for one in path.iterdir() if holds_documents(one) and one.is_file())
+        for file in files:
+            try:
+                found[file] = _decoded(file)
+            except DocumentError as error:
+                if skipped is None or len(files) == 1:
+                    raise
+                skipped(error)
+                refused.append(error)
     except OSError as error:
         raise BadInput(
             f"cannot read results: {error.strerror}",
             value=error.filename or path,
             hint="name a result directory, or a document in one",
         ) from None
-
-
-def _read(
-    files: Sequence[Path], skipped: Callable[[DocumentError], None] | None
-) -> dict[Path, list[Document]]:
-    found: dict[Path, list[Document]] = {}
-    last: DocumentError | None = None
-    for file in files:
-        try:
-            found[file] = _decoded(file)
-        except DocumentError as error:
-            if skipped is None:
-                raise
-            skipped(error)
-            last = error
-    if last is not None and not found:
-        raise last
+    if refused and not found:
+        raise refused[-1]
+    if not found:
+        raise BadInput(
+            "no result documents in this directory", value=path, hint="name a result directory"
+        )
     return found
 
 
@@ -178,8 +163,6 @@ def _unwritable(path: Path, error: OSError, where: str) -> MultikernelError:
 def cannot_write(
     what: str, error: OSError, *, value: object, where: str, hint: str
 ) -> MultikernelError:
-    """BadInput if another place is to be named, OutputError if the place is good and has no room,
-    or is broken.
-    """
+    """BadInput if another place is to be named, OutputError if this one is full or broken."""
     kind = OutputError if error.errno in _NO_FAULT_OF_THE_PLACE else BadInput
     return kind(f"cannot write {what}: {error.strerror}", value=value, where=where, hint=hint)
