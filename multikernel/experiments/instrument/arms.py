@@ -56,11 +56,8 @@ class Spec:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one slice brought: samples by key, sums by key, and what happened meanwhile (None:
-    nobody watched).
-
-    reason: why the arm itself says that the slice cannot be trusted, as a code; None if it does
-    not.
+    """What one slice brought: samples and sums by key, and what happened meanwhile (None: nobody
+    watched). reason: why the arm itself says that the slice cannot be trusted, as a code, or None.
     """
 
     samples: dict[str, Histogram] = field(default_factory=dict)
@@ -93,17 +90,16 @@ class Arm:
 
     def control(self) -> Arm:
         """The same under the control's keys, for another machine."""
-        keys = [spec.key for spec in self.specs]
 
         def again(machine: Any) -> Outcome:
             outcome = self.slice(machine)
-            samples = {key + CONTROL: outcome.samples[key] for key in keys}
-            return Outcome(samples, activity=outcome.activity, reason=outcome.reason)
+            samples = {spec.key + CONTROL: outcome.samples[spec.key] for spec in self.specs}
+            return replace(outcome, samples=samples, sums={})
 
         specs = tuple(
             replace(spec, key=spec.key + CONTROL, control=True, also=()) for spec in self.specs
         )
-        return Arm(f"{self.name}, control", specs, self.on, again, strict=self.strict)
+        return replace(self, name=f"{self.name}, control", specs=specs, slice=again, repeated=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,16 +80,11 @@ def judged(collector: Collector, fixed: Iterable[tuple[str, Ratio]], kind: str) 
         for what, ratio in held
         if ratio.interval.high * (1 + SLACK) < 1
     ]
-    comparisons = f"{len(held)} comparison{'s' if len(held) > 1 else ''} with fixed trees"
-    if slower:
-        text = (
-            f"The chosen tree ({kind}) is more than {100 * SLACK:.0f} % slower in {len(slower)} of"
-            f" {comparisons}: {'; '.join(slower)}. Measure anew which is best:"
-            " choose_trees(fresh=True)."
-        )
-        return [Caution(code="chosen-tree-slower", text=text)]
     text = (
-        f"The chosen tree ({kind}) is more than {100 * SLACK:.0f} % slower in none of"
-        f" {comparisons}."
+        f"The chosen tree ({kind}) is more than {100 * SLACK:.0f} % slower in"
+        f" {len(slower) or 'none'} of {len(held)} comparison{'s' * (len(held) > 1)} with fixed"
+        " trees"
     )
-    return [Caution(code="chosen-tree-best", text=text)]
+    if slower:
+        text += f": {'; '.join(slower)}. Measure anew which is best: choose_trees(fresh=True)"
+    return [Caution(code=f"chosen-tree-{'slower' if slower else 'best'}", text=text + ".")]

@@ -11,14 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 from statistics import median
 
-from multikernel.experiments.instrument.arms import (
-    Arm,
-    On,
-    Outcome,
-    Pair,
-    floor_key,
-    line_key,
-)
+from multikernel.experiments.instrument.arms import Arm, On, Outcome, Pair, floor_key, line_key
 from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, samples_of
@@ -44,11 +37,10 @@ def pairs_of(cores: int) -> list[Pair]:
 def root_pairs(cores: int) -> list[Pair]:
     """Core 0 and the others, PAIRS_MAX of them at most, the first and the last included."""
     others = range(1, cores)
-    if len(others) > PAIRS_MAX:
-        last = PAIRS_MAX - 1
-        others_spread = [others[number * (len(others) - 1) // last] for number in range(PAIRS_MAX)]
-        return [(0, other) for other in others_spread]
-    return [(0, other) for other in others]
+    if len(others) <= PAIRS_MAX:
+        return [(0, other) for other in others]
+    last = PAIRS_MAX - 1
+    return [(0, others[number * (len(others) - 1) // last]) for number in range(PAIRS_MAX)]
 
 
 def plan_of(request: Request, usual: dict[Mode, int]) -> tuple[tuple[Mode, int, int], ...]:
@@ -87,15 +79,15 @@ def floors_of(
     """
     found = {}
     for pair in pairs:
-        lines = {
-            mode: [median(boots.values()) for boots in collector.floor_by_line(pair, mode)]
+        back_to_back, single = (
+            [median(boots.values()) for boots in collector.floor_by_line(pair, mode)]
             for mode in MODES
-        }
-        if all(lines.values()):
+        )
+        if back_to_back and single:
             found[pair] = Floor(
                 pair=(cpus[pair[0]], cpus[pair[1]]),
-                back_to_back=median(lines["back-to-back"]),
-                single=median(lines["single"]),
-                by_line=LineFloors(back_to_back=lines["back-to-back"], single=lines["single"]),
+                back_to_back=median(back_to_back),
+                single=median(single),
+                by_line=LineFloors(back_to_back=back_to_back, single=single),
             )
     return found

@@ -63,11 +63,10 @@ def settle(
 
 def _most(cycles: Mapping[int, float], alike: float) -> set[int]:
     """Of the boots the largest group whose cycles are alike; of two the one with fewer cycles."""
-    groups: list[dict[int, float]] = []
-    for boot, one in sorted(cycles.items(), key=lambda pair: pair[1]):
-        if groups and one <= alike * min(groups[-1].values()):
-            groups[-1][boot] = one
+    groups: list[list[int]] = []
+    for boot in sorted(cycles, key=cycles.__getitem__):
+        if groups and cycles[boot] <= alike * cycles[groups[-1][0]]:
+            groups[-1].append(boot)
         else:
-            groups.append({boot: one})
-    groups.sort(key=len, reverse=True)  # a stable sort: of as many the cheaper ones come first
-    return set(groups[0]) if groups else set()
+            groups.append([boot])
+    return set(max(groups, key=len, default=()))  # the first, cheapest, of equals
