@@ -98,9 +98,7 @@ class Histogram:
     def from_dense(
         cls, counts: npt.ArrayLike, minimum: int, maximum: int, total: int
     ) -> "Histogram":
-        """From the counters of a native loop (copied; any buffer or array of bucket_count
-        entries).
-        """
+        """From the counters of a native loop, bucket_count of them, which are copied."""
         return cls(np.array(counts, dtype=np.uint64), minimum, maximum, total)
 
     @classmethod
@@ -209,9 +207,7 @@ class Histogram:
 
 
 def check_sparse(sub_bits: int, pairs: Sequence[Sequence[int]]) -> int:
-    """The number of samples of a sparse form. Raises ValueError unless its buckets are known ones,
-    in order and none empty.
-    """
+    """How many samples. Raises ValueError unless all buckets are known, in order and filled."""
     if not 1 <= sub_bits <= 16:
         raise ValueError(f"sub_bits must be 1 to 16, not {sub_bits}")
     previous, samples = -1, 0

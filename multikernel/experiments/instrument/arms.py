@@ -104,9 +104,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """What is compared: how many times the series `over` is the series `under`. kind, words: as in
-    a document.
-    """
+    """How many times the series `over` is the series `under`. kind, words: as in a document."""
 
     over: str
     under: str

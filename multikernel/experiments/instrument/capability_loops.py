@@ -53,9 +53,7 @@ SOURCES: tuple[Source, ...] = ("alone", "copied", "derived", "lent", "foreign")
 
 @dataclass(frozen=True, slots=True)
 class Furniture:
-    """References on core 0. cnode: for what is made here; wide: RAM to be revoked, and CNodes for
-    what is made of it.
-    """
+    """On core 0. cnode: for what is made here; wide: RAM to be revoked; wide_cnodes: its own."""
 
     sources: dict[Source, int]
     cnode: int

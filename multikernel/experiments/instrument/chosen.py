@@ -29,9 +29,7 @@ SLACK = 0.05
 
 
 def tree_of_all(request: Request) -> Tree | None:
-    """That of core 0 to all others; None where a boot chooses nothing: of two cores, or where they
-    share CPUs.
-    """
+    """Core 0's; None where a boot chooses nothing: of two cores, or where they share CPUs."""
     if request.cores <= 2 or request.crowded:
         return None
     request.progress("which tree this machine has chosen")
@@ -40,14 +38,10 @@ def tree_of_all(request: Request) -> Tree | None:
 
 
 def by_cores(
-    request: Request,
-    counts: Iterable[int],
-    make: Callable[[Site, Costs, Tree | None], list[T]],
-    chosen: Tree | None,
-) -> tuple[dict[int, list[T]], Costs]:
-    """What is made of the first so many cores, by their number, and of which costs. chosen: the
-    tree of all cores.
-    """
+    request: Request, counts: Iterable[int],
+    make: Callable[[Site, Costs, Tree | None], list[T]], chosen: Tree | None,
+) -> tuple[dict[int, list[T]], Costs]:  # fmt: skip
+    """What is made of the first so many cores, by their number, and of which costs."""
     cpus, topology = request.placement.cpus, Topology.read()
     costs, _ = cost_store.known(Site(topology, cpus))
     found = {}

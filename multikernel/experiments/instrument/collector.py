@@ -27,9 +27,7 @@ from multikernel.results.document import BootSamples, Buckets, Caution, Mode, Se
 from multikernel.results.histogram import Histogram
 
 REPEATS, REPEATS_SHARE = 2, 0.25
-"""How often a disturbed slice is measured again; and of how many slices at most, on a machine that
-is never quiet.
-"""
+"""How often a disturbed slice is measured again; and of how many slices at most."""
 PREEMPTED_FEW, PREEMPTED_SHARE = 4, 0.05
 """Preemptions that a slice may have and still count: so many, or that share of its samples. A
 median does not move for them.
@@ -174,9 +172,7 @@ class Collector:
         )  # fmt: skip
 
     def ratio(self, asked: Ratio) -> document.Ratio | None:
-        """How many times the one arm is the other, over the boots that have both; None without
-        any.
-        """
+        """How many times the one arm is the other, over boots that have both; None without any."""
         numerators, denominators = self.medians(asked.over), self.medians(asked.under)
         boots = [boot for boot in numerators if boot in denominators]
         if not boots or self.request.crowded:
@@ -245,9 +241,7 @@ def _samples_of(boot: int, histogram: Histogram, step: float | None) -> BootSamp
 
 
 def disturbed(outcome: Outcome, crowded: bool, *, strict: bool = False) -> str | None:
-    """Why a slice cannot be trusted, as a code; None if it can. Where cores share CPUs, being
-    preempted is the rule.
-    """
+    """Why a slice cannot be trusted, as a code; None if it can, or where cores share CPUs."""
     if crowded:
         return None
     activity, counts = outcome.activity, [one.samples for one in outcome.samples.values()]

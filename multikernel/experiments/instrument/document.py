@@ -91,9 +91,7 @@ def _specs_of(arm: Arm | Spec) -> tuple[Spec, ...]:
 
 
 def _moved(boots: Sequence[Boot]) -> list[Caution]:
-    """Whether the virtual machine's CPUs were moved about under it: the lines then travel another
-    way.
-    """
+    """Whether the CPUs were moved about: the lines then travel another way."""
     out = [boot.floor for boot in boots if not boot.counts and boot.floor is not None]
     if not out:
         return []

@@ -56,12 +56,10 @@ class Experiment:
 
     def cautions(self, collector: Collector) -> Iterable[Caution]:
         """What a reader must know. Arms that turned out to be something else are discarded here."""
-        del collector
         return ()
 
     def revised(self, spec: Spec, collector: Collector) -> Spec:
         """What is known of a series only when all has been measured."""
-        del collector
         return spec
 
     # --- The loop ---
@@ -116,7 +114,7 @@ def _goes_on(request: Request, done: int, counting: int, began: float) -> bool:
         took = time.monotonic() - began
         return done == 0 or took + took / done < request.seconds
     boots = request.size.boots
-    most = boots if not request.size.measures else round(MORE * boots)
+    most = round(MORE * boots) if request.size.measures else boots
     return counting < boots and done < most
 
 
@@ -124,9 +122,8 @@ def _course(request: Request, began: float, done: int) -> str:
     took, boots = time.monotonic() - began, request.size.boots
     if request.seconds is not None:
         return f"boot {done + 1}, {max(request.seconds - took, 0):.0f} s left"
-    words = f"boot {done + 1} of {max(boots, done + 1)}"
-    left = took / done * (boots - done) if 0 < done < boots else None
-    return words if left is None else f"{words}, about {left:.0f} s left"
+    left = f", about {took / done * (boots - done):.0f} s left" if 0 < done < boots else ""
+    return f"boot {done + 1} of {max(boots, done + 1)}{left}"
 
 
 def opened(
@@ -134,18 +131,11 @@ def opened(
 ) -> tuple[list[Ready], list[Any]]:
     """All arms on fresh machines, those that are repeated on a second one too; and the machines."""
     machines: dict[tuple[On, bool], Any] = {}
-
-    def machine(on: On, second: bool) -> Any:
-        if (on, second) not in machines:
-            machines[on, second] = on.open(stack, request)
-        return machines[on, second]
-
-    found = [
-        Ready(arm.name, partial(arm.slice, machine(arm.on, False)), arm.strict) for arm in arms
-    ]
-    for arm in arms:
-        if arm.repeated:
-            again = arm.control()
-            run = partial(again.slice, machine(arm.on, True))
-            found.append(Ready(again.name, run, again.strict))
+    found = []
+    controls = [(arm.control(), True) for arm in arms if arm.repeated]
+    for arm, second in [*((arm, False) for arm in arms), *controls]:
+        if (arm.on, second) not in machines:
+            machines[arm.on, second] = arm.on.open(stack, request)
+        run = partial(arm.slice, machines[arm.on, second])
+        found.append(Ready(arm.name, run, arm.strict))
     return found, list(machines.values())

@@ -51,9 +51,7 @@ def plan_of(request: Request, usual: dict[Mode, int]) -> tuple[tuple[Mode, int, 
 
 
 def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> list[Arm]:
-    """An arm a pair: a slice bounces every line of it, in both modes. They have no series of their
-    own.
-    """
+    """An arm a pair, without series: a slice bounces every line of it, in both modes."""
     plan = plan_of(request, USUAL)
 
     def slice_of(bench: Bench, pair: Pair) -> Outcome:
@@ -74,9 +72,7 @@ def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> list[Arm]:
 def floors_of(
     collector: Collector, pairs: Iterable[Pair], cpus: tuple[int, ...]
 ) -> dict[Pair, Floor]:
-    """The floors of those pairs that have both modes: medians over the lines of each line's median
-    over the boots.
-    """
+    """Of those pairs that have both: medians over lines of each line's median over boots."""
     found = {}
     for pair in pairs:
         back_to_back, single = (

@@ -63,9 +63,7 @@ POLLING: Policy = (10_000_000, 0, 10_000)
 POLLING_CROWDED: Policy = (0, 64, 10_000)
 """Where cores share CPUs, spinning only keeps the other from its work."""
 QUIET: Policy = (50, 0, 1_000_000)
-"""Parks as soon as the client's next word is late, and looks up once a second: others are measured
-meanwhile.
-"""
+"""Parks as soon as the client's next word is late, and looks up once a second."""
 QUIET_CROWDED: Policy = (0, 0, 1_000_000)
 
 
@@ -206,9 +204,7 @@ def raw(end: str, peer: int, role: int, plan: Plan, watch: Watch | None) -> Repo
 
 
 def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
-    """Requests to the peer's driver that come straight back. via: 0 the call line, 1 the ring, 2 a
-    user channel.
-    """
+    """Requests to the peer's driver that come straight back. via: its place in `VIA`."""
     driver, report = _driver(), Report()
     with _polling(driver, (driver.me, peer)):
         _watched(watch, lambda: report.keep(**pings(driver, peer, VIA[via], plan)), report)

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -86,9 +87,7 @@ class MpiProcess:
         self.close()
 
     def barriers(self, count: int, batch: int) -> list[int]:
-        """Of rank 0: cycles of each batch of barriers of all ranks, one after the other. Raises
-        CoreDied.
-        """
+        """Of rank 0: cycles of each batch of barriers of all ranks. Raises CoreDied."""
         try:
             for rank in self._ranks:
                 rank.send((count // batch, batch))
@@ -138,9 +137,7 @@ class MpiProcess:
 
 
 class Ranks:
-    """What an arm runs on: ranks on the CPUs of all cores, as long as they come up. missing: why
-    there are none, or None.
-    """
+    """What an arm runs on: ranks on the CPUs of all cores. missing: why there are none, or None."""
 
     def __init__(self, missing: str | None) -> None:
         self.missing = missing
@@ -193,8 +190,7 @@ def rank(path: str, cpus: list[int]) -> None:
         orders.send(_barriers(world.Barrier, batches, batch))
 
 
-def _barriers(barrier: object, batches: int, batch: int) -> list[int]:
-    assert callable(barrier)
+def _barriers(barrier: Callable[[], object], batches: int, batch: int) -> list[int]:
     tsc = _native.tsc
     cycles = []
     barrier()  # all have come

@@ -83,9 +83,7 @@ class Bench:
     # --- loops ---
 
     def run(self, name: str, calls: Mapping[int, Call]) -> dict[int, Report]:
-        """Functions on cores at once, started in the order given; all their reports. name: of this
-        kind of slice.
-        """
+        """Functions on cores at once, started in that order; all reports. name: of such slices."""
         tasks = {
             core: self.system.cores[core].start(function, *arguments)
             for core, (function, arguments) in calls.items()

@@ -33,9 +33,7 @@ class Place:
 
 
 Some = Callable[[Driver, int, int, int, Histogram], int]
-"""Runs operations on a core, of (driver, the first's number, count, batch, samples); returns how
-many were wrong.
-"""
+"""Of (driver, first number, count, batch, samples); returns how many operations were wrong."""
 
 
 def span(plan: Plan) -> int:
@@ -44,9 +42,7 @@ def span(plan: Plan) -> int:
 
 
 def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
-    """Requests to all cores of the tree and their acknowledgements, nothing else. Samples, at the
-    root: by the plan's names.
-    """
+    """Requests to all cores of the tree and their acknowledgements. Samples, at the root."""
     (core, line), (shared_core, shared_line) = place.up or NO_LINE, place.shared or NO_LINE
 
     def some(driver: Driver, at: int, count: int, batch: int, into: Histogram) -> int:
