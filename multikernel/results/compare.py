@@ -167,12 +167,9 @@ def name_of(experiment: str, series: Series) -> str:
 
 
 def _latest(documents: Iterable[Document]) -> dict[str, Document]:
-    found: dict[str, Document] = {}
-    for document in documents:
-        before = found.setdefault(document.experiment, document)
-        if document.environment.time >= before.environment.time:
-            found[document.experiment] = document
-    return found
+    every = list(documents)
+    latest = {one.experiment: one for one in sorted(every, key=lambda one: one.environment.time)}
+    return {one.experiment: latest[one.experiment] for one in every}
 
 
 def _each(

@@ -53,7 +53,7 @@ SOURCES: tuple[Source, ...] = ("alone", "copied", "derived", "lent", "foreign")
 
 @dataclass(frozen=True, slots=True)
 class Furniture:
-    """On core 0. cnode: for what is made here; wide: RAM to be revoked; wide_cnodes: its own."""
+    """On core 0. cnode: for what is made here; wide: to be revoked, its children in wide_cnodes."""
 
     sources: dict[Source, int]
     cnode: int
@@ -181,6 +181,4 @@ def database(capabilities: int, count: int, seed: int, watch: Watch | None) -> R
         _databases[capabilities].probe_fill(capabilities)
     probe = _databases[capabilities].probe_operations
     probe(max(2, count // 8), seed, Histogram(), Histogram(), Histogram())
-    report = _watched(watch, lambda: probe(count, seed + 1, *times.values()), Report())
-    report.keep(**times)
-    return report
+    return _watched(watch, lambda: probe(count, seed + 1, *times.values()), Report(), times)

@@ -56,13 +56,12 @@ def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> list[Arm]:
 
     def slice_of(bench: Bench, pair: Pair) -> Outcome:
         report = bench.floor(pair, LINES, plan)
-        outcome = Outcome(activity=report.activity)
-        by_line = samples_of(report)
+        by_line, samples = samples_of(report), {}
         for mode in MODES:
             lines = [by_line[f"{mode}.{line}"] for line in range(LINES)]
-            outcome.samples[floor_key(pair, mode)] = Histogram.merge(lines)
-            outcome.samples.update({line_key(pair, mode, n): one for n, one in enumerate(lines)})
-        return outcome
+            samples[floor_key(pair, mode)] = Histogram.merge(lines)
+            samples |= {line_key(pair, mode, line): one for line, one in enumerate(lines)}
+        return Outcome(samples, activity=report.activity)
 
     return [
         Arm(f"floor of cores {a} and {b}", (), on, partial(slice_of, pair=(a, b))) for a, b in pairs

@@ -48,11 +48,8 @@ class LinuxProcess:
         with limits.naming("a new process"), child.standard_streams():
             self.process = subprocess.Popen(
                 child.command(__name__, str(os.getpid()), ",".join(map(str, cpus)), str(memory)),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            )  # fmt: skip
         try:
             self._receive()
         except BaseException:
@@ -94,15 +91,11 @@ class LinuxProcess:
 
     def close(self) -> None:
         """The process is gone when this returns. Idempotent."""
-        for stream in (self.process.stdin, self.process.stdout):
-            with suppress(OSError):
-                if stream is not None:
-                    stream.close()
         try:
-            self.process.wait(CLOSE_SECONDS)
+            self.process.communicate(timeout=CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            self.process.communicate()
 
 
 def activity_of(answer: dict[str, Any]) -> Activity:
@@ -115,8 +108,7 @@ def activity_of(answer: dict[str, Any]) -> Activity:
 
 
 def _histogram(h: _native.Histogram) -> dict[str, Any]:
-    words = memoryview(h.counts()).cast("Q")
-    filled = [[index, words[index]] for index in range(len(words)) if words[index]]
+    filled = [pair for pair in enumerate(memoryview(h.counts()).cast("Q")) if pair[1]]
     return {"n": h.n, "sum": h.sum, "min": h.min, "max": h.max, "counts": filled}
 
 

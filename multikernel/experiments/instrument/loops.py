@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -107,13 +107,16 @@ def be_quiet() -> None:
     _set_policy(_driver(), range(system.cores), QUIET_CROWDED if system.crowded else QUIET)
 
 
-def _watched(watch: Watch | None, loop: Callable[[], object], report: Report) -> Report:
-    if watch is None:
-        loop()
-        return report
-    before = Activity.take(watch.cpus, watch.tasks)
+def _watched(
+    watch: Watch | None, loop: Callable[[], object], report: Report,
+    found: Mapping[str, Histogram] | None = None,
+) -> Report:  # fmt: skip
+    """The report of that loop; found: what it samples into."""
+    before = Activity.take(watch.cpus, watch.tasks) if watch else None
     loop()
-    report.activity = Activity.take(watch.cpus, watch.tasks) - before
+    if watch and before:
+        report.activity = Activity.take(watch.cpus, watch.tasks) - before
+    report.keep(**found or {})
     return report
 
 
@@ -122,10 +125,10 @@ def _polled(
     count: int, watch: Watch | None, name: str = "times",
 ) -> Report:  # fmt: skip
     """So many operations while those cores poll, after some that warm up. Samples: `name`."""
-    report, times = Report(), Histogram()
+    times = Histogram()
     with _polling(driver, cores):
         some(warm, Histogram())
-        _watched(watch, lambda: some(count, times), report)
+        report = _watched(watch, lambda: some(count, times), Report())
     report.keep(**{name: times})
     return report
 
@@ -151,25 +154,31 @@ VIA = (CALL_LINE, "ring", "user")
 """How a request goes, as `ping` numbers it."""
 
 
+def _steps(
+    plan: Plan, found: dict[str, Histogram], suffix: str = ""
+) -> Iterator[tuple[int, int, Histogram]]:
+    """Count, batch and samples: of what warms up, then of all of the plan, by its names."""
+    yield WARM, 1, Histogram()
+    for name, count, batch in plan:
+        found[name + suffix] = Histogram()
+        yield count, batch, found[name + suffix]
+
+
 def floor(owner: int, role: int, lines: int, base: int, plan: Plan, watch: Watch | None) -> Report:
     """One line there and back, on scratch lines of core `owner`, 0 first. Samples: "NAME.LINE"."""
-    driver, report = _driver(), Report()
-    found: dict[str, Histogram] = {}
+    driver, found = _driver(), dict[str, Histogram]()
 
     def loop() -> None:
         for line in range(lines):
             at = base
-            found.update({f"{name}.{line}": Histogram() for name, _, _ in plan})
-            for name, count, batch in (("", WARM, 1), *plan):
+            for count, batch, into in _steps(plan, found, f".{line}"):
                 driver.probe(
                     "floor", core=owner, role=role, line=line, base=at, count=count, batch=batch,
-                    times=found.get(f"{name}.{line}", Histogram()),
+                    times=into,
                 )  # fmt: skip
                 at += 2 * count
 
-    _watched(watch, loop, report)
-    report.keep(**found)
-    return report
+    return _watched(watch, loop, Report(), found)
 
 
 def floor_span(plan: Plan) -> int:
@@ -179,24 +188,16 @@ def floor_span(plan: Plan) -> int:
 
 def raw(end: str, peer: int, role: int, plan: Plan, watch: Watch | None) -> Report:
     """A message each way between bare ends. end: "call_line" or "ring"."""
-    driver, report = _driver(), Report()
+    driver, found = _driver(), dict[str, Histogram]()
     form = CALL_LINE if end == "call_line" else "epoch-ring"
-    found: dict[str, Histogram] = {}
-
-    def some(count: int, batch: int, into: Histogram) -> None:
-        driver.probe(
-            "bare-echo", form=form, core=peer, role=role, count=count, batch=batch, times=into
-        )
 
     def loop() -> None:
-        some(WARM, 1, Histogram())
-        for name, count, batch in plan:
-            found[name] = Histogram()
-            some(count, batch, found[name])
+        for count, batch, into in _steps(plan, found):
+            driver.probe(
+                "bare-echo", form=form, core=peer, role=role, count=count, batch=batch, times=into
+            )
 
-    _watched(watch, loop, report)
-    report.keep(**found)
-    return report
+    return _watched(watch, loop, Report(), found)
 
 
 # --- Through the driver
@@ -213,12 +214,9 @@ def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
 
 def pings(driver: Driver, peer: int, form: str, plan: Plan) -> dict[str, Histogram]:
     """The plan's requests, after some that warm up; by the plan's names."""
-    found = {name: Histogram() for name, _, _ in plan}
-    for name, count, batch in (("", WARM, 1), *plan):
-        driver.probe(
-            "ping", form=form, core=peer, count=count, batch=batch,
-            times=found.get(name, Histogram()),
-        )  # fmt: skip
+    found: dict[str, Histogram] = {}
+    for count, batch, into in _steps(plan, found):
+        driver.probe("ping", form=form, core=peer, count=count, batch=batch, times=into)
     return found
 
 
@@ -318,7 +316,7 @@ def _turns(
 
 def local_call(frame: tuple[int, int], count: int, watch: Watch | None) -> Report:
     """The host's mapping call alone: nobody is notified. Samples: local."""
-    driver, report, times = _driver(), Report(), Histogram()
+    driver, times = _driver(), Histogram()
 
     def loop() -> None:
         verdict = driver.probe(
@@ -327,9 +325,7 @@ def local_call(frame: tuple[int, int], count: int, watch: Watch | None) -> Repor
         )  # fmt: skip
         _fine(verdict, "local call")
 
-    _watched(watch, loop, report)
-    report.keep(local=times)
-    return report
+    return _watched(watch, loop, Report(), {"local": times})
 
 
 def own_pages(pages: int, rounds: int, protocol: int, base: int, watch: Watch | None) -> Report:

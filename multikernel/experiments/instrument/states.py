@@ -44,11 +44,12 @@ def settle(
         for boot, floor in collector.medians(floor_key(pair, "back-to-back")).items():
             floors[boot] = max(floor, floors.get(boot, 0.0))
     counting = set() if collector.request.crowded else _most(floors, ALIKE)
-    if counting:  # of those the ones in which a neighbour did not share the core
-        known = {boot: cycles for boot, cycles in local.items() if boot in counting}
-        slowed = known.keys() - _most(known, LOCAL_ALIKE)
-        counting -= slowed if len(slowed) < len(counting) else set()
-    collector.left_out = frozenset(boot for boot in floors if counting and boot not in counting)
+    # Of those the ones in which a neighbour did not share the core.
+    known = {boot: cycles for boot, cycles in local.items() if boot in counting}
+    slowed = known.keys() - _most(known, LOCAL_ALIKE)
+    if len(slowed) < len(counting):
+        counting -= slowed
+    collector.left_out = frozenset(floors.keys() - counting if counting else ())
     return [
         Boot(
             number=boot,
