@@ -217,10 +217,9 @@ class Series(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
         slack = 1e-9 * max(abs(self.min), abs(self.max))
         if not self.min - slack <= self.mean <= self.max + slack:
             raise ValueError(f"the mean {self.mean} lies outside of {self.min} to {self.max}")
-        if self.histogram.samples != self.samples:
-            raise ValueError(
-                f"the histogram counts {self.histogram.samples} samples, not {self.samples}"
-            )
+        counted = self.histogram.samples
+        if counted != self.samples:
+            raise ValueError(f"the histogram counts {counted} samples, not {self.samples}")
         self._check_ends()
         counted = sum(one.samples for one in self.by_boot)
         if self.by_boot and (counted != self.samples or len(self.by_boot) != self.boots):

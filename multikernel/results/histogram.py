@@ -17,6 +17,8 @@ percentile is given as the middle of its bucket's whole numbers, drawn into [min
 Idea: HdrHistogram's buckets; nearest rank, numpy's "inverted_cdf".
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -95,14 +97,12 @@ class Histogram:
             raise ValueError(f"the sum {self.total} is not one of {self.samples} such samples")
 
     @classmethod
-    def from_dense(
-        cls, counts: npt.ArrayLike, minimum: int, maximum: int, total: int
-    ) -> "Histogram":
+    def from_dense(cls, counts: npt.ArrayLike, minimum: int, maximum: int, total: int) -> Histogram:
         """From the counters of a native loop, bucket_count of them, which are copied."""
         return cls(np.array(counts, dtype=np.uint64), minimum, maximum, total)
 
     @classmethod
-    def from_values(cls, values: Iterable[int], sub_bits: int = SUB_BITS) -> "Histogram":
+    def from_values(cls, values: Iterable[int], sub_bits: int = SUB_BITS) -> Histogram:
         """From the samples themselves: whole numbers, none negative."""
         samples = [int(value) for value in values]
         if not samples:
@@ -112,7 +112,7 @@ class Histogram:
         return cls(counts, min(samples), max(samples), sum(samples), sub_bits)
 
     @classmethod
-    def merge(cls, histograms: Sequence["Histogram"]) -> "Histogram":
+    def merge(cls, histograms: Sequence[Histogram]) -> Histogram:
         """All samples of all of them; they must have the same sub_bits (ValueError)."""
         if not histograms or len({one.sub_bits for one in histograms}) > 1:
             raise ValueError("only one or several histograms of the same sub_bits can be merged")
@@ -184,7 +184,7 @@ class Histogram:
     @classmethod
     def from_sparse(
         cls, sparse: Mapping[str, Any], minimum: float, maximum: float, mean: float
-    ) -> "Histogram":
+    ) -> Histogram:
         """Back from the sparse form (`check_sparse`) and the exact values kept beside it.
 
         Minimum and maximum are rounded, and drawn into the first and last filled bucket; the sum is

@@ -25,6 +25,8 @@ from multikernel.results.document import Document
 from multikernel.results.encoding import decode_all, encode
 
 DEFAULT_BASE = "results"
+OUTPUT = "--output"
+"""The option that names the directory."""
 PACKED = ".json.gz"
 MOST_BYTES = 64 << 20
 """Of a file, unpacked: hundreds of times what one is."""
@@ -36,7 +38,7 @@ def default_directory() -> Path:
     return Path(DEFAULT_BASE) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = "--output") -> Path:
+def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = OUTPUT) -> Path:
     """Make the directory (None: a fresh default one) and prove that a file can be written there.
 
     Raises BadInput, OutputError. where: the option to name in errors.
@@ -52,26 +54,21 @@ def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = "--
     return path
 
 
-def write(
-    document: Document, directory: str | os.PathLike[str], *, where: str = "--output"
-) -> Path:
+def write(document: Document, directory: str | os.PathLike[str]) -> Path:
     """Write a document into a directory (made if missing); its file, never one that existed before.
 
     Raises DocumentError for a document that contradicts itself (nothing is written then), BadInput
     for a directory that cannot be written, OutputError for one without room.
     """
     data = encode(document)
-    path = prepare(directory, where=where)
+    path = prepare(directory)
+    names = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     try:
         with whole.written(data, path) as temporary:
-            for number in itertools.count(1):
-                end = "" if number == 1 else f"-{number}"
-                target = path / f"{document.experiment}{end}.json"
-                if whole.named(temporary, target):
-                    return target
+            targets = (path / f"{document.experiment}{name}.json" for name in names)
+            return next(target for target in targets if whole.named(temporary, target))
     except OSError as error:
-        raise _unwritable(path, error, where) from None
-    raise AssertionError("names do not end")
+        raise _unwritable(path, error) from None
 
 
 def read(
@@ -155,7 +152,7 @@ def _decoded(file: Path) -> list[Document]:
     return documents
 
 
-def _unwritable(path: Path, error: OSError, where: str) -> MultikernelError:
+def _unwritable(path: Path, error: OSError, where: str = OUTPUT) -> MultikernelError:
     hint = "name a directory that can be written, with room in it"
     return cannot_write("results", error, value=path, where=where, hint=hint)
 

@@ -1,5 +1,4 @@
-"""Operations on capabilities as programs: what `two-phase-commit` and `capabilities` send to core
-0.
+"""Operations on capabilities as programs: what experiments on capabilities send to core 0.
 
 Guarantees: the instrument's. A core is furnished once a boot with the memory and the CNodes that
 the operations work on (SOURCES); every loop leaves them as it found them. The mapping database
@@ -9,7 +8,7 @@ alone is measured in a replica beside the core's own, on the same CPU.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.instrument.loops import (
@@ -48,7 +47,7 @@ Source = Literal["alone", "copied", "derived", "lent", "foreign"]
 Frame too; that no other core has, but Frames made of it have been elsewhere; and RAM that core 1
 owns, of which this core has a copy.
 """
-SOURCES: tuple[Source, ...] = ("alone", "copied", "derived", "lent", "foreign")
+SOURCES: tuple[Source, ...] = get_args(Source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,16 +53,14 @@ def by_cores(
 
 def made_from(costs: Costs) -> Caution:
     """Which costs trees were made from."""
-    return Caution(
-        code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}."
-    )
+    text = f"Trees were made from costs {costs.origin}: {costs.detail}."
+    return Caution(code="costs-of-trees", text=text)
 
 
 def judged(collector: Collector, fixed: Iterable[tuple[str, Ratio]], kind: str) -> list[Caution]:
     """What to say; nothing where nothing was measured. fixed: what is held against what, and the
-    ratio of that fixed tree over the chosen one.
-
-    The chosen tree is slower if the whole interval says so, by more than the slack.
+    ratio of that fixed tree over the chosen one, which is slower if the whole interval says so, by
+    more than the slack.
     """
     found = [(what, collector.ratio(asked)) for what, asked in fixed]
     held = [(what, ratio) for what, ratio in found if ratio is not None]

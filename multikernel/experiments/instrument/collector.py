@@ -163,12 +163,10 @@ class Collector:
         merged = Histogram.merge(list(found.values()))
         step = self._step_of(spec.key.removesuffix(CONTROL))
         return Series(
-            **_about(spec), measure=spec.measure, mode=spec.mode, batch=spec.batch, unit=spec.unit,
-            boots=len(found), **merged.summary(step),
+            **_about(spec, Series), **merged.summary(step), boots=len(found),
             median_interval=statistics.median_interval(list(self.medians(spec.key).values())),
             over_floor=self._over_floor(spec), histogram=Buckets.of(merged),
             by_boot=[_samples_of(boot, one, step) for boot, one in found.items()],
-            control=spec.control,
         )  # fmt: skip
 
     def ratio(self, asked: Ratio) -> document.Ratio | None:
@@ -193,7 +191,7 @@ class Collector:
         ran = sum(map(len, self._tallies.get(spec.key, {}).values()))
         crowded = self.request.crowded and ran
         return Unmeasured(
-            **_about(spec),
+            **_about(spec, Unmeasured),
             slices=ran if crowded else self.dropped[arm],
             why=["cores-share-cpus"] if crowded else sorted(self.why.get(arm, ())),
         )
@@ -226,18 +224,16 @@ def _listed(reasons: Counter[str]) -> str:
     return ", ".join(f"{code} {times}×" for code, times in reasons.most_common())
 
 
-def _about(spec: Spec) -> dict[str, Any]:
-    """What a series, or one that there is not, says of itself."""
-    names = ("key", "system", "variant", "cores")
+def _about(spec: Spec, kind: type[Series | Unmeasured]) -> dict[str, Any]:
+    """What such a record repeats of a spec."""
+    names = [name for name in kind.__struct_fields__ if name in Spec.__slots__]
     return {name: getattr(spec, name) for name in names} | {"parameters": dict(spec.parameters)}
 
 
 def _samples_of(boot: int, histogram: Histogram, step: float | None) -> BootSamples:
-    summary = histogram.summary(step)
-    names = ("samples", "p5", "p50", "p95", "p99")
-    return BootSamples(
-        boot=boot, histogram=Buckets.of(histogram), **{name: summary[name] for name in names}
-    )
+    kept = set(BootSamples.__struct_fields__)
+    summary = {name: one for name, one in histogram.summary(step).items() if name in kept}
+    return BootSamples(boot=boot, histogram=Buckets.of(histogram), **summary)
 
 
 def disturbed(outcome: Outcome, crowded: bool, *, strict: bool = False) -> str | None:

@@ -75,7 +75,8 @@ class Experiment:
         collector, record = Collector(request), document.begin(request)
         arms, pairs = self.chosen(), self.judged_by()
         specs = [spec for arm in arms for spec in arm.specs]
-        collector.singles = {spec.key for spec in specs if is_single(spec)}
+        singles = [one for one in specs if one.mode == "single" and one.unit == "tsc-cycles"]
+        collector.singles = {spec.key for spec in singles}
         collector.stands_for = {key: spec.key for spec in specs for key in spec.also}
         whole = [*arms, *floor_arms(request, self.floors_on, self.pairs())]
         local: dict[int, float] = {}
@@ -96,11 +97,6 @@ class Experiment:
 
 MORE = 1.6
 """So many times the boots that were asked for may be run until as many count."""
-
-
-def is_single(spec: Spec) -> bool:
-    """Whether each of its samples is one operation between two readings of the clock."""
-    return spec.mode == "single" and spec.unit == "tsc-cycles"
 
 
 def names_of(arm: Arm) -> set[str]:

@@ -135,11 +135,8 @@ def _polled(
 
 def _fine(verdict: int, doing: str) -> None:
     if verdict != VERDICTS["OK"]:
-        names = {number: name for name, number in VERDICTS.items()}
-        raise ProtocolError(
-            "a measuring loop was refused by its kernel",
-            value=names.get(verdict, verdict), where=doing,
-        )  # fmt: skip
+        name = {number: name for name, number in VERDICTS.items()}.get(verdict, verdict)
+        raise ProtocolError("a measuring loop was refused by its kernel", value=name, where=doing)
 
 
 # --- Raw pairs: role 0 asks, role 1 answers, both with the same counts
