@@ -65,7 +65,6 @@ class Change:
 
     @property
     def name(self) -> str:
-        """For people."""
         return name_of(self.experiment, self.series)
 
 
@@ -83,7 +82,6 @@ class RatioChange:
 
     @property
     def name(self) -> str:
-        """For people."""
         return f"{self.experiment}: {self.ratio.over} over {self.ratio.under}"
 
 

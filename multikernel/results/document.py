@@ -134,12 +134,10 @@ class Buckets(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, histogram: Histogram) -> "Buckets":
-        """The sparse form of a histogram."""
         return cls(**histogram.to_sparse())
 
     @property
     def samples(self) -> int:
-        """Number of samples counted."""
         return sum(count for _, count in self.counts)
 
 

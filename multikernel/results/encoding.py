@@ -24,7 +24,6 @@ _LIST = re.compile(rf"\[\s+((?:{_NUMBER}|{_PAIR})(?:,\s+(?:{_NUMBER}|{_PAIR}))*)
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of a document."""
     return {"$id": SCHEMA, **msgspec.json.schema(Document)}
 
 
@@ -36,7 +35,6 @@ def encode(document: Document) -> bytes:
 
 
 def encode_all(documents: Sequence[Document]) -> bytes:
-    """JSON array of documents; raises DocumentError."""
     return b"[" + b",\n ".join(_encode_one(one) for one in documents) + b"]\n"
 
 

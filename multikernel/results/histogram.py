@@ -40,7 +40,6 @@ Counts = npt.NDArray[np.uint64]
 
 
 def bucket_count(sub_bits: int = SUB_BITS) -> int:
-    """Number of buckets of a dense histogram."""
     return (VALUE_BITS - sub_bits + 1) << sub_bits
 
 
@@ -126,12 +125,10 @@ class Histogram:
 
     @property
     def samples(self) -> int:
-        """Number of samples."""
         return int(self.counts.sum())
 
     @property
     def mean(self) -> float:
-        """Mean of the samples, exact."""
         return self.total / self.samples
 
     def percentile(self, percent: float) -> float:

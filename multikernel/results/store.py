@@ -113,7 +113,6 @@ def read(
 
 
 def holds_documents(path: Path) -> bool:
-    """By its name."""
     return path.name.endswith((".json", PACKED)) and not path.name.startswith(".")
 
 

@@ -25,12 +25,10 @@ Pair = tuple[int, int]
 
 
 def floor_key(pair: Pair, mode: Mode) -> str:
-    """The key of a pair's floor."""
     return f"floor-{pair[0]}-{pair[1]}-{mode}"
 
 
 def line_key(pair: Pair, mode: Mode, line: int) -> str:
-    """The key of one line's floor."""
     return f"{floor_key(pair, mode)}.line-{line}"
 
 
@@ -113,7 +111,6 @@ class Ratio:
 
     @property
     def name(self) -> str:
-        """Its name in documents."""
         return f"{self.over}-over-{self.under}"
 
 

@@ -52,7 +52,6 @@ def by_cores(
 
 
 def made_from(costs: Costs) -> Caution:
-    """Which costs trees were made from."""
     text = f"Trees were made from costs {costs.origin}: {costs.detail}."
     return Caution(code="costs-of-trees", text=text)
 

@@ -73,7 +73,6 @@ class Collector:
     # --- measuring ---
 
     def boot(self, number: int, arms: Sequence[Ready]) -> None:
-        """All rounds of one boot."""
         for _ in range(self.request.size.rounds):
             order = list(arms)
             self._order.shuffle(order)
@@ -99,7 +98,6 @@ class Collector:
             self.repeated += 1
 
     def keep(self, number: int, outcome: Outcome) -> None:
-        """Adds a slice's samples to the arm's."""
         for key, histogram in outcome.samples.items():
             self._tallies[key][number].append(histogram)
         self.sums.update(outcome.sums)

@@ -18,10 +18,10 @@ from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.results.document import Floor, LineFloors, Mode
 from multikernel.results.histogram import Histogram
 
-LINES = 16
+LINES, BATCH = 16, 100
 PAIRS_MAX = 28
 """All pairs of up to 8 cores; of more cores, those of core 0, spread over the others."""
-BATCHES: dict[Mode, int] = {"back-to-back": 100, "single": 1}
+BATCHES: dict[Mode, int] = {"back-to-back": BATCH, "single": 1}
 MODES: tuple[Mode, ...] = tuple(BATCHES)
 USUAL: dict[Mode, int] = {"back-to-back": 2000, "single": 400}
 """Round trips on each line in a slice."""

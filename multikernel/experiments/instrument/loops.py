@@ -47,7 +47,6 @@ class Report:
     activity: Activity | None = None
 
     def keep(self, **histograms: Histogram) -> None:
-        """Packs those that have samples."""
         for name, h in histograms.items():
             if h.n:
                 self.samples[name] = h.n, h.sum, h.min, h.max, zlib.compress(h.counts(), 1)

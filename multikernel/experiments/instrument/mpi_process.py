@@ -165,7 +165,6 @@ def _environment(directory: str) -> dict[str, str]:
 
 
 def rank(path: str, cpus: list[int]) -> None:
-    """What a rank does."""
     _native.adopt(NAME)
     # Before MPI: when the caller is gone, a rank without a launcher would begin a world of its own.
     connection = socket.socket(socket.AF_UNIX)

@@ -63,7 +63,6 @@ class Protocol:
 
     @property
     def name(self) -> str:
-        """The form's."""
         return self.form.name
 
     @property
@@ -73,7 +72,6 @@ class Protocol:
 
     @property
     def cores(self) -> int:
-        """How many take part."""
         return len(self.tree.members)
 
     def places(self) -> dict[int, Place]:

@@ -73,7 +73,6 @@ class Request:
 
     @property
     def cores(self) -> int:
-        """How many cores."""
         return len(self.placement.cpus)
 
     def fitted(self) -> Request:

@@ -42,7 +42,6 @@ def unpacked(packed: Packed) -> Histogram:
 
 
 def samples_of(report: Report) -> dict[str, Histogram]:
-    """All histograms of a report, by name."""
     return {name: unpacked(packed) for name, packed in report.samples.items()}
 
 
@@ -69,7 +68,6 @@ class Bench:
 
     @property
     def cores(self) -> int:
-        """How many cores."""
         return len(self.cpus)
 
     def uses(self, span: int) -> int:
