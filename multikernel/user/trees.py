@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import operator
 import secrets
+from array import array
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from multikernel.errors import BadInput
 from multikernel.native._native import KINDS
@@ -68,7 +67,7 @@ def checked(root: int, edges: Edges, cores: int) -> list[int]:
 def encoded(trees: Mapping[int, Edges], cores: int) -> bytes:
     """Trees of some roots, as the driver takes them at boot. Raises BadInput."""
     rows = [[root, *checked(root, edges, cores)] for root, edges in trees.items()]
-    return np.array(rows, dtype=np.uint32).tobytes()
+    return b"".join(array("I", row).tobytes() for row in rows)
 
 
 def install(access: Access, root: int, edges: Edges) -> None:

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -211,10 +212,16 @@ def test_the_document_holds_every_operation_and_what_stands_beside_it() -> None:
     assert completions(document).keys() == {
         *((name, 2, "sequential", mode) for name in COLLECTIVES for mode in modes),
         *((name, 2, "", mode) for name in bare for mode in modes),
-        *([] if mpi_process.missing() else [(experiment.MPI, 2, "", experiment.MPI_MODE)]),
+        *(
+            (name, 2, "", experiment.MPI_MODE)
+            for name in experiment.MPI.values()
+            if mpi_process.missing() is None
+        ),
     }
     for one in document.series:
-        assert one.system == ("raw" if one.variant in (*bare, experiment.MPI) else "multikernel")
+        assert one.system == (
+            "raw" if one.variant in (*bare, *experiment.MPI.values()) else "multikernel"
+        )
         assert one.measure == "completion"
         assert one.over_floor is not None
         if one.system == "multikernel":
@@ -267,8 +274,8 @@ def test_mpi_s_ranks_meet_on_the_cores_cpus_and_are_gone_afterwards() -> None:
         pytest.skip("ranks poll: two CPUs are needed")
     with mpi_process.MpiProcess(cpus) as ranks:
         assert [os.sched_getaffinity(pid) for pid in ranks.pids] == [{cpu} for cpu in cpus]
-        for batch in (1, 10):
-            cycles = ranks.barriers(40, batch)
+        for operation, batch in product(experiment.MPI, (1, 10)):
+            cycles = ranks.run(operation, 40, batch)
             assert len(cycles) == 40 // batch
             assert min(cycles) > 0
         every = [ranks.process.pid, *ranks.pids]
@@ -285,7 +292,7 @@ def test_a_rank_that_dies_is_an_error_and_not_a_hang() -> None:
     with mpi_process.MpiProcess(cpus) as ranks:
         os.kill(ranks.pids[1], signal.SIGKILL)
         with pytest.raises(CoreDied, match="MPI ranks"):
-            ranks.barriers(100, 10)
+            ranks.run("barrier", 100, 10)
     assert not [pid for pid in ranks.pids if psutil.pid_exists(pid)]
 
 

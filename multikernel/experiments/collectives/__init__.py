@@ -6,7 +6,8 @@ tree that was installed by agreement before. A barrier or all-reduce takes from 
 the last departure, on whichever core that is; a broadcast until its root knows that all have it; an
 agreement (atomic broadcast) until the same is known to the core that asked, which is the last one
 in the tree. Everything that arrives is checked. Beside them, bare: barriers over shared memory
-as OpenMP's libraries spin in them, mpi4py's where it is installed, and the messages of the chosen
+as OpenMP's libraries spin in them, mpi4py's where it is installed (and its
+all-reduce), and the messages of the chosen
 tree alone. Trees are the knowledge base's, as in `shootdown`; those with equal edges are one and
 are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's collectives (OSDI'16
 §5).
@@ -32,7 +33,7 @@ from multikernel.experiments.instrument.experiment import Experiment
 from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
 from multikernel.experiments.instrument.loops import Report, Watch
 from multikernel.experiments.instrument.machines import MULTIKERNEL
-from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, missing
+from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, component, missing
 from multikernel.experiments.instrument.protocols import (
     CHOSEN,
     ROOT,
@@ -54,7 +55,8 @@ from multikernel.results.histogram import Histogram
 BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
 BARE = "bare-messages"
-MPI = "mpi-barrier"
+MPI = {"barrier": "mpi-barrier", "all-reduce": "mpi-all-reduce"}
+"""By operation, MPI's."""
 MPI_MODE: Mode = "back-to-back"
 CONTROL_OF = "barrier"
 ONE_CLOCK = ("tsc",)
@@ -70,13 +72,19 @@ BARE_AGAINST_DRIVER = Caution(
         " less than half of it."
     ),
 )
-MPI_FROM_PYTHON = Caution(
-    code="mpi-from-python",
-    text=(
-        f"{MPI} is mpi4py's Barrier over the MPI library that is installed, called from Python each"
-        " time."
-    ),
-)
+
+
+def from_python(collectives: str) -> Caution:
+    """What stands behind MPI's series."""
+    xhc = "" if collectives == "xhc" else " This library has no xhc, Open MPI's fastest."
+    by = f"its component {collectives}" if collectives else "what it takes by itself"
+    return Caution(
+        code="mpi-from-python",
+        text=(
+            "mpi-barrier and mpi-all-reduce are mpi4py's, called from Python each time, over the"
+            f" MPI library that is installed, by {by}.{xhc}"
+        ),
+    )
 
 
 class Collectives(Experiment):
@@ -112,7 +120,7 @@ class Collectives(Experiment):
                 yield self._shared(form, count)
             yield self._bare(chosen_of(several))
         if self.ranks.missing is None:
-            yield self._mpi()
+            yield from map(self._mpi, MPI)
 
     def _collective(self, operation: str, shape: Shape) -> Arm:
         count, is_chosen = shape.cores, CHOSEN in shape.names
@@ -173,7 +181,7 @@ class Collectives(Experiment):
             lambda bench: self._outcome(run(bench), what, count),
         )
 
-    def _mpi(self) -> Arm:
+    def _mpi(self, operation: str) -> Arm:
         mode, count, batch = next(one for one in self.plan if one[0] == MPI_MODE)
         cores, watched = self.request.cores, sorted(set(self.request.placement.cpus))
 
@@ -181,13 +189,15 @@ class Collectives(Experiment):
             if ranks is None:
                 return Outcome()
             before = Activity.take(watched, ranks.pids)
-            cycles = ranks.barriers(count, batch)
+            cycles = ranks.run(operation, count, batch)
             activity = Activity.take(watched, ranks.pids) - before
             samples = Histogram.from_values(round(one / batch) for one in cycles)
-            return Outcome({self.key(MPI, mode): samples}, activity=activity)
+            return Outcome({self.key(what, mode): samples}, activity=activity)
 
-        specs = self._specs("raw", MPI, cores, {"operation": "barrier"}, modes=(mode,))
-        return Arm(f"{MPI}, {cores} ranks", specs, self.ranks, slice_of)
+        what = MPI[operation]
+        about: dict[str, Scalar] = {"operation": operation, "collectives": component() or "default"}
+        specs = self._specs("raw", what, cores, about, modes=(mode,))
+        return Arm(f"{what}, {cores} ranks", specs, self.ranks, slice_of)
 
     def _outcome(self, report: Report, what: str, count: int, tree: str = "") -> Outcome:
         samples = samples_of(report)
@@ -233,7 +243,8 @@ class Collectives(Experiment):
                 yield Ratio(self.key(f"{form}-barrier", mode), barrier, "cost")
                 yield Ratio(self.key(f"{form}-barrier", mode, count=2), floor, "cost")
             if mode == MPI_MODE and self.ranks.missing is None:
-                yield Ratio(self.key(MPI, mode), barrier, "cost")
+                for operation, what in MPI.items():
+                    yield Ratio(self.key(what, mode), self.key(operation, mode), "cost")
             yield Ratio(broadcast, self.key(BARE, mode), "cost")
             yield Ratio(self.key("agreement", mode), broadcast, "cost")
 
@@ -255,10 +266,11 @@ class Collectives(Experiment):
         yield from judged(collector, self._fixed(), kind)
         yield BARE_AGAINST_DRIVER
         if self.ranks.missing is None:
-            yield MPI_FROM_PYTHON
+            yield from_python(component())
         else:
-            collector.discard(self.key(MPI, MPI_MODE))
-            text = f"mpi4py's barrier does not stand beside these: {self.ranks.missing}."
+            for what in MPI.values():
+                collector.discard(self.key(what, MPI_MODE))
+            text = f"mpi4py's collectives do not stand beside these: {self.ranks.missing}."
             yield Caution(code="no-mpi", text=text)
         if (clock := Host.read().clocksource) not in ONE_CLOCK:
             text = (

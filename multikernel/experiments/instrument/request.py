@@ -36,7 +36,7 @@ SIZES = {
     "smoke": Size("smoke", boots=1, rounds=2, scale=0.02, measures=False),
     "quick": Size("quick", boots=5, rounds=4, scale=1.0),
     # Numbers differ more between boots than within one, and intervals are over boots.
-    "compared": Size("compared", boots=9, rounds=2, scale=1.0),
+    "compared": Size("compared", boots=15, rounds=2, scale=1.0),
     "full": Size("full", boots=20, rounds=4, scale=1.0),
 }
 

@@ -13,7 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -48,6 +48,9 @@ def samples_of(report: Report) -> dict[str, Histogram]:
 class Bench:
     """A booted system under measurement. One for each boot."""
 
+    _expected: ClassVar[dict[tuple[Any, ...], float]] = {}
+    """Seconds that a slice took last, by kernel, name and size, in whichever boot."""
+
     def __init__(self, system: System) -> None:
         self.system = system
         self.kernel = system.plan.kernel
@@ -55,7 +58,6 @@ class Bench:
         self.cpus = system.plan.cpus
         self.watch = Watch(tuple(sorted(set(self.cpus))), system.launched.pids)
         self._floor_base = self._meetings = 0
-        self._expected: dict[str, float] = {}
         self._along: dict[int, tuple[tuple[int, int], ...]] = {}
         self._uses = 1
         self.local: float | None = None
@@ -88,11 +90,12 @@ class Bench:
         }
         # Every look at whether they are done takes a CPU away from one of them: sleep a little
         # longer than it takes.
-        time.sleep(self._expected.get(name, FIRST_SECONDS))
+        kind = self.kernel, self.cores, name
+        time.sleep(self._expected.get(kind, FIRST_SECONDS))
         reports = {core: task.result() for core, task in tasks.items()}
         took = [one.activity.time_ns / 1e9 for one in reports.values() if one.activity is not None]
         if took:
-            self._expected[name] = min(1.1 * max(took) + MARGIN_SECONDS, LONGEST_SECONDS)
+            self._expected[kind] = min(1.1 * max(took) + MARGIN_SECONDS, LONGEST_SECONDS)
         return reports
 
     def one(self, name: str, function: Callable[..., Report], *arguments: Any) -> Report:
@@ -176,7 +179,7 @@ class Bench:
 
     def local_on_each(self, count: int) -> list[float]:
         """The median of so many mapping calls on each core, one core after the other."""
-        call: Call = loops.local_call, (self._frame, count, None)
+        call: Call = loops.local_call, (self._frame, count, self.watch)
         reports = [self.run("local on each", {core: call})[core] for core in range(self.cores)]
         return [samples_of(report)["local"].percentile(50) for report in reports]
 
