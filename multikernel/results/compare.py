@@ -41,6 +41,13 @@ ALIKE = 1.5
 """Floors that differ by more are of different states of the host."""
 
 Key = tuple[object, ...]
+Kept = Callable[[str, Scalar], bool]
+WAYS: tuple[tuple[bool, Kept], ...] = (
+    (True, lambda name, value: isinstance(value, str) and name not in OBSERVED),
+    (False, lambda _, value: True),
+    (False, lambda _, value: not isinstance(value, float)),
+)
+"""How partners are found, one way after the other: whether by their keys, and which parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,33 +200,6 @@ def _floor(document: Document) -> float:
 # --------------------------------------------------------------------------------------------------
 
 
-def _key(series: Series, kept: Callable[[str, Scalar], bool]) -> Key:
-    """What it is, by its fields and those parameters."""
-    parameters = sorted(
-        (name, repr(value)) for name, value in series.parameters.items() if kept(name, value)
-    )
-    return (
-        series.system, series.variant, series.cores, series.measure, series.mode, series.batch,
-        series.unit, *parameters,
-    )  # fmt: skip
-
-
-def _named(series: Series) -> Key | None:
-    """Its key, and what that cannot hide."""
-    if series.key.startswith(first_schema.KEY):
-        return None
-    chosen = _key(series, lambda name, value: isinstance(value, str) and name not in OBSERVED)
-    return series.key, *chosen
-
-
-def _described(series: Series) -> Key:
-    return _key(series, lambda _, value: True)
-
-
-def _chosen(series: Series) -> Key:
-    return _key(series, lambda _, value: not isinstance(value, float))
-
-
 def _paired(
     old: list[Series], new: list[Series]
 ) -> tuple[list[tuple[Series, Series]], list[Series], list[Series]]:
@@ -229,8 +209,8 @@ def _paired(
     """
     partners: dict[str, Series] = {}
     left, right = old, new
-    for what in (_named, _described, _chosen):
-        mine, yours = _grouped(left, what), _grouped(right, what)
+    for way in WAYS:
+        mine, yours = _grouped(left, *way), _grouped(right, *way)
         found = {
             own[0].key: yours[key][0]
             for key, own in mine.items()
@@ -243,13 +223,20 @@ def _paired(
     return [(one, partners[one.key]) for one in old if one.key in partners], left, right
 
 
-def _grouped(
-    several: list[Series], what: Callable[[Series], Key | None]
-) -> dict[Key, list[Series]]:
+def _grouped(several: list[Series], named: bool, kept: Kept) -> dict[Key, list[Series]]:
+    """By what they are: their keys, if they are to be named, their fields and those parameters."""
     found: dict[Key, list[Series]] = {}
-    for series in several:
-        if (key := what(series)) is not None:
-            found.setdefault(key, []).append(series)
+    for one in several:
+        if named and one.key.startswith(first_schema.KEY):
+            continue
+        parameters = sorted(
+            (name, repr(value)) for name, value in one.parameters.items() if kept(name, value)
+        )
+        key = (
+            one.key if named else "", one.system, one.variant, one.cores, one.measure, one.mode,
+            one.batch, one.unit, *parameters,
+        )  # fmt: skip
+        found.setdefault(key, []).append(one)
     return found
 
 

@@ -40,7 +40,7 @@ def encode_all(documents: Sequence[Document]) -> bytes:
 
 def decode(data: bytes | str, where: str = "") -> Document:
     """Read one document; where: the file to name in errors. Raises DocumentError."""
-    if _checked(_parsed(data, _Head, where), where) == first_schema.SCHEMA:
+    if _known(_parsed(data, _Head, where), where) == first_schema.SCHEMA:
         return checked(lambda: first_schema.read(data), where)
     return checked(lambda: msgspec.json.decode(data, type=Document), where)
 
@@ -50,7 +50,7 @@ def decode_all(data: bytes | str, where: str = "") -> list[Document]:
     if data.lstrip()[:1] not in ("[", b"["):
         return [decode(data, where)]
     for head in _parsed(data, list[_Head], where):
-        _checked(head, where)
+        _known(head, where)
     return [decode(bytes(one), where) for one in _parsed(data, list[msgspec.Raw], where)]
 
 
@@ -82,7 +82,7 @@ def _parsed(data: bytes | str, kind: type[T], where: str) -> T:
         ) from None
 
 
-def _checked(head: _Head, where: str) -> object:
+def _known(head: _Head, where: str) -> object:
     """The schema, which is one that is read."""
     if head.schema not in (SCHEMA, first_schema.SCHEMA):
         raise _foreign(head.schema, where)
