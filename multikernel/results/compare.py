@@ -7,10 +7,8 @@ measured in the same way is compared: the same experiment, system, variant, core
 measure, mode, batch and unit. What a change is called is the judge's (`judge`), by the wider of
 both runs' controls. Runs of different machines are recognised, and what differs is named.
 
-Method: the change is new median over old median. The runs are independent, so its interval reaches
-from the low end of the new median's interval over the high end of the old one's, to the high end
-over the low end. If the two intervals cover c and d, this one covers at least c + d − 1
-(Bonferroni): 87.5 % for two runs of 5 boots.
+Method: `METHOD`. If the intervals of two runs, which are independent, cover c and d, that of the
+change covers at least c + d − 1 (Bonferroni): 87.5 % for two runs of 5 boots.
 """
 
 from __future__ import annotations

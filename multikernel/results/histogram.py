@@ -65,10 +65,8 @@ def bucket_bounds(index: int, sub_bits: int = SUB_BITS) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """Counted samples of one quantity, never empty.
-
-    counts: dense, shape (bucket_count(sub_bits),), uint64. minimum, maximum, total: exact, of the
-    samples; total is their sum. All in the unit the samples were counted in. Raises ValueError when
+    """Counted samples of one quantity, never empty. counts: dense, shape (bucket_count(sub_bits),),
+    uint64. minimum, maximum, total (the sum): exact, in the samples' unit. Raises ValueError when
     these contradict each other.
     """
 
@@ -140,9 +138,8 @@ class Histogram:
         return float(min(max((low + high) / 2, self.minimum), self.maximum))
 
     def within(self, percent: float, step: float) -> float:
-        """The percentile of what a clock counted that moves in steps: equal readings are taken to
-        lie evenly within a step around them. Where buckets are as wide as a step: the middle of the
-        bucket.
+        """As `percentile`, by a clock that moves in steps: equal readings are taken to lie evenly
+        within a step around them, unless buckets are as wide as a step.
         """
 
         def bucket(value: float) -> int:

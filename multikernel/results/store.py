@@ -40,8 +40,7 @@ def default_directory() -> Path:
 
 def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = OUTPUT) -> Path:
     """Make the directory (None: a fresh default one) and prove that a file can be written there.
-
-    Raises BadInput, OutputError. where: the option to name in errors.
+    where: the option to name in errors. Raises BadInput, OutputError.
     """
     path = default_directory() if directory is None else Path(directory)
     probe = path / f"{whole.UNFINISHED}{secrets.token_hex(8)}"
