@@ -4,24 +4,23 @@ Guarantees: the floors come first, for they say whether both runs found the host
 they did not, medians are compared with nothing claimed. Ratios, which were taken within boots, come
 second, and are what is gated on where both runs have some; medians last. Of medians only what was
 measured in the same way is compared: the same experiment, system, variant, cores, parameters,
-measure, mode, batch and unit. What a change is called is the judge's
-(`judge`), by the wider of both runs' controls. Runs of different machines are recognised, and what
-differs is named; whether to compare them all the same is for the caller to decide.
+measure, mode, batch and unit. What a change is called is the judge's (`judge`), by the wider of
+both runs' controls. Runs of different machines are recognised, and what differs is named.
 
-Method: the change is new median over old median. The runs are independent, so its interval reaches
-from the low end of the new median's interval over the high end of the old one's, to the high end
-over the low end. If the two intervals cover c and d, this one covers at least c + d − 1
-(Bonferroni): 87.5 % for two runs of 5 boots.
+Method: `METHOD`. If the intervals of two runs, which are independent, cover c and d, that of the
+change covers at least c + d − 1 (Bonferroni): 87.5 % for two runs of 5 boots.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from multikernel.errors import BadInput
 from multikernel.results import first_schema
-from multikernel.results.document import Document, Interval, Ratio, Scalar, Series
+from multikernel.results.document import Document, Environment, Interval, Ratio, Scalar, Series
 from multikernel.results.judge import Outcome, judge, spread_of
 from multikernel.results.same_machine import (
     RATE_DIFFERS,
@@ -40,10 +39,13 @@ ALIKE = 1.5
 """Floors that differ by more are of different states of the host."""
 
 Key = tuple[object, ...]
-
-
-# --- Series
-# --------------------------------------------------------------------------------------------------
+Kept = Callable[[str, Scalar], bool]
+WAYS: tuple[tuple[bool, Kept], ...] = (
+    (True, lambda name, value: isinstance(value, str) and name not in OBSERVED),
+    (False, lambda _, value: True),
+    (False, lambda _, value: not isinstance(value, float)),
+)
+"""How partners are found, one way after the other: whether by their keys, and which parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,6 @@ class Change:
 
     @property
     def name(self) -> str:
-        """For people: experiment, system, variant and what was chosen."""
         return name_of(self.experiment, self.series)
 
 
@@ -86,32 +87,31 @@ class RatioChange:
 
     @property
     def name(self) -> str:
-        """For people."""
         return f"{self.experiment}: {self.ratio.over} over {self.ratio.under}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Comparison:
     """machine, conditions: what differs, a phrase each; only_old, only_new: names of series without
     a partner. floors: of each experiment, old and new, in cycles; moved: where they are of
     different states of the host.
     """
 
-    changes: tuple[Change, ...]
-    ratios: tuple[RatioChange, ...]
-    floors: tuple[tuple[str, float, float], ...]
-    moved: tuple[str, ...]
-    only_old: tuple[str, ...]
-    only_new: tuple[str, ...]
-    machine: tuple[str, ...]
-    conditions: tuple[str, ...]
     threshold: float
+    machine: list[str]
+    conditions: list[str]
+    changes: list[Change] = field(default_factory=list)
+    ratios: list[RatioChange] = field(default_factory=list)
+    floors: list[tuple[str, float, float]] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    only_old: list[str] = field(default_factory=list)
+    only_new: list[str] = field(default_factory=list)
 
     @property
-    def crossed(self) -> tuple[Change | RatioChange, ...]:
+    def crossed(self) -> list[Change | RatioChange]:
         """What crossed the threshold: ratios, where there are any; else medians."""
-        every: tuple[Change | RatioChange, ...] = self.ratios or self.changes
-        return tuple(change for change in every if change.crossed)
+        every: Sequence[Change | RatioChange] = self.ratios or self.changes
+        return [change for change in every if change.crossed]
 
 
 def compare(
@@ -127,63 +127,35 @@ def compare(
     different machines unless they are wanted, and where nothing was measured in both.
     """
     ours, theirs = _latest(old), _latest(new)
-    both = [name for name in ours if name in theirs]
-    machine = _each(
-        machine_differences(ours[name].environment, theirs[name].environment) for name in both
-    )
+    both = {name: (ours[name], theirs[name]) for name in ours if name in theirs}
+    machine = _each(machine_differences, both.values())
     if machine and not different_machines:
         raise BadInput(
             "these runs are of different machines",
             value="; ".join(machine),
             hint="add --different-machines to compare them nevertheless",
         )
-    changes: list[Change] = []
-    only_old = [
-        name_of(name, series)
-        for name in ours
-        if name not in theirs
-        for series in _judged(ours[name])
-    ]
-    only_new = [
-        name_of(name, series)
-        for name in theirs
-        if name not in ours
-        for series in _judged(theirs[name])
-    ]
-    ratios: list[RatioChange] = []
-    floors = [
-        (name, *ends) for name in both if (ends := _floors(ours[name], theirs[name])) is not None
-    ]
-    moved = [name for name, old_floor, new_floor in floors if _apart(old_floor, new_floor)]
-    for name in both:
-        pairs, left, right = _paired(_judged(ours[name]), _judged(theirs[name]))
-        still = name not in moved
-        changes += [
-            _change(ours[name], theirs[name], a, b, threshold, still=still) for a, b in pairs
-        ]
-        ratios += _ratio_changes(ours[name], theirs[name], threshold)
-        only_old += [name_of(name, series) for series in left]
-        only_new += [name_of(name, series) for series in right]
-    if not changes:
+    found = Comparison(threshold, machine, _each(condition_differences, both.values()))
+    for name, (before, after) in both.items():
+        floors = _floor(before), _floor(after)
+        if all(floors):
+            found.floors.append((name, *floors))
+            if max(floors) > ALIKE * min(floors):
+                found.moved.append(name)
+        found.ratios += _ratio_changes(before, after, threshold)
+    for name in dict.fromkeys([*ours, *theirs]):
+        pairs, left, right = _paired(_judged(ours.get(name)), _judged(theirs.get(name)))
+        still = name not in found.moved
+        found.changes += [_change(*both[name], *pair, threshold, still=still) for pair in pairs]
+        found.only_old += [name_of(name, series) for series in left]
+        found.only_new += [name_of(name, series) for series in right]
+    if not found.changes:
         raise BadInput(
             "nothing was measured in both runs in the same way",
             value=f"old: {', '.join(ours) or 'nothing'}; new: {', '.join(theirs) or 'nothing'}",
             hint="compare runs of the same experiments on as many cores",
         )
-    conditions = _each(
-        condition_differences(ours[name].environment, theirs[name].environment) for name in both
-    )
-    return Comparison(
-        tuple(changes),
-        tuple(ratios),
-        tuple(floors),
-        tuple(moved),
-        tuple(only_old),
-        tuple(only_new),
-        tuple(machine),
-        tuple(conditions),
-        threshold,
-    )
+    return found
 
 
 def name_of(experiment: str, series: Series) -> str:
@@ -193,86 +165,76 @@ def name_of(experiment: str, series: Series) -> str:
         for name, value in series.parameters.items()
         if not isinstance(value, float)
     ]
-    parts = [f"{experiment}: {series.system} {series.variant}", f"{series.cores} cores", *chosen]
-    parts += [series.measure, series.mode]
-    return ", ".join(parts)
+    what = f"{experiment}: {series.system} {series.variant}"
+    return ", ".join([what, f"{series.cores} cores", *chosen, series.measure, series.mode])
 
 
 def _latest(documents: Iterable[Document]) -> dict[str, Document]:
-    found: dict[str, Document] = {}
-    for document in documents:
-        before = found.get(document.experiment)
-        if before is None or document.environment.time >= before.environment.time:
-            found[document.experiment] = document
-    return found
+    every = list(documents)
+    latest = {one.experiment: one for one in sorted(every, key=lambda one: one.environment.time)}
+    return {one.experiment: latest[one.experiment] for one in every}
 
 
-def _each(several: Iterable[Sequence[str]]) -> list[str]:
+def _each(
+    differences: Callable[[Environment, Environment], list[str]],
+    both: Iterable[tuple[Document, Document]],
+) -> list[str]:
+    several = [differences(old.environment, new.environment) for old, new in both]
     return list(dict.fromkeys(phrase for some in several for phrase in some))
 
 
-def _judged(document: Document) -> list[Series]:
+def _judged(document: Document | None) -> list[Series]:
     """What can get better or worse: how far a writer runs ahead is neither."""
-    return [
-        series for series in document.series if not series.control and series.measure != "occupancy"
-    ]
+    every = document.series if document else []
+    return [one for one in every if not one.control and one.measure != "occupancy"]
 
 
-def _key(series: Series, *, fractions: bool) -> Key:
-    def kept(value: Scalar) -> bool:
-        return fractions or not isinstance(value, float)
+def _floor(document: Document) -> float:
+    """The farthest pair's, back-to-back; 0 without any."""
+    return max((one.back_to_back for one in document.floor), default=0.0)
 
-    parameters = tuple(
-        sorted((name, repr(value)) for name, value in series.parameters.items() if kept(value))
-    )
-    return (
-        series.system, series.variant, series.cores, parameters, series.measure, series.mode,
-        series.batch, series.unit,
-    )  # fmt: skip
+
+# --- Pairs
+# --------------------------------------------------------------------------------------------------
 
 
 def _paired(
-    old: Sequence[Series], new: Sequence[Series]
+    old: list[Series], new: list[Series]
 ) -> tuple[list[tuple[Series, Series]], list[Series], list[Series]]:
     """Pairs, and what has no partner on either side. First by their keys, where both say the same
     of themselves but for what was counted or observed; then by all parameters; then, where that
     leaves one candidate a side, without those that are fractions: counts taken while measuring.
     """
-    by_key = {one.key: one for one in new}
-    pairs = [
-        (one, partner)
-        for one in old
-        if not one.key.startswith(first_schema.KEY)
-        and (partner := by_key.get(one.key)) is not None
-        and _kind(one) == _kind(partner)
-    ]
-    left = [one for one in old if not any(one is a for a, _ in pairs)]
-    right = [one for one in new if not any(one is b for _, b in pairs)]
-    for fractions in (True, False):
-        mine, yours = _by_key(left, fractions=fractions), _by_key(right, fractions=fractions)
-        for key, own in mine.items():
-            other = yours.get(key, [])
-            if len(own) == len(other) == 1:
-                pairs.append((own[0], other[0]))
-        left = [one for one in left if not any(one is a for a, _ in pairs)]
-        right = [one for one in right if not any(one is b for _, b in pairs)]
-    order = {id(one): place for place, one in enumerate(old)}
-    return sorted(pairs, key=lambda pair: order[id(pair[0])]), left, right
+    partners: dict[str, Series] = {}
+    left, right = old, new
+    for way in WAYS:
+        mine, yours = _grouped(left, *way), _grouped(right, *way)
+        found = {
+            own[0].key: yours[key][0]
+            for key, own in mine.items()
+            if len(own) == len(yours.get(key, ())) == 1
+        }
+        partners |= found
+        taken = {one.key for one in found.values()}
+        left = [one for one in left if one.key not in found]
+        right = [one for one in right if one.key not in taken]
+    return [(one, partners[one.key]) for one in old if one.key in partners], left, right
 
 
-def _kind(series: Series) -> Key:
-    """What its key cannot hide."""
-    chosen = {name for name, value in series.parameters.items() if isinstance(value, str)}
-    return (
-        series.system, series.variant, series.cores, series.measure, series.mode, series.batch,
-        series.unit, *sorted((name, series.parameters[name]) for name in chosen - OBSERVED),
-    )  # fmt: skip
-
-
-def _by_key(several: Sequence[Series], *, fractions: bool) -> dict[Key, list[Series]]:
+def _grouped(several: list[Series], named: bool, kept: Kept) -> dict[Key, list[Series]]:
+    """By what they are: their keys, if they are to be named, their fields and those parameters."""
     found: dict[Key, list[Series]] = {}
-    for series in several:
-        found.setdefault(_key(series, fractions=fractions), []).append(series)
+    for one in several:
+        if named and one.key.startswith(first_schema.KEY):
+            continue
+        parameters = sorted(
+            (name, repr(value)) for name, value in one.parameters.items() if kept(name, value)
+        )
+        key = (
+            one.key if named else "", one.system, one.variant, one.cores, one.measure, one.mode,
+            one.batch, one.unit, *parameters,
+        )  # fmt: skip
+        found.setdefault(key, []).append(one)
     return found
 
 
@@ -280,51 +242,19 @@ def _by_key(several: Sequence[Series], *, fractions: bool) -> dict[Key, list[Ser
 # --------------------------------------------------------------------------------------------------
 
 
-def _floors(old: Document, new: Document) -> tuple[float, float] | None:
-    """The farthest pair's back-to-back floor in both."""
-    ends = [max((one.back_to_back for one in some.floor), default=0.0) for some in (old, new)]
-    return (ends[0], ends[1]) if all(ends) else None
-
-
-def _apart(one: float, other: float) -> bool:
-    return max(one, other) > ALIKE * min(one, other)
-
-
 def _ratio_changes(old: Document, new: Document, threshold: float) -> list[RatioChange]:
     """Of ratios that say what would be better."""
     before = {ratio.name: ratio for ratio in old.ratios}
     found = []
     for ratio in new.ratios:
-        was = before.get(ratio.name)
-        if was is None or ratio.words is None:
+        if ratio.words is None or (was := before.get(ratio.name)) is None:
             continue
         change = _over(ratio.value, was.value)
-        interval = _spread(
-            (was.interval.low, was.interval.high), (ratio.interval.low, ratio.interval.high),
-            was.interval, ratio.interval, change,
-        )  # fmt: skip
+        interval = _quotient(was.interval, ratio.interval, change)
         noise = max(spread_of(old, was), spread_of(new, ratio))
-        better = ratio.words.more_is_better
-        outcome = judge(interval, noise, more_is_better=better).outcome
-        loss = 1 - change if better else change - 1
-        crossed = outcome == "worse" and loss > threshold
-        found.append(
-            RatioChange(old.experiment, ratio, was.value, change, interval, outcome, crossed)
-        )
+        called = _called(change, interval, noise, ratio.words.more_is_better, threshold)
+        found.append(RatioChange(old.experiment, ratio, was.value, change, interval, *called))
     return found
-
-
-def _spread(
-    first: tuple[float, float], second: tuple[float, float], a: Interval, b: Interval, value: float
-) -> Interval:
-    """Of a quotient of two independent medians with these ends; it holds the value."""
-    order = "min-max" not in (a.method, b.method)
-    return Interval(
-        low=min(_over(second[0], first[1]), value),
-        high=max(_over(second[1], first[0]), value),
-        coverage=max(a.coverage + b.coverage - 1, 0.0),
-        method="order-statistic" if order else "min-max",
-    )
 
 
 def _change(
@@ -332,41 +262,46 @@ def _change(
 ) -> Change:
     """still: both runs found the host in one state; else nothing is claimed."""
     unit: str = a.unit
-    scale = 1.0
-    rates = old.environment.tsc_hz, new.environment.tsc_hz
-    if (
-        unit == "tsc-cycles"
-        and rates[0]
-        and rates[1]
-        and abs(rates[0] / rates[1] - 1) > RATE_DIFFERS
-    ):
-        unit, scale = "ns", rates[0] / rates[1]
-    low, high = _ends(b)
-    ratio = scale * _over(b.p50, a.p50)
-    interval = _spread(
-        _ends(a), (scale * low, scale * high), a.median_interval, b.median_interval, ratio
-    )
+    scales = 1.0, 1.0
+    before, after = old.environment.tsc_hz, new.environment.tsc_hz
+    if unit == "tsc-cycles" and before and after and abs(before / after - 1) > RATE_DIFFERS:
+        unit, scales = "ns", (1e9 / before, 1e9 / after)
+    first, second = _held(a, scales[0]), _held(b, scales[1])
+    medians = a.p50 * scales[0], b.p50 * scales[1]
+    ratio = _over(medians[1], medians[0])
+    interval = _quotient(first, second, ratio)
     noise = max(spread_of(old), spread_of(new))
-    claimed = still and not any(
-        warning.code == "oversubscribed" for one in (old, new) for warning in one.warnings
+    called = _called(ratio, interval, noise, b.measure == "throughput", threshold)
+    crowded = any(one.code == "oversubscribed" for one in [*old.warnings, *new.warnings])
+    if crowded or not still:
+        called = "unknown", False
+    return Change(old.experiment, b, unit, *medians, ratio, interval, noise, *called)
+
+
+def _called(
+    change: float, interval: Interval, noise: float, more_is_better: bool, threshold: float
+) -> tuple[Outcome, bool]:
+    """What a change is, and whether it crossed the threshold."""
+    outcome = judge(interval, noise, more_is_better=more_is_better).outcome
+    loss = 1 - change if more_is_better else change - 1
+    return outcome, outcome == "worse" and loss > threshold
+
+
+def _held(series: Series, scale: float) -> Interval:
+    """The median's interval, made to hold that of all samples, which need not be that of boots."""
+    one = series.median_interval
+    low, high = min(one.low, series.p50), max(one.high, series.p50)
+    return replace(one, low=low * scale, high=high * scale)
+
+
+def _quotient(old: Interval, new: Interval, value: float) -> Interval:
+    """Of new over old, which are independent; it holds the value."""
+    return Interval(
+        low=min(_over(new.low, old.high), value),
+        high=max(_over(new.high, old.low), value),
+        coverage=max(old.coverage + new.coverage - 1, 0.0),
+        method="min-max" if "min-max" in (old.method, new.method) else "order-statistic",
     )
-    more_is_better = b.measure == "throughput"
-    found = judge(interval, noise, more_is_better=more_is_better).outcome
-    outcome: Outcome = found if claimed else "unknown"
-    loss = 1 - ratio if more_is_better else ratio - 1
-    to_ns = (1.0, 1.0)
-    if unit != a.unit and rates[0] and rates[1]:
-        to_ns = 1e9 / rates[0], 1e9 / rates[1]
-    return Change(
-        old.experiment, b, unit, a.p50 * to_ns[0], b.p50 * to_ns[1], ratio, interval, noise,
-        outcome,
-        crossed=outcome == "worse" and loss > threshold,
-    )  # fmt: skip
-
-
-def _ends(series: Series) -> tuple[float, float]:
-    """The interval, made to hold the median of all samples, which need not be that of the boots."""
-    return min(series.median_interval.low, series.p50), max(series.median_interval.high, series.p50)
 
 
 def _over(numerator: float, denominator: float) -> float:

@@ -6,12 +6,12 @@ no unknown field, no number that is not finite, percentiles in order, as many sa
 histogram as are claimed. What is refused is refused in one sentence that names the place
 (`$.series[3].p50`). Text is printable, whoever wrote it: what would act on a terminal is written as
 `\\x1b`. Figures and reports need nothing but documents: a ratio names the series that it holds
-against each other, and the words that say what it means. Documents of schema 1 are read as what
-they say of that (`first_schema`).
+against each other, and the words that say what it means.
 
 The version after the slash grows when a reader of the older one would misread the newer.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,7 +21,7 @@ from msgspec import Meta, field
 
 from multikernel.errors import DocumentError
 from multikernel.results.histogram import Histogram, bucket_bounds, bucket_count, check_sparse
-from multikernel.results.record import Cpu, Positive, Rate, Record, Slug, show
+from multikernel.results.record import Cpu, Positive, Rate, Record, Slug
 
 FAMILY = "multikernel-results"
 VERSION = 2
@@ -40,11 +40,8 @@ Scalar = str | int | float | bool | None
 
 
 class Interval(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """From low to high; coverage: the probability that such an interval holds the true value (0 =
-    no claim).
-
-    method: order-statistic (distribution-free, of a median), or min-max (the extremes of too few
-    values).
+    """coverage: the probability that such an interval holds the true value (0 = no claim). method:
+    order-statistic (distribution-free, of a median), or min-max (the extremes of too few values).
     """
 
     low: float
@@ -52,16 +49,13 @@ class Interval(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     coverage: Annotated[float, Meta(ge=0, le=1)]
     method: Literal["order-statistic", "min-max"]
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
         if self.low > self.high:
             raise ValueError(f"the interval runs backwards: {self.low} to {self.high}")
 
 
 class Moment(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Before or after a run. steal_ticks: by CPU number, 1/100 s since the machine started. load:
-    1, 5, 15 min.
-    """
+    """steal_ticks: by CPU number, 1/100 s since the machine started. load: 1, 5, 15 min."""
 
     steal_ticks: dict[str, int | None]
     load: tuple[float, float, float] | None
@@ -108,26 +102,17 @@ class Environment(Record, frozen=True, kw_only=True, forbid_unknown_fields=True)
     seed: int | None
     time: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z\Z")]
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        show(self, *self.__struct_fields__)
-
 
 class LineFloors(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Medians of each cache line the floor was measured on, in TSC cycles, in the order of the
-    lines.
-    """
+    """Medians of each cache line the floor was measured on, in TSC cycles."""
 
     back_to_back: list[Positive]
     single: list[Positive]
 
 
 class Floor(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line bounced between two CPUs, in TSC cycles a round trip: the least any message between
-    them can cost.
-
-    back_to_back: no clock inside the loop. single: a clock around each, with think time. Both are
-    medians over lines.
+    """One line bounced between two CPUs, in TSC cycles a round trip, medians over lines.
+    back_to_back: no clock inside the loop. single: a clock around each, with think time.
     """
 
     pair: tuple[Cpu, Cpu]
@@ -137,39 +122,30 @@ class Floor(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Buckets(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Raw samples, counted: the sparse form of results.histogram, whose page says how values map to
-    buckets.
-
-    The values counted are in the series' unit, rounded to whole numbers.
+    """Raw samples, counted: the sparse form of results.histogram, which says how values map to
+    buckets. They are in the series' unit, rounded to whole numbers.
     """
 
     sub_bits: int
     counts: list[tuple[int, int]]
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_sparse(self.sub_bits, self.counts)
 
     @classmethod
     def of(cls, histogram: Histogram) -> "Buckets":
-        """The sparse form of a histogram."""
-        sparse = histogram.to_sparse()
-        return cls(
-            sub_bits=sparse["sub_bits"],
-            counts=[(index, count) for index, count in sparse["counts"]],
-        )
+        return cls(**histogram.to_sparse())
 
     @property
     def samples(self) -> int:
-        """Number of samples counted."""
         return sum(count for _, count in self.counts)
 
 
 class Boot(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fresh set of systems. floor: one line there and back, back-to-back, in TSC cycles, between
     the cores that are farthest apart; state: where the host had put the CPUs by that (sibling,
-    near, far); None where no floor was measured. local: the host's mapping
-    call on the slowest core. counts: ratios are taken from it.
+    near, far); None where no floor was measured. local: the host's mapping call on the slowest
+    core. counts: ratios are taken from it.
     """
 
     number: Annotated[int, Meta(ge=0)]
@@ -229,23 +205,19 @@ class Series(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     by_boot: list[BootSamples]
     control: bool
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        show(self, "parameters")
+    def check(self) -> None:
         order = ("min", "p5", "p50", "p95", "p99", "p999", "max")
-        for lower, upper in pairwise(order):
-            if getattr(self, lower) > getattr(self, upper):
-                raise ValueError(
-                    f"{lower} {getattr(self, lower)} is above {upper} {getattr(self, upper)}"
-                )
+        values = [(name, getattr(self, name)) for name in order]
+        for (lower, low), (upper, high) in pairwise(values):
+            if low > high:
+                raise ValueError(f"{lower} {low} is above {upper} {high}")
         # A mean of many equal samples may come out a rounding error beside them.
         slack = 1e-9 * max(abs(self.min), abs(self.max))
         if not self.min - slack <= self.mean <= self.max + slack:
             raise ValueError(f"the mean {self.mean} lies outside of {self.min} to {self.max}")
-        if self.histogram.samples != self.samples:
-            raise ValueError(
-                f"the histogram counts {self.histogram.samples} samples, not {self.samples}"
-            )
+        counted = self.histogram.samples
+        if counted != self.samples:
+            raise ValueError(f"the histogram counts {counted} samples, not {self.samples}")
         self._check_ends()
         counted = sum(one.samples for one in self.by_boot)
         if self.by_boot and (counted != self.samples or len(self.by_boot) != self.boots):
@@ -261,14 +233,10 @@ class Series(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise ValueError(f"parameter {key} is {value!r}, not one of {', '.join(known)}")
 
     def _check_ends(self) -> None:
-        """min and max lie in the first and last filled bucket, but for rounding to whole
-        numbers.
-        """
+        """min and max lie in the first and last filled bucket, but for rounding."""
         sub_bits, counts = self.histogram.sub_bits, self.histogram.counts
-        for name, value, index in (
-            ("min", self.min, counts[0][0]),
-            ("max", self.max, counts[-1][0]),
-        ):
+        for name, end in (("min", 0), ("max", -1)):
+            value, index = getattr(self, name), counts[end][0]
             low, high = bucket_bounds(index, sub_bits)
             beyond = index == bucket_count(sub_bits) - 1
             if value < low - 1 or (value > high + 1 and not beyond):
@@ -276,14 +244,14 @@ class Series(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def dense(self) -> Histogram:
         """The samples as a histogram that can be merged and asked for percentiles."""
-        sparse = {"sub_bits": self.histogram.sub_bits, "counts": self.histogram.counts}
-        return Histogram.from_sparse(sparse, self.min, self.max, self.mean)
+        return Histogram.from_sparse(
+            msgspec.structs.asdict(self.histogram), self.min, self.max, self.mean
+        )
 
 
 class Unmeasured(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A series that there should be, and is not: nothing of it could be trusted, or its cores
-    shared CPUs, so that nothing was measured. slices: that were dropped, or that ran; why: a code
-    each.
+    """A series of which nothing could be trusted, or whose cores shared CPUs, so that nothing was
+    measured. slices: that were dropped, or that ran; why: a code each.
     """
 
     key: Slug
@@ -312,9 +280,7 @@ class Words(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     counterpart: bool = True
     remarks: dict[Literal["better", "worse", "same", "unknown"], str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        show(self, *self.__struct_fields__)
+    def check(self) -> None:
         for name in ("better", "worse"):
             if getattr(self, name).count("{}") != 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, with no place for a factor")
@@ -335,8 +301,7 @@ class Ratio(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     value: Positive
     interval: Interval
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
         if not self.interval.low <= self.value <= self.interval.high:
             raise ValueError(f"the ratio {self.value} lies outside of its own interval")
 
@@ -346,10 +311,6 @@ class Caution(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     code: Slug
     text: Annotated[str, Meta(min_length=1)]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        show(self, "text")
 
 
 class Document(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -369,12 +330,10 @@ class Document(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ratios: list[Ratio]
     warnings: list[Caution]
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        keys = [series.key for series in self.series]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
-            raise ValueError(f"two series have the key {twice[0]}")
+    def check(self) -> None:
+        for key, times in Counter(series.key for series in self.series).items():
+            if times > 1:
+                raise ValueError(f"two series have the key {key}")
 
 
 def environment_of(record: Mapping[str, Any]) -> Environment:
@@ -383,9 +342,7 @@ def environment_of(record: Mapping[str, Any]) -> Environment:
 
 
 def checked(action: Callable[[], T], where: str) -> T:
-    """Do it; msgspec's and the records' own complaints become a DocumentError that names the
-    place.
-    """
+    """Do it; msgspec's and the records' complaints become a DocumentError that names the place."""
     try:
         return action()
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:

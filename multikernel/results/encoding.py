@@ -24,45 +24,34 @@ _LIST = re.compile(rf"\[\s+((?:{_NUMBER}|{_PAIR})(?:,\s+(?:{_NUMBER}|{_PAIR}))*)
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of a document."""
-    return {
-        "$id": SCHEMA,
-        **msgspec.json.schema(Document),
-    }
+    return {"$id": SCHEMA, **msgspec.json.schema(Document)}
 
 
 def encode(document: Document) -> bytes:
-    """JSON text (UTF-8, indented, newline at the end), after the same checks as on reading; raises
-    DocumentError.
-    """
+    """JSON text (UTF-8, indented), after the same checks as on reading; raises DocumentError."""
     text = msgspec.json.format(_encode_one(document), indent=1).decode()
     text = _PAIRS.sub(r"[\1, \2]", text)
     return _LIST.sub(lambda match: f"[{' '.join(match[1].split())}]", text).encode() + b"\n"
 
 
 def encode_all(documents: Sequence[Document]) -> bytes:
-    """JSON array of documents, newline at the end; raises DocumentError."""
     return b"[" + b",\n ".join(_encode_one(one) for one in documents) + b"]\n"
 
 
 def decode(data: bytes | str, where: str = "") -> Document:
     """Read one document; where: the file to name in errors. Raises DocumentError."""
-    if _is_first(_parsed(data, _Head, where), where):
+    if _known(_parsed(data, _Head, where), where) == first_schema.SCHEMA:
         return checked(lambda: first_schema.read(data), where)
     return checked(lambda: msgspec.json.decode(data, type=Document), where)
 
 
 def decode_all(data: bytes | str, where: str = "") -> list[Document]:
-    """Read one document or a JSON array of them, such as `--json -` prints; raises
-    DocumentError.
-    """
+    """Read one document or a JSON array of them, such as `--json -` prints. Raises as `decode`."""
     if data.lstrip()[:1] not in ("[", b"["):
         return [decode(data, where)]
-    first = [_is_first(head, where) for head in _parsed(data, list[_Head], where)]
-    if any(first):
-        several = _parsed(data, list[msgspec.Raw], where)
-        return [decode(bytes(one), where) for one in several]
-    return checked(lambda: msgspec.json.decode(data, type=list[Document]), where)
+    for head in _parsed(data, list[_Head], where):
+        _known(head, where)
+    return [decode(bytes(one), where) for one in _parsed(data, list[msgspec.Raw], where)]
 
 
 def _encode_one(document: Document) -> bytes:
@@ -93,10 +82,11 @@ def _parsed(data: bytes | str, kind: type[T], where: str) -> T:
         ) from None
 
 
-def _is_first(head: _Head, where: str) -> bool:
+def _known(head: _Head, where: str) -> object:
+    """The schema, which is one that is read."""
     if head.schema not in (SCHEMA, first_schema.SCHEMA):
         raise _foreign(head.schema, where)
-    return head.schema == first_schema.SCHEMA
+    return head.schema
 
 
 def _foreign(schema: object, where: str) -> DocumentError:
@@ -108,16 +98,13 @@ def _foreign(schema: object, where: str) -> DocumentError:
             where=where,
             hint=f'result documents have "schema": "{SCHEMA}"',
         )
-    if int(match[1]) > VERSION:
-        return DocumentError(
-            "this result document is newer than this program",
-            value=schema,
-            where=where,
-            hint=f"this program reads {SCHEMA}: update it",
-        )
+    what, hint = "is newer than this program", "update it"
+    if int(match[1]) <= VERSION:
+        what = "is of a version that is no longer read"
+        hint = "measure again, or use the program that wrote it"
     return DocumentError(
-        "this result document is of a version that is no longer read",
+        f"this result document {what}",
         value=schema,
         where=where,
-        hint=f"this program reads {SCHEMA}: measure again, or use the program that wrote it",
+        hint=f"this program reads {SCHEMA}: {hint}",
     )

@@ -17,16 +17,17 @@ percentile is given as the middle of its bucket's whole numbers, drawn into [min
 Idea: HdrHistogram's buckets; nearest rank, numpy's "inverted_cdf".
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ceil
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from multikernel.errors import DocumentError
 
 SUB_BITS = 7
 """Linear buckets per power of two, as a power of two, by default."""
@@ -39,7 +40,6 @@ Counts = npt.NDArray[np.uint64]
 
 
 def bucket_count(sub_bits: int = SUB_BITS) -> int:
-    """Number of buckets of a dense histogram."""
     return (VALUE_BITS - sub_bits + 1) << sub_bits
 
 
@@ -55,9 +55,7 @@ def bucket_index(value: int, sub_bits: int = SUB_BITS) -> int:
 
 
 def bucket_bounds(index: int, sub_bits: int = SUB_BITS) -> tuple[int, int]:
-    """Smallest and largest whole number counted in bucket `index` (the last also counts everything
-    above).
-    """
+    """Smallest and largest whole number counted in a bucket (the last also counts all above)."""
     if index < 1 << sub_bits:
         return index, index
     exponent = (index >> sub_bits) - 1
@@ -67,10 +65,8 @@ def bucket_bounds(index: int, sub_bits: int = SUB_BITS) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """Counted samples of one quantity, never empty.
-
-    counts: dense, shape (bucket_count(sub_bits),), uint64. minimum, maximum, total: exact, of the
-    samples; total is their sum. All in the unit the samples were counted in. Raises ValueError when
+    """Counted samples of one quantity, never empty. counts: dense, shape (bucket_count(sub_bits),),
+    uint64. minimum, maximum, total (the sum): exact, in the samples' unit. Raises ValueError when
     these contradict each other.
     """
 
@@ -98,37 +94,25 @@ class Histogram:
             raise ValueError(f"the sum {self.total} is not one of {self.samples} such samples")
 
     @classmethod
-    def from_dense(
-        cls,
-        counts: npt.ArrayLike,
-        minimum: int,
-        maximum: int,
-        total: int,
-        sub_bits: int = SUB_BITS,
-    ) -> "Histogram":
-        """From the counters of a native loop (copied; any unsigned buffer or array of bucket_count
-        entries).
-        """
-        dense = np.array(counts, dtype=np.uint64)
-        return cls(dense, int(minimum), int(maximum), int(total), sub_bits)
+    def from_dense(cls, counts: npt.ArrayLike, minimum: int, maximum: int, total: int) -> Histogram:
+        """From the counters of a native loop, bucket_count of them, which are copied."""
+        return cls(np.array(counts, dtype=np.uint64), minimum, maximum, total)
 
     @classmethod
-    def from_values(cls, values: Iterable[int], sub_bits: int = SUB_BITS) -> "Histogram":
+    def from_values(cls, values: Iterable[int], sub_bits: int = SUB_BITS) -> Histogram:
         """From the samples themselves: whole numbers, none negative."""
         samples = [int(value) for value in values]
-        indexes = [bucket_index(value, sub_bits) for value in samples]
-        if not indexes:
+        if not samples:
             raise ValueError("a histogram needs at least one sample")
+        indexes = [bucket_index(value, sub_bits) for value in samples]
         counts = np.bincount(indexes, minlength=bucket_count(sub_bits)).astype(np.uint64)
         return cls(counts, min(samples), max(samples), sum(samples), sub_bits)
 
     @classmethod
-    def merge(cls, histograms: Sequence["Histogram"]) -> "Histogram":
+    def merge(cls, histograms: Sequence[Histogram]) -> Histogram:
         """All samples of all of them; they must have the same sub_bits (ValueError)."""
         if not histograms or len({one.sub_bits for one in histograms}) > 1:
-            raise ValueError(
-                "only histograms of the same sub_bits, and at least one, can be merged"
-            )
+            raise ValueError("only one or several histograms of the same sub_bits can be merged")
         return cls(
             np.sum([one.counts for one in histograms], axis=0, dtype=np.uint64),
             min(one.minimum for one in histograms),
@@ -139,20 +123,14 @@ class Histogram:
 
     @property
     def samples(self) -> int:
-        """Number of samples."""
         return int(self.counts.sum())
 
     @property
     def mean(self) -> float:
-        """Mean of the samples, exact."""
         return self.total / self.samples
 
     def percentile(self, percent: float) -> float:
-        """The `percent`-th percentile (0 … 100) by nearest rank: the middle of the bucket that
-        holds it.
-        """
-        if not 0 <= percent <= 100:
-            raise ValueError(f"a percentile lies between 0 and 100, not at {percent}")
+        """By nearest rank, of 0 … 100: the middle of the bucket that holds it."""
         # In fractions: 99.9 % of 1000 samples is rank 999, and floating point may make 1000 of it.
         rank = max(ceil(Fraction(str(percent)) / 100 * self.samples), 1)
         index = int(np.searchsorted(np.cumsum(self.counts), np.uint64(rank)))
@@ -160,20 +138,19 @@ class Histogram:
         return float(min(max((low + high) / 2, self.minimum), self.maximum))
 
     def within(self, percent: float, step: float) -> float:
-        """The percentile of what a clock counted that moves in steps: equal readings are taken to
-        lie evenly within a step around them. Where buckets are as wide as a step: the middle of the
-        bucket.
+        """As `percentile`, by a clock that moves in steps: equal readings are taken to lie evenly
+        within a step around them, unless buckets are as wide as a step.
         """
+
+        def bucket(value: float) -> int:
+            return bucket_index(max(round(value), 0), self.sub_bits)
+
         middle = self.percentile(percent)
-        low, high = bucket_bounds(bucket_index(round(middle), self.sub_bits), self.sub_bits)
-        if high - low + 1 >= step:
-            return middle
-        first, last = (
-            bucket_index(max(round(middle + side * step / 2), 0), self.sub_bits) for side in (-1, 1)
-        )
+        low, high = bucket_bounds(bucket(middle), self.sub_bits)
+        first, last = bucket(middle - step / 2), bucket(middle + step / 2)
         below = int(self.counts[: first + 1].sum())
         inside = int(self.counts[first + 1 : last + 1].sum())
-        if not inside:
+        if high - low + 1 >= step or not inside:
             return middle
         share = (percent / 100 * self.samples - below) / inside
         value = middle + step * (min(max(share, 0.0), 1.0) - 0.5)
@@ -183,10 +160,7 @@ class Histogram:
         """The fields of a document's series: samples, min, p5 … p999, max, mean. step: of the clock
         that timed each sample by itself.
         """
-
-        def at(percent: float) -> float:
-            return self.percentile(percent) if step is None else self.within(percent, step)
-
+        at = self.percentile if step is None else partial(self.within, step=step)
         return {
             "samples": self.samples,
             "min": float(self.minimum),
@@ -196,44 +170,38 @@ class Histogram:
         }
 
     def to_sparse(self) -> dict[str, Any]:
-        """{"sub_bits": s, "counts": [[bucket, count], …]}: the filled buckets, in order."""
+        """{"sub_bits": s, "counts": [(bucket, count), …]}: the filled buckets, in order."""
         filled = np.flatnonzero(self.counts)
-        return {
-            "sub_bits": self.sub_bits,
-            "counts": [[int(i), int(self.counts[i])] for i in filled],
-        }
+        counts = zip(filled.tolist(), self.counts[filled].tolist(), strict=True)
+        return {"sub_bits": self.sub_bits, "counts": list(counts)}
 
     @classmethod
     def from_sparse(
         cls, sparse: Mapping[str, Any], minimum: float, maximum: float, mean: float
-    ) -> "Histogram":
-        """Back from the sparse form and the exact values kept beside it.
+    ) -> Histogram:
+        """Back from the sparse form (`check_sparse`) and the exact values kept beside it.
 
         Minimum and maximum are rounded, and drawn into the first and last filled bucket; the sum is
-        the mean times the samples. Raises DocumentError for counts that are no histogram.
+        the mean times the samples.
         """
-        try:
-            sub_bits, pairs = int(sparse["sub_bits"]), sparse["counts"]
-            samples = check_sparse(sub_bits, pairs)
-            dense = np.zeros(bucket_count(sub_bits), dtype=np.uint64)
-            for index, count in pairs:
-                dense[index] = count
-            first, last = (bucket_bounds(pairs[end][0], sub_bits) for end in (0, -1))
-            beyond = pairs[-1][0] == bucket_count(sub_bits) - 1
-            low = min(max(round(minimum), first[0]), first[1])
-            high = max(round(maximum), last[0], low)
-            high = high if beyond else min(high, last[1])
-            total = min(max(round(mean * samples), low * samples), high * samples)
-            return cls(dense, low, high, total, sub_bits)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise DocumentError("these counts are no histogram", value=error) from None
+        sub_bits, pairs = sparse["sub_bits"], np.array(sparse["counts"], dtype=np.uint64)
+        counts = np.zeros(bucket_count(sub_bits), dtype=np.uint64)
+        counts[pairs[:, 0]] = pairs[:, 1]
+        first, last = pairs[[0, -1], 0].tolist()
+        (least, most), (least_last, most_last) = (
+            bucket_bounds(index, sub_bits) for index in (first, last)
+        )
+        low = min(max(round(minimum), least), most)
+        high = max(round(maximum), least_last, low)
+        if last < bucket_count(sub_bits) - 1:
+            high = min(high, most_last)
+        samples = int(counts.sum())
+        total = min(max(round(mean * samples), low * samples), high * samples)
+        return cls(counts, low, high, total, sub_bits)
 
 
 def check_sparse(sub_bits: int, pairs: Sequence[Sequence[int]]) -> int:
-    """Check the sparse form: known buckets, in order, none empty; returns the number of samples.
-
-    Raises ValueError with a sentence.
-    """
+    """How many samples. Raises ValueError unless all buckets are known, in order and filled."""
     if not 1 <= sub_bits <= 16:
         raise ValueError(f"sub_bits must be 1 to 16, not {sub_bits}")
     previous, samples = -1, 0

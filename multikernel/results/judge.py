@@ -10,8 +10,7 @@ it. Nothing is judged by a single boot, whose interval covers nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from multikernel.results.document import Document, Interval, Ratio
 
@@ -29,8 +28,7 @@ CONTROL = "control"
 """The kind of a control's ratio."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """reason: why it is unknown. margin: within which both would be the same."""
 
     outcome: Outcome
@@ -58,17 +56,12 @@ def judge(interval: Interval, spread: float, *, more_is_better: bool = True) -> 
 
 def spread_of(document: Document, ratio: Ratio | None = None) -> float:
     """What a configuration measured twice differs by: the farther end of the controls' ratios, less
-    1; 0 without any.
-
-    ratio: the one to be judged; controls measured as its sides were count alone, if there are
-    some.
+    1; 0 without any. ratio: to be judged; controls measured as it was count alone, if there are.
     """
-    controls = [one for one in document.ratios if one.kind == CONTROL]
     how = {series.key: (series.measure, series.mode) for series in document.series}
-    alike = [
-        one
-        for one in controls
-        if ratio is not None and how.get(one.under, 0) == how.get(ratio.under, 1)
-    ]
-    ends = [end for one in alike or controls for end in (one.interval.low, one.interval.high)]
+    controls = [one for one in document.ratios if one.kind == CONTROL]
+    if ratio is not None and ratio.under in how:
+        alike = [one for one in controls if how.get(one.under) == how[ratio.under]]
+        controls = alike or controls
+    ends = [end for one in controls for end in (one.interval.low, one.interval.high)]
     return max((max(end, 1 / end) - 1 for end in ends if end > 0), default=0.0)

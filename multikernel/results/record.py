@@ -1,7 +1,7 @@
 """What all records of a result document have in common, and the types of their fields.
 
 Guarantees: a record does not change, is made by keyword, refuses unknown fields, and holds no
-number that is not finite. Text can be made printable, so that none acts on a terminal.
+number that is not finite. Its text is printable, so that none acts on a terminal.
 """
 
 from __future__ import annotations
@@ -26,37 +26,25 @@ Cpu = Annotated[int, Meta(ge=0)]
 
 
 class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all parts share: immutable, made by keyword, unknown fields refused, every number
-    finite.
-    """
+    """What all parts share. `check` says what else must hold between the fields of one."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
-            check_finite(name, getattr(self, name))
+            msgspec.structs.force_setattr(self, name, _proper(name, getattr(self, name)))
+        self.check()
+
+    def check(self) -> None:
+        """Raises ValueError where the fields contradict each other."""
 
 
-def shown(value: Any) -> Any:
-    """The same, with all text in it printable."""
+def _proper(name: str, value: Any) -> Any:
+    """The same with printable text. Raises ValueError where a number in it is not finite."""
     if isinstance(value, str):
         return printable(value)
-    if isinstance(value, Mapping):
-        return {printable(key): shown(one) for key, one in value.items()}
-    return [shown(one) for one in value] if isinstance(value, list) else value
-
-
-def show(record: Record, *names: str) -> None:
-    """Makes the text of these fields printable."""
-    for name in names:
-        msgspec.structs.force_setattr(record, name, shown(getattr(record, name)))
-
-
-def check_finite(name: str, value: object) -> None:
-    """Raises ValueError, naming the field, where a number in it is not finite."""
     if isinstance(value, float) and (not isfinite(value) or abs(value) > MOST):
         raise ValueError(f"{name} is {value}, which is no measurement")
     if isinstance(value, Mapping):
-        for key, one in value.items():
-            check_finite(f"{name}.{key}", one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            check_finite(name, one)
+        return {printable(key): _proper(f"{name}.{key}", one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_proper(name, one) for one in value)
+    return value

@@ -22,66 +22,45 @@ COVERAGE = 0.95
 
 def coverage_of(n: int, k: int) -> float:
     """Probability that the k-th smallest to the k-th largest of n independent values hold the true
-    median.
-
-    1 <= k <= n/2; 0 for a single value. Exact for continuous distributions, a lower bound with
-    ties.
+    median: 1 <= k <= n/2; 0 for a single value. A lower bound with ties.
     """
     outside = sum(comb(n, i) for i in range(k)) / float(2**n)  # fewer than k values on one side
     return max(1.0 - 2.0 * outside, 0.0)
 
 
-def median_interval(values: Sequence[float], coverage: float = COVERAGE) -> Interval:
+def median_interval(values: Sequence[float]) -> Interval:
     """Interval of the median of `values`, one a boot: the narrowest order-statistic one that covers
     enough.
 
-    Where none does (5 values or fewer for 95 %) it is their smallest and largest, and says what
-    that covers (5 values: 93.75 %). Raises ValueError for no values, or one that is not finite.
+    Where none does (5 values or fewer) it is their smallest and largest, and says what that covers
+    (5 values: 93.75 %). Raises ValueError for no values, or one that is not finite.
     """
-    ordered = _checked(values)
+    ordered = sorted(map(float, values))
     n = len(ordered)
-    enough = [k for k in range(1, n // 2 + 1) if coverage_of(n, k) >= coverage]
-    if not enough:
-        return Interval(
-            low=ordered[0], high=ordered[-1], coverage=coverage_of(n, 1), method="min-max"
-        )
-    k = enough[-1]
+    if not ordered:
+        raise ValueError("there are no values to take a median of")
+    if not all(map(isfinite, ordered)):
+        raise ValueError("a value is not finite")
+    enough = [k for k in range(1, n // 2 + 1) if coverage_of(n, k) >= COVERAGE]
+    k = enough[-1] if enough else 1
     return Interval(
         low=ordered[k - 1],
         high=ordered[n - k],
         coverage=coverage_of(n, k),
-        method="order-statistic",
+        method="order-statistic" if enough else "min-max",
     )
 
 
-def ratio(
-    numerators: Sequence[float],
-    denominators: Sequence[float],
-    coverage: float = COVERAGE,
-) -> tuple[float, Interval]:
+def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, Interval]:
     """How many times the one is the other: the median, over boots, of numerator over denominator;
-    and its interval.
-
-    Both hold one positive number a boot, in the same order of boots (ValueError otherwise).
+    and its interval. Both hold one positive number a boot, in the same order (ValueError
+    otherwise).
     """
-    ratios = _ratios(numerators, denominators)
-    return median(ratios), median_interval(ratios, coverage)
-
-
-def _checked(values: Sequence[float]) -> list[float]:
-    ordered = sorted(float(value) for value in values)
-    if not ordered:
-        raise ValueError("there are no values to take a median of")
-    if not all(isfinite(value) for value in ordered):
-        raise ValueError("a value is not finite")
-    return ordered
-
-
-def _ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
     if len(numerators) != len(denominators) or not numerators:
         raise ValueError(
             f"series of {len(numerators)} and {len(denominators)} boots cannot be paired"
         )
     if min(*numerators, *denominators) <= 0:
         raise ValueError("a ratio needs positive values")
-    return [over / under for over, under in zip(numerators, denominators, strict=True)]
+    ratios = [over / under for over, under in zip(numerators, denominators, strict=True)]
+    return median(ratios), median_interval(ratios)

@@ -15,7 +15,7 @@ import itertools
 import os
 import secrets
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,24 +25,22 @@ from multikernel.results.document import Document
 from multikernel.results.encoding import decode_all, encode
 
 DEFAULT_BASE = "results"
+OUTPUT = "--output"
+"""The option that names the directory."""
 PACKED = ".json.gz"
 MOST_BYTES = 64 << 20
 """Of a file, unpacked: hundreds of times what one is."""
 _NO_FAULT_OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-def default_directory(
-    base: str | os.PathLike[str] = DEFAULT_BASE, now: datetime | None = None
-) -> Path:
-    """A fresh name below `base`, such as results/20260131T235959Z-3f9c1a; nothing is created."""
-    time = (datetime.now(UTC) if now is None else now.astimezone(UTC)).strftime("%Y%m%dT%H%M%SZ")
-    return Path(base) / f"{time}-{secrets.token_hex(3)}"
+def default_directory() -> Path:
+    """A fresh name, such as results/20260131T235959Z-3f9c1a; nothing is created."""
+    return Path(DEFAULT_BASE) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = "--output") -> Path:
+def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = OUTPUT) -> Path:
     """Make the directory (None: a fresh default one) and prove that a file can be written there.
-
-    Raises BadInput, OutputError. where: the option to name in errors.
+    where: the option to name in errors. Raises BadInput, OutputError.
     """
     path = default_directory() if directory is None else Path(directory)
     probe = path / f"{whole.UNFINISHED}{secrets.token_hex(8)}"
@@ -55,27 +53,21 @@ def prepare(directory: str | os.PathLike[str] | None = None, *, where: str = "--
     return path
 
 
-def write(
-    document: Document, directory: str | os.PathLike[str], *, where: str = "--output"
-) -> Path:
-    """Write a document into a directory (made if missing) and return its file, never one that
-    existed before.
+def write(document: Document, directory: str | os.PathLike[str]) -> Path:
+    """Write a document into a directory (made if missing); its file, never one that existed before.
 
     Raises DocumentError for a document that contradicts itself (nothing is written then), BadInput
     for a directory that cannot be written, OutputError for one without room.
     """
     data = encode(document)
-    path = prepare(directory, where=where)
+    path = prepare(directory)
+    names = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     try:
         with whole.written(data, path) as temporary:
-            for number in itertools.count(1):
-                end = "" if number == 1 else f"-{number}"
-                target = path / f"{document.experiment}{end}.json"
-                if whole.named(temporary, target):
-                    return target
+            targets = (path / f"{document.experiment}{name}.json" for name in names)
+            return next(target for target in targets if whole.named(temporary, target))
     except OSError as error:
-        raise _unwritable(path, error, where) from None
-    raise AssertionError("names do not end")
+        raise _unwritable(path, error) from None
 
 
 def read(
@@ -90,48 +82,36 @@ def read(
     that is no document.
     """
     path = Path(source)
+    found: dict[Path, list[Document]] = {}
+    refused: list[DocumentError] = []
     try:
+        files = [path]
         if path.is_dir():
-            files = sorted(
-                file for file in path.iterdir() if holds_documents(file) and file.is_file()
-            )
-            if not files:
-                raise BadInput(
-                    "no result documents in this directory",
-                    value=path,
-                    hint="name a result directory",
-                )
-        else:
-            files = [path]
-        return _read(files, skipped if len(files) > 1 else None)
+            files = sorted(one for one in path.iterdir() if holds_documents(one) and one.is_file())
+        for file in files:
+            try:
+                found[file] = _decoded(file)
+            except DocumentError as error:
+                if skipped is None or len(files) == 1:
+                    raise
+                skipped(error)
+                refused.append(error)
     except OSError as error:
         raise BadInput(
             f"cannot read results: {error.strerror}",
             value=error.filename or path,
             hint="name a result directory, or a document in one",
         ) from None
-
-
-def _read(
-    files: Sequence[Path], skipped: Callable[[DocumentError], None] | None
-) -> dict[Path, list[Document]]:
-    found: dict[Path, list[Document]] = {}
-    last: DocumentError | None = None
-    for file in files:
-        try:
-            found[file] = _decoded(file)
-        except DocumentError as error:
-            if skipped is None:
-                raise
-            skipped(error)
-            last = error
-    if last is not None and not found:
-        raise last
+    if refused and not found:
+        raise refused[-1]
+    if not found:
+        raise BadInput(
+            "no result documents in this directory", value=path, hint="name a result directory"
+        )
     return found
 
 
 def holds_documents(path: Path) -> bool:
-    """By its name."""
     return path.name.endswith((".json", PACKED)) and not path.name.startswith(".")
 
 
@@ -170,7 +150,7 @@ def _decoded(file: Path) -> list[Document]:
     return documents
 
 
-def _unwritable(path: Path, error: OSError, where: str) -> MultikernelError:
+def _unwritable(path: Path, error: OSError, where: str = OUTPUT) -> MultikernelError:
     hint = "name a directory that can be written, with room in it"
     return cannot_write("results", error, value=path, where=where, hint=hint)
 
@@ -178,8 +158,6 @@ def _unwritable(path: Path, error: OSError, where: str) -> MultikernelError:
 def cannot_write(
     what: str, error: OSError, *, value: object, where: str, hint: str
 ) -> MultikernelError:
-    """BadInput if another place is to be named, OutputError if the place is good and has no room,
-    or is broken.
-    """
+    """BadInput if another place is to be named, OutputError if this one is full or broken."""
     kind = OutputError if error.errno in _NO_FAULT_OF_THE_PLACE else BadInput
     return kind(f"cannot write {what}: {error.strerror}", value=value, where=where, hint=hint)

@@ -45,10 +45,9 @@ def named(temporary: Path, target: Path) -> bool:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
             raise
-        # A file system without hard links: take the name (O_EXCL refuses an existing one), rename
-        # over it.
+        # A file system without hard links: take the name, unless it is, and rename over it.
         try:
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            target.touch(exist_ok=False)
         except FileExistsError:
             return False
         temporary.replace(target)

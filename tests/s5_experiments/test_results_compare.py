@@ -126,7 +126,7 @@ def test_another_kernel_or_compiler_is_the_same_machine_and_is_named() -> None:
         kernel="7.0", compiler="clang 20", topology={**known.TOPOLOGY, "allowed": "0-1"}
     )
     found = compare(run(1000), run(1000, environment=other))
-    assert found.conditions == ("kernel: 6.12.0 against 7.0", "compiler: gcc 12 against clang 20")
+    assert found.conditions == ["kernel: 6.12.0 against 7.0", "compiler: gcc 12 against clang 20"]
 
 
 def test_what_was_counted_while_measuring_is_no_choice() -> None:
@@ -208,7 +208,7 @@ def test_where_there_are_ratios_medians_alone_cross_nothing() -> None:
 
 def test_where_the_host_had_moved_the_cpus_medians_say_nothing() -> None:
     found = compare(with_ratio(2.0, floor=160), with_ratio(1.0, floor=1000, median=3000))
-    assert found.moved == ("unmap",)
+    assert found.moved == ["unmap"]
     assert [change.outcome for change in found.changes] == ["unknown"]
     assert [ratio.outcome for ratio in found.ratios] == ["worse"]
 

@@ -7,11 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from multikernel.results.statistics import (
-    coverage_of,
-    median_interval,
-    ratio,
-)
+from multikernel.results.statistics import median_interval, ratio
 
 DRAWS = 4000
 """Simulated experiments; a share of 0.95 among them is known to ±0.01 (three standard errors)."""
@@ -64,14 +60,6 @@ def test_more_boots_narrow_the_interval() -> None:
         for n in (6, 20, 80)
     ]
     assert widths[0] > 1.5 * widths[1] > 1.5 * 1.5 * widths[2]
-
-
-def test_lower_coverage_takes_a_narrower_interval() -> None:
-    values = list(range(20))
-    half = median_interval(values, coverage=0.5)
-    assert (half.low, half.high) == (7, 12)
-    assert 0.5 <= half.coverage < median_interval(values).coverage
-    assert coverage_of(20, 8) == half.coverage
 
 
 def test_no_values_or_no_numbers_are_refused() -> None:

@@ -120,18 +120,20 @@ def test_the_schema_is_json_and_names_every_field_of_a_document(tmp_path: Path) 
     ("local", "boots", "slowest"),
     [
         ([[3400.0, 3500.0]], 1, 3500),
-        ([[3400.0, 4400.0], [3400.0, 3450.0]], 2, 3450),
-        ([[3400.0, 4400.0]] * 3, 3, 4400),
+        ([[3400.0, 4400.0], [3400.0, 3450.0]], 1, 3450),
+        ([[3400.0, 4400.0], [3400.0, 4400.0], [3400.0, 3450.0]], 2, 3450),
+        ([[3400.0, 4400.0]] * 6, 3, 4400),
     ],
 )
-def test_a_boot_with_a_slow_core_is_made_again(
+def test_a_boot_with_a_core_that_stays_slow_is_made_again(
     monkeypatch: pytest.MonkeyPatch, local: list[list[float]], boots: int, slowest: float
 ) -> None:
     found = iter(local)
     made: list[Bench] = []
 
     def looked(bench: Bench, count: int) -> list[float]:
-        made.append(bench)
+        if bench not in made:
+            made.append(bench)
         return next(found)
 
     monkeypatch.setattr(Bench, "local_on_each", looked)

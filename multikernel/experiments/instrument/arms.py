@@ -25,12 +25,10 @@ Pair = tuple[int, int]
 
 
 def floor_key(pair: Pair, mode: Mode) -> str:
-    """The key of a pair's floor."""
     return f"floor-{pair[0]}-{pair[1]}-{mode}"
 
 
 def line_key(pair: Pair, mode: Mode, line: int) -> str:
-    """The key of one line's floor."""
     return f"{floor_key(pair, mode)}.line-{line}"
 
 
@@ -56,11 +54,8 @@ class Spec:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one slice brought: samples by key, sums by key, and what happened meanwhile (None:
-    nobody watched).
-
-    reason: why the arm itself says that the slice cannot be trusted, as a code; None if it does
-    not.
+    """What one slice brought: samples and sums by key, and what happened meanwhile (None: nobody
+    watched). reason: why the arm itself says that the slice cannot be trusted, as a code, or None.
     """
 
     samples: dict[str, Histogram] = field(default_factory=dict)
@@ -93,24 +88,21 @@ class Arm:
 
     def control(self) -> Arm:
         """The same under the control's keys, for another machine."""
-        keys = [spec.key for spec in self.specs]
 
         def again(machine: Any) -> Outcome:
             outcome = self.slice(machine)
-            samples = {key + CONTROL: outcome.samples[key] for key in keys}
-            return Outcome(samples, activity=outcome.activity, reason=outcome.reason)
+            samples = {spec.key + CONTROL: outcome.samples[spec.key] for spec in self.specs}
+            return replace(outcome, samples=samples, sums={})
 
         specs = tuple(
             replace(spec, key=spec.key + CONTROL, control=True, also=()) for spec in self.specs
         )
-        return Arm(f"{self.name}, control", specs, self.on, again, strict=self.strict)
+        return replace(self, name=f"{self.name}, control", specs=specs, slice=again, repeated=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """What is compared: how many times the series `over` is the series `under`. kind, words: as in
-    a document.
-    """
+    """How many times the series `over` is the series `under`. kind, words: as in a document."""
 
     over: str
     under: str
@@ -119,7 +111,6 @@ class Ratio:
 
     @property
     def name(self) -> str:
-        """Its name in documents."""
         return f"{self.over}-over-{self.under}"
 
 

@@ -47,9 +47,7 @@ def furnished(bench: Bench) -> None:
 
 
 def machine(way: Way, cores: int | None = None) -> Booted:
-    """A furnished system of that way, in which every root sends to all until an arm says
-    otherwise.
-    """
+    """A furnished system, in which every root sends to all until an arm says otherwise."""
     trees = (("trees", "sequential"),) if way.system == "multikernel" else ()
     return Booted(way.system, cores, options=(*way.options, *trees), prepare=furnished)
 

@@ -1,5 +1,4 @@
-"""Operations on capabilities as programs: what `two-phase-commit` and `capabilities` send to core
-0.
+"""Operations on capabilities as programs: what experiments on capabilities send to core 0.
 
 Guarantees: the instrument's. A core is furnished once a boot with the memory and the CNodes that
 the operations work on (SOURCES); every loop leaves them as it found them. The mapping database
@@ -9,7 +8,7 @@ alone is measured in a replica beside the core's own, on the same CPU.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.instrument.loops import (
@@ -17,7 +16,8 @@ from multikernel.experiments.instrument.loops import (
     Watch,
     _driver,
     _fine,
-    _polling,
+    _polled,
+    _system,
     _watched,
 )
 from multikernel.native._native import (
@@ -29,7 +29,6 @@ from multikernel.native._native import (
     Driver,
     Histogram,
 )
-from multikernel.runtime import local
 
 PAGE, CNODE_BYTES = 4096, 1 << 14
 ROOT = 1 << 32
@@ -48,14 +47,12 @@ Source = Literal["alone", "copied", "derived", "lent", "foreign"]
 Frame too; that no other core has, but Frames made of it have been elsewhere; and RAM that core 1
 owns, of which this core has a copy.
 """
-SOURCES: tuple[Source, ...] = ("alone", "copied", "derived", "lent", "foreign")
+SOURCES: tuple[Source, ...] = get_args(Source)
 
 
 @dataclass(frozen=True, slots=True)
 class Furniture:
-    """References on core 0. cnode: for what is made here; wide: RAM to be revoked, and CNodes for
-    what is made of it.
-    """
+    """On core 0. cnode: for what is made here; wide: to be revoked, its children in wide_cnodes."""
 
     sources: dict[Source, int]
     cnode: int
@@ -68,10 +65,8 @@ _furniture: Furniture | None = None
 
 def _ask(driver: Driver, core: int, kind: str, *words: int) -> int:
     """The reference that a request about capabilities made, or whatever its first word is."""
-    number = KINDS[kind]
-    verdict, _, reply = (
-        driver.here(number, words) if core == driver.me else driver.call(core, number, words)
-    )
+    own, number = core == driver.me, KINDS[kind]
+    verdict, _, reply = driver.here(number, words) if own else driver.call(core, number, words)
     if verdict >= VERDICT_CAPABILITY_BASE:
         names = {number: name for name, number in CAPABILITY_VERDICTS.items()}
         raise ProtocolError(
@@ -81,12 +76,10 @@ def _ask(driver: Driver, core: int, kind: str, *words: int) -> int:
     return reply[0]
 
 
-def _retype(
-    driver: Driver, core: int, ram: int, kind: str, place: tuple[int, int], at: int, size: int
-) -> int:
-    cnode, index = place
-    word = index | CAPABILITY_TYPES[kind] << 16 | 1 << 32
-    return _ask(driver, core, "CAP_RETYPE", ram, cnode, word, at, size)
+def _retype(driver: Driver, core: int, ram: int, kind: str, slot: int, at: int, size: int) -> int:
+    """To a slot of that core's root CNode."""
+    word = slot | CAPABILITY_TYPES[kind] << 16 | 1 << 32
+    return _ask(driver, core, "CAP_RETYPE", ram, ROOT, word, at, size)
 
 
 def _copy(
@@ -106,19 +99,18 @@ def furnish() -> None:
     """On core 0 of a fresh system, once."""
     global _furniture
     driver = _driver()
-    assert local.plan is not None
-    me, others = driver.me, [core for core in range(local.plan.cores) if core != driver.me]
+    me, others = driver.me, [core for core in range(_system().cores) if core != driver.me]
     sources = {name: _create(driver, 1 + n, PAGES) for n, name in enumerate(SOURCES)}
     wide, room = _create(driver, 8, DESCENDANTS_MOST), _create(driver, 9, 8 * CNODE_BYTES // PAGE)
     count = 1 + DESCENDANTS_MOST // 256
     cnodes = [
-        _retype(driver, me, room, "CNode", (ROOT, 16 + n), n * CNODE_BYTES, CNODE_BYTES)
+        _retype(driver, me, room, "CNode", 16 + n, n * CNODE_BYTES, CNODE_BYTES)
         for n in range(count)
     ]
     for core in others:
         _copy(driver, me, sources["copied"], 1, core)
     copies = [_copy(driver, me, sources["derived"], 2, core) for core in others]
-    _retype(driver, others[0], copies[0], "Frame", (ROOT, 8), (PAGES - 1) * PAGE, PAGE)
+    _retype(driver, others[0], copies[0], "Frame", 8, (PAGES - 1) * PAGE, PAGE)
     theirs = _copy(driver, me, sources["foreign"], 9, 1, move=True)
     _copy(driver, 1, theirs, 7, me)
     sources["foreign"] = _ask(driver, me, "CAP_LOOK", 7)
@@ -146,19 +138,18 @@ class Task:
 
 def operate(task: Task, watch: Watch | None) -> Report:
     """Samples: times, cycles an operation."""
-    driver, report, times = _driver(), Report(), Histogram()
-    assert local.plan is not None
+    driver = _driver()
     assert _furniture is not None
     furniture, here = _furniture, task.to == driver.me
 
+    def revoke(count: int, into: Histogram) -> None:
+        verdict = driver.probe(
+            "revokes", source=furniture.wide, each=furniture.wide_cnodes,
+            pages=task.descendants, count=count, times=into,
+        )  # fmt: skip
+        _fine(verdict, f"revoke of {task.descendants} descendants")
+
     def some(count: int, into: Histogram) -> None:
-        if task.descendants:
-            verdict = driver.probe(
-                "revokes", source=furniture.wide, each=furniture.wide_cnodes,
-                pages=task.descendants, count=count, times=into,
-            )  # fmt: skip
-            _fine(verdict, f"revoke of {task.descendants} descendants")
-            return
         verdict = driver.probe(
             "operations", form=task.operation,
             source=furniture.sources[task.source], cnode=furniture.cnode, index=0,
@@ -169,11 +160,10 @@ def operate(task: Task, watch: Watch | None) -> Report:
         )  # fmt: skip
         _fine(verdict, f"{task.operation} of memory that is {task.source}")
 
-    with _polling(driver, (driver.me,) if task.descendants else range(local.plan.cores)):
-        some(1 if task.descendants else max(2, task.batch), Histogram())
-        _watched(watch, lambda: some(task.count, times), report)
-    report.keep(times=times)
-    return report
+    if task.descendants:
+        return _polled(driver, (driver.me,), revoke, 1, task.count, watch)
+    cores = range(_system().cores)
+    return _polled(driver, cores, some, max(2, task.batch), task.count, watch)
 
 
 _databases: dict[int, Capabilities] = {}
@@ -184,12 +174,10 @@ def database(capabilities: int, count: int, seed: int, watch: Watch | None) -> R
     of its own that is filled at the first call. Samples: copy, retype, delete, cycles.
     """
     _driver()
-    report, times = Report(), (Histogram(), Histogram(), Histogram())
+    times = {name: Histogram() for name in ("copy", "retype", "delete")}
     if capabilities not in _databases:
         _databases[capabilities] = Capabilities(Capabilities.cnodes_to_probe(capabilities))
         _databases[capabilities].probe_fill(capabilities)
-    replica = _databases[capabilities]
-    replica.probe_operations(max(2, count // 8), seed, Histogram(), Histogram(), Histogram())
-    _watched(watch, lambda: replica.probe_operations(count, seed + 1, *times), report)
-    report.keep(copy=times[0], retype=times[1], delete=times[2])
-    return report
+    probe = _databases[capabilities].probe_operations
+    probe(max(2, count // 8), seed, Histogram(), Histogram(), Histogram())
+    return _watched(watch, lambda: probe(count, seed + 1, *times.values()), Report(), times)

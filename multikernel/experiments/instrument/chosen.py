@@ -29,9 +29,7 @@ SLACK = 0.05
 
 
 def tree_of_all(request: Request) -> Tree | None:
-    """That of core 0 to all others; None where a boot chooses nothing: of two cores, or where they
-    share CPUs.
-    """
+    """Core 0's; None where a boot chooses nothing: of two cores, or where they share CPUs."""
     if request.cores <= 2 or request.crowded:
         return None
     request.progress("which tree this machine has chosen")
@@ -40,14 +38,10 @@ def tree_of_all(request: Request) -> Tree | None:
 
 
 def by_cores(
-    request: Request,
-    counts: Iterable[int],
-    make: Callable[[Site, Costs, Tree | None], list[T]],
-    chosen: Tree | None,
-) -> tuple[dict[int, list[T]], Costs]:
-    """What is made of the first so many cores, by their number, and of which costs. chosen: the
-    tree of all cores.
-    """
+    request: Request, counts: Iterable[int],
+    make: Callable[[Site, Costs, Tree | None], list[T]], chosen: Tree | None,
+) -> tuple[dict[int, list[T]], Costs]:  # fmt: skip
+    """What is made of the first so many cores, by their number, and of which costs."""
     cpus, topology = request.placement.cpus, Topology.read()
     costs, _ = cost_store.known(Site(topology, cpus))
     found = {}
@@ -58,17 +52,14 @@ def by_cores(
 
 
 def made_from(costs: Costs) -> Caution:
-    """Which costs trees were made from."""
-    return Caution(
-        code="costs-of-trees", text=f"Trees were made from costs {costs.origin}: {costs.detail}."
-    )
+    text = f"Trees were made from costs {costs.origin}: {costs.detail}."
+    return Caution(code="costs-of-trees", text=text)
 
 
 def judged(collector: Collector, fixed: Iterable[tuple[str, Ratio]], kind: str) -> list[Caution]:
     """What to say; nothing where nothing was measured. fixed: what is held against what, and the
-    ratio of that fixed tree over the chosen one.
-
-    The chosen tree is slower if the whole interval says so, by more than the slack.
+    ratio of that fixed tree over the chosen one, which is slower if the whole interval says so, by
+    more than the slack.
     """
     found = [(what, collector.ratio(asked)) for what, asked in fixed]
     held = [(what, ratio) for what, ratio in found if ratio is not None]
@@ -80,16 +71,11 @@ def judged(collector: Collector, fixed: Iterable[tuple[str, Ratio]], kind: str) 
         for what, ratio in held
         if ratio.interval.high * (1 + SLACK) < 1
     ]
-    comparisons = f"{len(held)} comparison{'s' if len(held) > 1 else ''} with fixed trees"
-    if slower:
-        text = (
-            f"The chosen tree ({kind}) is more than {100 * SLACK:.0f} % slower in {len(slower)} of"
-            f" {comparisons}: {'; '.join(slower)}. Measure anew which is best:"
-            " choose_trees(fresh=True)."
-        )
-        return [Caution(code="chosen-tree-slower", text=text)]
     text = (
-        f"The chosen tree ({kind}) is more than {100 * SLACK:.0f} % slower in none of"
-        f" {comparisons}."
+        f"The chosen tree ({kind}) is more than {100 * SLACK:.0f} % slower in"
+        f" {len(slower) or 'none'} of {len(held)} comparison{'s' * (len(held) > 1)} with fixed"
+        " trees"
     )
-    return [Caution(code="chosen-tree-best", text=text)]
+    if slower:
+        text += f": {'; '.join(slower)}. Measure anew which is best: choose_trees(fresh=True)"
+    return [Caution(code=f"chosen-tree-{'slower' if slower else 'best'}", text=text + ".")]

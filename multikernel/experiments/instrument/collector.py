@@ -11,11 +11,13 @@ warnings; statistics as in `results.statistics`.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from multikernel.experiments.instrument.arms import CONTROL, Outcome, Pair, Ratio, Spec, line_key
 from multikernel.experiments.instrument.request import Request
@@ -25,15 +27,11 @@ from multikernel.results.document import BootSamples, Buckets, Caution, Mode, Se
 from multikernel.results.histogram import Histogram
 
 REPEATS, REPEATS_SHARE = 2, 0.25
-"""How often a disturbed slice is measured again; and of how many slices at most, on a machine that
-is never quiet.
-"""
+"""How often a disturbed slice is measured again; and of how many slices at most."""
 PREEMPTED_FEW, PREEMPTED_SHARE = 4, 0.05
 """Preemptions that a slice may have and still count: so many, or that share of its samples. A
 median does not move for them.
 """
-
-
 WAITED_NS, WAITED_SHARE = 50_000, 0.01
 """How long a task may have waited for its CPU in a slice that is one number, or that share of it:
 what yielding to nobody adds up to.
@@ -75,7 +73,6 @@ class Collector:
     # --- measuring ---
 
     def boot(self, number: int, arms: Sequence[Ready]) -> None:
-        """All rounds of one boot."""
         for _ in range(self.request.size.rounds):
             order = list(arms)
             self._order.shuffle(order)
@@ -85,27 +82,22 @@ class Collector:
     def slice(self, number: int, arm: Ready) -> None:
         """One slice of an arm, again if it was disturbed, and kept if in the end it was not."""
         self.slices += 1
-        attempts = 0
-        while True:
-            attempts += 1
+        for attempt in itertools.count(1):
             outcome = arm.run()
             self._keys[arm.name].update(outcome.samples)
-            reason = (
-                disturbed(outcome, self.request.crowded, strict=arm.strict)
-                if self.request.size.measures
-                else None
-            )
+            reason = None
+            if self.request.size.measures:
+                reason = disturbed(outcome, self.request.crowded, strict=arm.strict)
             if reason is None:
                 self.keep(number, outcome)
                 return
             self.why[arm.name][reason] += 1
-            if attempts > REPEATS or self.repeated > REPEATS_SHARE * self.slices:
+            if attempt > REPEATS or self.repeated > REPEATS_SHARE * self.slices:
                 self.dropped[arm.name] += 1
                 return
             self.repeated += 1
 
     def keep(self, number: int, outcome: Outcome) -> None:
-        """Adds a slice's samples to the arm's."""
         for key, histogram in outcome.samples.items():
             self._tallies[key][number].append(histogram)
         self.sums.update(outcome.sums)
@@ -156,8 +148,9 @@ class Collector:
                 # Completion on many cores is judged by the slowest of the lines that it takes.
                 floor = median(line[boot] for line in lines if boot in line)
                 floors[boot] = max(floor, floors.get(boot, 0.0))
-        medians = self.medians(spec.key)
-        ratios = [medians[boot] / floors[boot] for boot in medians if boot in floors]
+        ratios = [
+            one / floors[boot] for boot, one in self.medians(spec.key).items() if boot in floors
+        ]
         return median(ratios) if ratios and not self.request.crowded else None
 
     def series(self, spec: Spec) -> Series | None:
@@ -167,23 +160,15 @@ class Collector:
             return None
         merged = Histogram.merge(list(found.values()))
         step = self._step_of(spec.key.removesuffix(CONTROL))
-        summary = merged.summary(step)
         return Series(
-            key=spec.key, system=spec.system, variant=spec.variant, cores=spec.cores,
-            parameters=dict(spec.parameters),
-            measure=spec.measure, mode=spec.mode, batch=spec.batch, unit=spec.unit,
-            boots=len(found),
+            **_about(spec, Series), **merged.summary(step), boots=len(found),
             median_interval=statistics.median_interval(list(self.medians(spec.key).values())),
-            over_floor=self._over_floor(spec),
-            histogram=Buckets.of(merged),
+            over_floor=self._over_floor(spec), histogram=Buckets.of(merged),
             by_boot=[_samples_of(boot, one, step) for boot, one in found.items()],
-            control=spec.control, **summary,
         )  # fmt: skip
 
     def ratio(self, asked: Ratio) -> document.Ratio | None:
-        """How many times the one arm is the other, over the boots that have both; None without
-        any.
-        """
+        """How many times the one arm is the other, over boots that have both; None without any."""
         numerators, denominators = self.medians(asked.over), self.medians(asked.under)
         boots = [boot for boot in numerators if boot in denominators]
         if not boots or self.request.crowded:
@@ -199,87 +184,76 @@ class Collector:
             value=value, interval=interval,
         )  # fmt: skip
 
-    def ratios(self, asked: Iterable[Ratio]) -> list[document.Ratio]:
-        """Those ratios that there are."""
-        return [found for one in asked if (found := self.ratio(one)) is not None]
-
     def unmeasured(self, spec: Spec, arm: str) -> Unmeasured:
-        """What is said of a series of that arm that there is not: that its slices were all dropped,
-        or that they ran where cores share CPUs.
-        """
+        """What is said of a series of that arm that there is not."""
         ran = sum(map(len, self._tallies.get(spec.key, {}).values()))
         crowded = self.request.crowded and ran
         return Unmeasured(
-            key=spec.key, system=spec.system, variant=spec.variant, cores=spec.cores,
-            parameters=dict(spec.parameters), slices=ran if crowded else self.dropped[arm],
+            **_about(spec, Unmeasured),
+            slices=ran if crowded else self.dropped[arm],
             why=["cores-share-cpus"] if crowded else sorted(self.why.get(arm, ())),
-        )  # fmt: skip
+        )
 
     def warnings(self) -> list[Caution]:
         """What was dropped, and which arms have nothing left."""
-        return list(self._warnings())
-
-    def _warnings(self) -> Iterator[Caution]:
+        found = []
         if not self.request.size.measures:
-            yield Caution(
-                code="smoke",
-                text="Smoke size: this shows that everything runs, and measures nothing.",
+            text = "Smoke size: this shows that everything runs, and measures nothing."
+            found.append(Caution(code="smoke", text=text))
+        if self.why:
+            text = (
+                f"Of {self.slices} slices {self.repeated} were measured again because something"
+                f" disturbed them ({_listed(sum(self.why.values(), Counter()))}), and"
+                f" {sum(self.dropped.values())} were dropped in the end. Stop other programs, or"
+                " use a quieter machine."
             )
-        disturbances = sum((counts for counts in self.why.values()), Counter[str]())
-        if disturbances:
-            reasons = ", ".join(f"{code} {count}×" for code, count in disturbances.most_common())
-            yield Caution(
-                code="contaminated-slices",
-                text=(
-                    f"Of {self.slices} slices {self.repeated} were measured again because something"
-                    f" disturbed them ({reasons}), and {sum(self.dropped.values())} were dropped in"
-                    " the end. Stop other programs, or use a quieter machine."
-                ),
-            )
+            found.append(Caution(code="contaminated-slices", text=text))
         for name, dropped in sorted(self.dropped.items()):
-            if self._keys[name] and not any(self.has(key) for key in self._keys[name]):
-                reasons = ", ".join(
-                    f"{code} {count}×" for code, count in self.why[name].most_common()
+            if self._keys[name] and not any(map(self.has, self._keys[name])):
+                text = (
+                    f"{name}: refused, since each of its {dropped} slices was disturbed"
+                    f" ({_listed(self.why[name])}) however often it was measured again."
                 )
-                yield Caution(
-                    code="refused",
-                    text=(
-                        f"{name}: refused, since each of its {dropped} slices was disturbed"
-                        f" ({reasons}) however often it was measured again."
-                    ),
-                )
+                found.append(Caution(code="refused", text=text))
+        return found
+
+
+def _listed(reasons: Counter[str]) -> str:
+    return ", ".join(f"{code} {times}×" for code, times in reasons.most_common())
+
+
+def _about(spec: Spec, kind: type[Series | Unmeasured]) -> dict[str, Any]:
+    """What such a record repeats of a spec."""
+    names = [name for name in kind.__struct_fields__ if name in Spec.__slots__]
+    return {name: getattr(spec, name) for name in names} | {"parameters": dict(spec.parameters)}
 
 
 def _samples_of(boot: int, histogram: Histogram, step: float | None) -> BootSamples:
-    summary = histogram.summary(step)
-    names = ("samples", "p5", "p50", "p95", "p99")
-    return BootSamples(
-        boot=boot, histogram=Buckets.of(histogram), **{name: summary[name] for name in names}
-    )
+    kept = set(BootSamples.__struct_fields__)
+    summary = {name: one for name, one in histogram.summary(step).items() if name in kept}
+    return BootSamples(boot=boot, histogram=Buckets.of(histogram), **summary)
 
 
 def disturbed(outcome: Outcome, crowded: bool, *, strict: bool = False) -> str | None:
-    """Why a slice cannot be trusted, as a code; None if it can. Where cores share CPUs, being
-    preempted is the rule.
-    """
+    """Why a slice cannot be trusted, as a code; None if it can, or where cores share CPUs."""
     if crowded:
         return None
-    if outcome.reason is not None or outcome.activity is None:
+    activity, counts = outcome.activity, [one.samples for one in outcome.samples.values()]
+    if outcome.reason is not None or activity is None:
         return outcome.reason
-    samples = sum(histogram.samples for histogram in outcome.samples.values())
-    if outcome.activity.steal_ticks:
+    if activity.steal_ticks:
         return "steal"
-    if outcome.activity.throttled:
+    if activity.throttled:
         return "throttled"
-    waited = max(WAITED_NS, WAITED_SHARE * outcome.activity.time_ns)
-    one_number = strict or all(one.samples == 1 for one in outcome.samples.values())
-    for task in outcome.activity.tasks.values():
+    waited = max(WAITED_NS, WAITED_SHARE * activity.time_ns)
+    one_number = strict or all(samples == 1 for samples in counts)
+    for task in activity.tasks.values():
         if task.migrations:
             return "migrated"
         if task.voluntary is None and task.involuntary is None:
             return "task-gone"
         if one_number and (task.waited_ns or 0) > waited:
             return "away"
-        if (task.involuntary or 0) > max(PREEMPTED_FEW, PREEMPTED_SHARE * samples):
+        if (task.involuntary or 0) > max(PREEMPTED_FEW, PREEMPTED_SHARE * sum(counts)):
             return "preempted"
     return None

@@ -7,7 +7,7 @@ Guarantees: every document is made in this one way, so that all say the same thi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from multikernel.experiments.instrument.experiment import Experiment
 
 _before_us: list[str] = []
-"""Experiments that this process has run: the load that a later one finds is theirs, and nothing to
-warn of.
-"""
+"""Experiments that this process has run: the load that a later one finds is theirs."""
 
 
 def begin(request: Request) -> Environment:
@@ -41,9 +39,7 @@ def finish(
     arms: Sequence[Arm | Spec],
     asked: Sequence[Ratio],
 ) -> Document:
-    """The document. arms: or what their series say. Raises MeasurementRefused if nothing can be
-    trusted.
-    """
+    """The document. arms: or what their series say. Raises MeasurementRefused."""
     request = experiment.request
     record = environment_of(environment.finish())
     said = list(experiment.cautions(collector))
@@ -68,23 +64,14 @@ def finish(
     _before_us.append(experiment.entry.name)
     cautions = collector.warnings()
     if not series and not request.crowded:
-        why = "; ".join(
-            caution.text
-            for caution in cautions
-            if caution.code in ("refused", "contaminated-slices")
-        )
+        why = [one.text for one in cautions if one.code in ("refused", "contaminated-slices")]
         raise MeasurementRefused(
             f"nothing that experiment {experiment.entry.name} measured can be trusted",
-            value=why or None,
+            value="; ".join(why) or None,
         )
     if not floors and not request.crowded:
-        cautions.append(
-            Caution(
-                code="no-floor",
-                text="No floor could be measured: nothing is given as a multiple of it.",
-            )
-        )
-    cautions += _moved(boots)
+        text = "No floor could be measured: nothing is given as a multiple of it."
+        cautions.append(Caution(code="no-floor", text=text))
     return Document(
         experiment=experiment.entry.name,
         environment=record,
@@ -92,8 +79,8 @@ def finish(
         floor=[] if request.crowded else list(floors.values()),
         series=series,
         unmeasured=unmeasured,
-        ratios=collector.ratios(asked),
-        warnings=[*cautions, *said, *of_the_host],
+        ratios=[one for ratio in asked if (one := collector.ratio(ratio)) is not None],
+        warnings=[*cautions, *_moved(boots), *said, *of_the_host],
     )
 
 
@@ -103,20 +90,15 @@ def _specs_of(arm: Arm | Spec) -> tuple[Spec, ...]:
     return arm.specs + (arm.control().specs if arm.repeated else ())
 
 
-def _moved(boots: Sequence[Boot]) -> Iterator[Caution]:
-    """Whether the virtual machine's CPUs were moved about under it: the lines then travel another
-    way.
-    """
-    out = [boot for boot in boots if not boot.counts and boot.floor is not None]
+def _moved(boots: Sequence[Boot]) -> list[Caution]:
+    """Whether the CPUs were moved about: the lines then travel another way."""
+    out = [boot.floor for boot in boots if not boot.counts and boot.floor is not None]
     if not out:
-        return
+        return []
     counting = [boot.floor for boot in boots if boot.counts and boot.floor is not None]
-    elsewhere = ", ".join(f"{boot.floor:.0f}" for boot in out)
-    yield Caution(
-        code="floor-moved",
-        text=(
-            f"In {len(out)} of {len(boots)} boots the floor was another one ({elsewhere} cycles;"
-            f" {median(counting):.0f} in the others), as when a hypervisor moves the CPUs. Those"
-            " boots do not count."
-        ),
+    text = (
+        f"In {len(out)} of {len(boots)} boots the floor was another one"
+        f" ({', '.join(f'{floor:.0f}' for floor in out)} cycles; {median(counting):.0f} in the"
+        " others), as when a hypervisor moves the CPUs. Those boots do not count."
     )
+    return [Caution(code="floor-moved", text=text)]

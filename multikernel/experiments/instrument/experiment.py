@@ -56,12 +56,10 @@ class Experiment:
 
     def cautions(self, collector: Collector) -> Iterable[Caution]:
         """What a reader must know. Arms that turned out to be something else are discarded here."""
-        del collector
         return ()
 
     def revised(self, spec: Spec, collector: Collector) -> Spec:
         """What is known of a series only when all has been measured."""
-        del collector
         return spec
 
     # --- The loop ---
@@ -77,7 +75,8 @@ class Experiment:
         collector, record = Collector(request), document.begin(request)
         arms, pairs = self.chosen(), self.judged_by()
         specs = [spec for arm in arms for spec in arm.specs]
-        collector.singles = {spec.key for spec in specs if is_single(spec)}
+        singles = [one for one in specs if one.mode == "single" and one.unit == "tsc-cycles"]
+        collector.singles = {spec.key for spec in singles}
         collector.stands_for = {key: spec.key for spec in specs for key in spec.also}
         whole = [*arms, *floor_arms(request, self.floors_on, self.pairs())]
         local: dict[int, float] = {}
@@ -100,11 +99,6 @@ MORE = 1.6
 """So many times the boots that were asked for may be run until as many count."""
 
 
-def is_single(spec: Spec) -> bool:
-    """Whether each of its samples is one operation between two readings of the clock."""
-    return spec.mode == "single" and spec.unit == "tsc-cycles"
-
-
 def names_of(arm: Arm) -> set[str]:
     """What it can be asked for by."""
     return {name for spec in arm.specs for name in (spec.system, spec.variant, spec.key)}
@@ -116,7 +110,7 @@ def _goes_on(request: Request, done: int, counting: int, began: float) -> bool:
         took = time.monotonic() - began
         return done == 0 or took + took / done < request.seconds
     boots = request.size.boots
-    most = boots if not request.size.measures else round(MORE * boots)
+    most = round(MORE * boots) if request.size.measures else boots
     return counting < boots and done < most
 
 
@@ -124,9 +118,8 @@ def _course(request: Request, began: float, done: int) -> str:
     took, boots = time.monotonic() - began, request.size.boots
     if request.seconds is not None:
         return f"boot {done + 1}, {max(request.seconds - took, 0):.0f} s left"
-    words = f"boot {done + 1} of {max(boots, done + 1)}"
-    left = took / done * (boots - done) if 0 < done < boots else None
-    return words if left is None else f"{words}, about {left:.0f} s left"
+    left = f", about {took / done * (boots - done):.0f} s left" if 0 < done < boots else ""
+    return f"boot {done + 1} of {max(boots, done + 1)}{left}"
 
 
 def opened(
@@ -134,18 +127,11 @@ def opened(
 ) -> tuple[list[Ready], list[Any]]:
     """All arms on fresh machines, those that are repeated on a second one too; and the machines."""
     machines: dict[tuple[On, bool], Any] = {}
-
-    def machine(on: On, second: bool) -> Any:
-        if (on, second) not in machines:
-            machines[on, second] = on.open(stack, request)
-        return machines[on, second]
-
-    found = [
-        Ready(arm.name, partial(arm.slice, machine(arm.on, False)), arm.strict) for arm in arms
-    ]
-    for arm in arms:
-        if arm.repeated:
-            again = arm.control()
-            run = partial(again.slice, machine(arm.on, True))
-            found.append(Ready(again.name, run, again.strict))
+    found = []
+    controls = [(arm.control(), True) for arm in arms if arm.repeated]
+    for arm, second in [*((arm, False) for arm in arms), *controls]:
+        if (arm.on, second) not in machines:
+            machines[arm.on, second] = arm.on.open(stack, request)
+        run = partial(arm.slice, machines[arm.on, second])
+        found.append(Ready(arm.name, run, arm.strict))
     return found, list(machines.values())

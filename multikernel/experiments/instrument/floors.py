@@ -11,26 +11,18 @@ from collections.abc import Iterable
 from functools import partial
 from statistics import median
 
-from multikernel.experiments.instrument.arms import (
-    Arm,
-    On,
-    Outcome,
-    Pair,
-    floor_key,
-    line_key,
-)
+from multikernel.experiments.instrument.arms import Arm, On, Outcome, Pair, floor_key, line_key
 from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.results.document import Floor, LineFloors, Mode
 from multikernel.results.histogram import Histogram
 
-LINES = 16
-BATCH = 100
+LINES, BATCH = 16, 100
 PAIRS_MAX = 28
 """All pairs of up to 8 cores; of more cores, those of core 0, spread over the others."""
-MODES: tuple[Mode, ...] = ("back-to-back", "single")
 BATCHES: dict[Mode, int] = {"back-to-back": BATCH, "single": 1}
+MODES: tuple[Mode, ...] = tuple(BATCHES)
 USUAL: dict[Mode, int] = {"back-to-back": 2000, "single": 400}
 """Round trips on each line in a slice."""
 
@@ -44,11 +36,10 @@ def pairs_of(cores: int) -> list[Pair]:
 def root_pairs(cores: int) -> list[Pair]:
     """Core 0 and the others, PAIRS_MAX of them at most, the first and the last included."""
     others = range(1, cores)
-    if len(others) > PAIRS_MAX:
-        last = PAIRS_MAX - 1
-        others_spread = [others[number * (len(others) - 1) // last] for number in range(PAIRS_MAX)]
-        return [(0, other) for other in others_spread]
-    return [(0, other) for other in others]
+    if len(others) <= PAIRS_MAX:
+        return [(0, other) for other in others]
+    last = PAIRS_MAX - 1
+    return [(0, others[number * (len(others) - 1) // last]) for number in range(PAIRS_MAX)]
 
 
 def plan_of(request: Request, usual: dict[Mode, int]) -> tuple[tuple[Mode, int, int], ...]:
@@ -59,20 +50,17 @@ def plan_of(request: Request, usual: dict[Mode, int]) -> tuple[tuple[Mode, int, 
 
 
 def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> list[Arm]:
-    """An arm a pair: a slice bounces every line of it, in both modes. They have no series of their
-    own.
-    """
+    """An arm a pair, without series: a slice bounces every line of it, in both modes."""
     plan = plan_of(request, USUAL)
 
     def slice_of(bench: Bench, pair: Pair) -> Outcome:
         report = bench.floor(pair, LINES, plan)
-        outcome = Outcome(activity=report.activity)
-        by_line = samples_of(report)
+        by_line, samples = samples_of(report), {}
         for mode in MODES:
             lines = [by_line[f"{mode}.{line}"] for line in range(LINES)]
-            outcome.samples[floor_key(pair, mode)] = Histogram.merge(lines)
-            outcome.samples.update({line_key(pair, mode, n): one for n, one in enumerate(lines)})
-        return outcome
+            samples[floor_key(pair, mode)] = Histogram.merge(lines)
+            samples |= {line_key(pair, mode, line): one for line, one in enumerate(lines)}
+        return Outcome(samples, activity=report.activity)
 
     return [
         Arm(f"floor of cores {a} and {b}", (), on, partial(slice_of, pair=(a, b))) for a, b in pairs
@@ -82,20 +70,18 @@ def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> list[Arm]:
 def floors_of(
     collector: Collector, pairs: Iterable[Pair], cpus: tuple[int, ...]
 ) -> dict[Pair, Floor]:
-    """The floors of those pairs that have both modes: medians over the lines of each line's median
-    over the boots.
-    """
+    """Of those pairs that have both: medians over lines of each line's median over boots."""
     found = {}
     for pair in pairs:
-        lines = {
-            mode: [median(boots.values()) for boots in collector.floor_by_line(pair, mode)]
+        back_to_back, single = (
+            [median(boots.values()) for boots in collector.floor_by_line(pair, mode)]
             for mode in MODES
-        }
-        if all(lines.values()):
+        )
+        if back_to_back and single:
             found[pair] = Floor(
                 pair=(cpus[pair[0]], cpus[pair[1]]),
-                back_to_back=median(lines["back-to-back"]),
-                single=median(lines["single"]),
-                by_line=LineFloors(back_to_back=lines["back-to-back"], single=lines["single"]),
+                back_to_back=median(back_to_back),
+                single=median(single),
+                by_line=LineFloors(back_to_back=back_to_back, single=single),
             )
     return found

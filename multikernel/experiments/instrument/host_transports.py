@@ -15,16 +15,13 @@ from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
 
 def possible(request: Request) -> tuple[Transport, ...]:
     """Those that a system of so many cores can have here."""
-    return tuple(
-        transport for transport in HOST_TRANSPORTS if refusal_of(transport, request.cores) is None
-    )
+    return tuple(one for one in HOST_TRANSPORTS if refusal_of(one, request.cores) is None)
 
 
 def refused(request: Request) -> list[Caution]:
     """Why there are no others."""
-    found = {transport: refusal_of(transport, request.cores) for transport in HOST_TRANSPORTS}
     return [
         Caution(code="transport-refused", text=f"Nothing is measured over a {transport}: {error}.")
-        for transport, error in found.items()
-        if error is not None
+        for transport in HOST_TRANSPORTS
+        if (error := refusal_of(transport, request.cores)) is not None
     ]

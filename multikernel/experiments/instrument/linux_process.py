@@ -23,10 +23,12 @@ from contextlib import suppress
 from threading import Thread
 from typing import Any
 
+import msgspec
+
 from multikernel.errors import CoreDied, MultikernelError
 from multikernel.machine import limits
 from multikernel.machine.host import pinning
-from multikernel.machine.host.activity import Activity, CpuActivity, TaskActivity
+from multikernel.machine.host.activity import Activity
 from multikernel.native import _native
 from multikernel.runtime import child, segments
 
@@ -46,11 +48,8 @@ class LinuxProcess:
         with limits.naming("a new process"), child.standard_streams():
             self.process = subprocess.Popen(
                 child.command(__name__, str(os.getpid()), ",".join(map(str, cpus)), str(memory)),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            )  # fmt: skip
         try:
             self._receive()
         except BaseException:
@@ -92,28 +91,16 @@ class LinuxProcess:
 
     def close(self) -> None:
         """The process is gone when this returns. Idempotent."""
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None and not stream.closed:
-                try:
-                    stream.close()
-                except OSError:
-                    continue
         try:
-            self.process.wait(CLOSE_SECONDS)
+            self.process.communicate(timeout=CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            self.process.communicate()
 
 
 def activity_of(answer: dict[str, Any]) -> Activity:
     """What happened to the CPUs and to this process during a slice."""
-    record = answer["activity"]
-    return Activity(
-        time_ns=record["time_ns"],
-        cpus={int(cpu): CpuActivity(**counters) for cpu, counters in record["cpus"].items()},
-        tasks={int(task): TaskActivity(**counters) for task, counters in record["tasks"].items()},
-        throttled=record["throttled"],
-    )
+    return msgspec.convert(answer["activity"], Activity, str_keys=True)
 
 
 # --- The process
@@ -121,14 +108,14 @@ def activity_of(answer: dict[str, Any]) -> Activity:
 
 
 def _histogram(h: _native.Histogram) -> dict[str, Any]:
-    words = memoryview(h.counts()).cast("Q")
-    filled = [[index, words[index]] for index in range(len(words)) if words[index]]
+    filled = [pair for pair in enumerate(memoryview(h.counts()).cast("Q")) if pair[1]]
     return {"n": h.n, "sum": h.sum, "min": h.min, "max": h.max, "counts": filled}
 
 
-def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], None]) -> None:
-    """`first` in this thread, on the first CPU, while a thread on each other one runs `other`.
-    Raises OSError.
+def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], None]) -> Activity:
+    """`first` in this thread, on the first CPU, while a thread on each other one runs `other`; what
+    happened meanwhile, from when the threads were started: each is by moving to its CPU, which is
+    no disturbance. Raises OSError.
     """
     failed: list[OSError] = []
 
@@ -143,11 +130,15 @@ def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], N
         os.sched_setaffinity(0, {cpu})  # a thread begins with that of its maker
         thread.start()
     os.sched_setaffinity(0, {cpus[0]})
+    watched = sorted(set(cpus))
+    before = Activity.take(watched, [os.getpid()])
     first()
+    activity = Activity.take(watched, [os.getpid()]) - before
     for thread in threads:
         thread.join()
     if failed:
         raise failed[0]
+    return activity
 
 
 def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int], Activity]:
@@ -205,50 +196,47 @@ def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int]
 
 def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]:
     cpus = cpus[: command.get("cores", len(cpus))]
-    watched = sorted(set(cpus))
+    do = command["do"]
+    if do == "own-pages":
+        return _own_pages(cpus, memory, command["pages"], command["rounds"], command["processes"])
+    times = {name: _native.Histogram() for name in TIMES[do]}
     answer: dict[str, Any] = {}
 
-    def watch(work: Callable[[], None]) -> None:
-        """From here on: a thread is started on its CPU by moving there, which is no disturbance."""
-        before = Activity.take(watched, [os.getpid()])
-        work()
-        activity = Activity.take(watched, [os.getpid()]) - before
-        answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
+    def unmap() -> None:
+        try:
+            answer["proof"] = _prove(cpus)
+            _native.linux_unmap(PROVED + 1, command["count"], tuple(times.values()))
+        finally:
+            _native.linux_leave()
 
-    if command["do"] in ("unmap", "life"):
-        times = {name: _native.Histogram() for name in TIMES[command["do"]]}
+    def life() -> None:
+        lives = command["count"], command["batch"], command["reused"]
+        _native.linux_life(*lives, times["life"])
 
-        def first() -> None:
-            if command["do"] == "unmap":
-                try:
-                    answer["proof"] = _prove(cpus)
-                    _native.linux_unmap(PROVED + 1, command["count"], tuple(times.values()))
-                finally:
-                    _native.linux_leave()
-            else:
-                lives = command["count"], command["batch"], command["reused"]
-                _native.linux_life(*lives, times["life"])
+    _native.linux_team(memory, len(cpus), command["idle"])
+    first = unmap if do == "unmap" else life
+    activity = _on_all(cpus, first, lambda _: _native.linux_hold())
+    samples = {name: _histogram(one) for name, one in times.items()}
+    return {**answer, "samples": samples, "activity": activity}
 
-        _native.linux_team(memory, len(cpus), command["idle"])
-        _on_all(cpus, lambda: watch(first), lambda _: _native.linux_hold())
-        answer["samples"] = {name: _histogram(one) for name, one in times.items()}
+
+def _own_pages(
+    cpus: list[int], memory: int, pages: int, rounds: int, processes: bool
+) -> dict[str, Any]:
+    cycles = [0] * len(cpus)
+
+    def work(number: int) -> int:
+        return int(_native.linux_own_pages(number, pages, rounds))
+
+    def keep(number: int) -> None:
+        cycles[number] = work(number)
+
+    _native.linux_team(memory, len(cpus), False)
+    if processes:
+        cycles, activity = _in_children(cpus, work)
     else:
-        pages, rounds, cycles = command["pages"], command["rounds"], [0] * len(cpus)
-
-        def own_pages(number: int) -> int:
-            return int(_native.linux_own_pages(number, pages, rounds))
-
-        def keep(number: int) -> None:
-            cycles[number] = own_pages(number)
-
-        _native.linux_team(memory, len(cpus), False)
-        if command["processes"]:
-            cycles, activity = _in_children(cpus, own_pages)
-            answer["activity"] = {"time_ns": activity.time_ns, **activity.record()}
-        else:
-            _on_all(cpus, lambda: watch(lambda: keep(0)), keep)
-        answer["cycles"] = max(cycles)
-    return answer
+        activity = _on_all(cpus, lambda: keep(0), keep)
+    return {"cycles": max(cycles), "activity": activity}
 
 
 def _prove(cpus: list[int]) -> int | None:
@@ -289,7 +277,7 @@ def main(parent: int, cpus: list[int], size: int) -> int:
             answer = _do(json.loads(line), memory, cpus)
         except OSError as error:
             answer = {"error": str(error)}
-        print(json.dumps(answer), flush=True)
+        print(msgspec.json.encode(answer).decode(), flush=True)
     return 0
 
 

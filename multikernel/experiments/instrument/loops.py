@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,6 +21,7 @@ from multikernel.machine.host import pinning
 from multikernel.machine.host.activity import Activity
 from multikernel.native._native import KINDS, PROTOCOLS, VERDICTS, Driver, Histogram, tsc
 from multikernel.runtime import local
+from multikernel.runtime.plan import Plan as SystemPlan
 from multikernel.user.here import here
 
 Packed = tuple[int, int, int, int, bytes]
@@ -39,25 +40,16 @@ class Watch:
 
 @dataclass(slots=True)
 class Report:
-    """Samples by name, what else was counted, and what happened meanwhile (None: nobody
-    watched).
-    """
+    """Samples by name, what else was counted, what happened meanwhile (None: nobody watched)."""
 
     samples: dict[str, Packed] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     activity: Activity | None = None
 
     def keep(self, **histograms: Histogram) -> None:
-        """Packs those that have samples."""
-        for name, histogram in histograms.items():
-            if histogram.n:
-                self.samples[name] = pack(histogram)
-
-
-def pack(histogram: Histogram) -> Packed:
-    """A histogram as it travels."""
-    h = histogram
-    return h.n, h.sum, h.min, h.max, zlib.compress(h.counts(), 1)
+        for name, h in histograms.items():
+            if h.n:
+                self.samples[name] = h.n, h.sum, h.min, h.max, zlib.compress(h.counts(), 1)
 
 
 # --- How cores wait
@@ -70,15 +62,25 @@ POLLING: Policy = (10_000_000, 0, 10_000)
 POLLING_CROWDED: Policy = (0, 64, 10_000)
 """Where cores share CPUs, spinning only keeps the other from its work."""
 QUIET: Policy = (50, 0, 1_000_000)
-"""Parks as soon as the client's next word is late, and looks up once a second: others are measured
-meanwhile.
-"""
+"""Parks as soon as the client's next word is late, and looks up once a second."""
 QUIET_CROWDED: Policy = (0, 0, 1_000_000)
 
 
-def _set_policy(driver: Driver, cores: Iterable[int], policy: Policy) -> None:
+def _system() -> SystemPlan:
+    """What this core belongs to."""
     assert local.plan is not None
-    words = (policy[0] * local.plan.cycles_per_us, *policy[1:])
+    return local.plan
+
+
+def _driver() -> Driver:
+    """This core's driver, after a look at where it runs."""
+    driver = here().driver
+    pinning.verify(_system().cpus[driver.me])
+    return driver
+
+
+def _set_policy(driver: Driver, cores: Iterable[int], policy: Policy) -> None:
+    words = (policy[0] * _system().cycles_per_us, *policy[1:])
     for core in cores:
         own = core == driver.me
         driver.here(KINDS["POLICY"], words) if own else driver.call(core, KINDS["POLICY"], words)
@@ -90,8 +92,7 @@ def _polling(driver: Driver, cores: Iterable[int]) -> Iterator[None]:
     slice lasts: a core that polls needs its CPU whole, and the client that brings the next program
     needs one too.
     """
-    assert local.plan is not None
-    crowded, named = local.plan.crowded, tuple(cores)
+    crowded, named = _system().crowded, tuple(cores)
     _set_policy(driver, named, POLLING_CROWDED if crowded else POLLING)
     try:
         yield
@@ -101,32 +102,39 @@ def _polling(driver: Driver, cores: Iterable[int]) -> Iterator[None]:
 
 def be_quiet() -> None:
     """All cores of this system park when idle."""
-    driver = _driver()
-    assert local.plan is not None
-    _set_policy(driver, range(local.plan.cores), QUIET_CROWDED if local.plan.crowded else QUIET)
+    system = _system()
+    _set_policy(_driver(), range(system.cores), QUIET_CROWDED if system.crowded else QUIET)
 
 
-def _driver() -> Driver:
-    """This core's driver, after a look at where it runs."""
-    driver = here().driver
-    assert local.plan is not None
-    pinning.verify(local.plan.cpus[driver.me])
-    return driver
-
-
-def _watched(watch: Watch | None, loop: Callable[[], None], report: Report) -> Report:
-    if watch is None:
-        loop()
-        return report
-    before = Activity.take(watch.cpus, watch.tasks)
+def _watched(
+    watch: Watch | None, loop: Callable[[], object], report: Report,
+    found: Mapping[str, Histogram] | None = None,
+) -> Report:  # fmt: skip
+    """The report of that loop; found: what it samples into."""
+    before = Activity.take(watch.cpus, watch.tasks) if watch else None
     loop()
-    report.activity = Activity.take(watch.cpus, watch.tasks) - before
+    if watch and before:
+        report.activity = Activity.take(watch.cpus, watch.tasks) - before
+    report.keep(**found or {})
+    return report
+
+
+def _polled(
+    driver: Driver, cores: Iterable[int], some: Callable[[int, Histogram], None], warm: int,
+    count: int, watch: Watch | None, name: str = "times",
+) -> Report:  # fmt: skip
+    """So many operations while those cores poll, after some that warm up. Samples: `name`."""
+    times = Histogram()
+    with _polling(driver, cores):
+        some(warm, Histogram())
+        report = _watched(watch, lambda: some(count, times), Report())
+    report.keep(**{name: times})
     return report
 
 
 def _fine(verdict: int, doing: str) -> None:
     if verdict != VERDICTS["OK"]:
-        name = next((name for name, number in VERDICTS.items() if number == verdict), str(verdict))
+        name = {number: name for name, number in VERDICTS.items()}.get(verdict, verdict)
         raise ProtocolError("a measuring loop was refused by its kernel", value=name, where=doing)
 
 
@@ -142,27 +150,31 @@ VIA = (CALL_LINE, "ring", "user")
 """How a request goes, as `ping` numbers it."""
 
 
+def _steps(
+    plan: Plan, found: dict[str, Histogram], suffix: str = ""
+) -> Iterator[tuple[int, int, Histogram]]:
+    """Count, batch and samples: of what warms up, then of all of the plan, by its names."""
+    yield WARM, 1, Histogram()
+    for name, count, batch in plan:
+        found[name + suffix] = Histogram()
+        yield count, batch, found[name + suffix]
+
+
 def floor(owner: int, role: int, lines: int, base: int, plan: Plan, watch: Watch | None) -> Report:
-    """One line there and back, on scratch lines 0 … lines-1 of core `owner`. Samples:
-    "NAME.LINE".
-    """
-    driver, report = _driver(), Report()
-    found: dict[str, Histogram] = {}
+    """One line there and back, on scratch lines of core `owner`, 0 first. Samples: "NAME.LINE"."""
+    driver, found = _driver(), dict[str, Histogram]()
 
     def loop() -> None:
         for line in range(lines):
             at = base
-            found.update({f"{name}.{line}": Histogram() for name, _, _ in plan})
-            for name, count, batch in (("", WARM, 1), *plan):
+            for count, batch, into in _steps(plan, found, f".{line}"):
                 driver.probe(
                     "floor", core=owner, role=role, line=line, base=at, count=count, batch=batch,
-                    times=found.get(f"{name}.{line}", Histogram()),
+                    times=into,
                 )  # fmt: skip
                 at += 2 * count
 
-    _watched(watch, loop, report)
-    report.keep(**found)
-    return report
+    return _watched(watch, loop, Report(), found)
 
 
 def floor_span(plan: Plan) -> int:
@@ -172,24 +184,16 @@ def floor_span(plan: Plan) -> int:
 
 def raw(end: str, peer: int, role: int, plan: Plan, watch: Watch | None) -> Report:
     """A message each way between bare ends. end: "call_line" or "ring"."""
-    driver, report = _driver(), Report()
+    driver, found = _driver(), dict[str, Histogram]()
     form = CALL_LINE if end == "call_line" else "epoch-ring"
-    found: dict[str, Histogram] = {}
-
-    def some(count: int, batch: int, into: Histogram) -> None:
-        driver.probe(
-            "bare-echo", form=form, core=peer, role=role, count=count, batch=batch, times=into
-        )
 
     def loop() -> None:
-        some(WARM, 1, Histogram())
-        for name, count, batch in plan:
-            found[name] = Histogram()
-            some(count, batch, found[name])
+        for count, batch, into in _steps(plan, found):
+            driver.probe(
+                "bare-echo", form=form, core=peer, role=role, count=count, batch=batch, times=into
+            )
 
-    _watched(watch, loop, report)
-    report.keep(**found)
-    return report
+    return _watched(watch, loop, Report(), found)
 
 
 # --- Through the driver
@@ -197,9 +201,7 @@ def raw(end: str, peer: int, role: int, plan: Plan, watch: Watch | None) -> Repo
 
 
 def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
-    """Requests to the peer's driver that come straight back. via: 0 the call line, 1 the ring, 2 a
-    user channel.
-    """
+    """Requests to the peer's driver that come straight back. via: its place in `VIA`."""
     driver, report = _driver(), Report()
     with _polling(driver, (driver.me, peer)):
         _watched(watch, lambda: report.keep(**pings(driver, peer, VIA[via], plan)), report)
@@ -208,12 +210,9 @@ def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
 
 def pings(driver: Driver, peer: int, form: str, plan: Plan) -> dict[str, Histogram]:
     """The plan's requests, after some that warm up; by the plan's names."""
-    found = {name: Histogram() for name, _, _ in plan}
-    for name, count, batch in (("", WARM, 1), *plan):
-        driver.probe(
-            "ping", form=form, core=peer, count=count, batch=batch,
-            times=found.get(name, Histogram()),
-        )  # fmt: skip
+    found: dict[str, Histogram] = {}
+    for count, batch, into in _steps(plan, found):
+        driver.probe("ping", form=form, core=peer, count=count, batch=batch, times=into)
     return found
 
 
@@ -223,8 +222,6 @@ def timed(
     """Operations one by one, a clock around each, while all cores poll; before each what has to be
     done again. Samples: times (cycles, some hundreds of which are Python's).
     """
-    driver, report, times = _driver(), Report(), Histogram()
-    assert local.plan is not None
 
     def some(number: int, into: Histogram) -> None:
         for _ in range(number):
@@ -233,22 +230,13 @@ def timed(
             operation()
             into.add(tsc() - start)
 
-    with _polling(driver, range(local.plan.cores)):
-        some(2, Histogram())
-        _watched(watch, lambda: some(count, times), report)
-    report.keep(times=times)
-    return report
+    return _polled(_driver(), range(_system().cores), some, 2, count, watch)
 
 
 def unmap(
-    frame: tuple[int, int],
-    polling: tuple[int, ...],
-    holding: int,
-    protocol: int,
-    count: int,
-    think_us: int,
-    watch: Watch | None,
-) -> Report:
+    frame: tuple[int, int], polling: tuple[int, ...], holding: int, protocol: int, count: int,
+    think_us: int, watch: Watch | None,
+) -> Report:  # fmt: skip
     """Map on the first `holding` cores, touch on each, wait think_us, unmap; count times. Samples:
     map, touch, unmap (cycles).
 
@@ -257,30 +245,23 @@ def unmap(
     the loop.
     """
     driver, report = _driver(), Report()
-    times = Histogram(), Histogram(), Histogram()
-    warm = Histogram(), Histogram(), Histogram()
-    assert local.plan is not None
-    holders = _first(holding, local.plan.cores)
+    times, warm = ([Histogram() for _ in range(3)] for _ in range(2))
+    holders = _first(holding)
 
-    def unmaps(number: int, into: tuple[Histogram, Histogram, Histogram]) -> None:
-        mapping, touching, unmapping = into
+    def unmaps(number: int, into: list[Histogram]) -> None:
         verdict = driver.probe(
             "unmap", form="all", frame=frame[0], frame_name=frame[1], each=holders,
-            protocol=protocol, count=number, think_us=think_us,
-            times=(unmapping, mapping, touching),
+            protocol=protocol, count=number, think_us=think_us, times=tuple(into),
         )  # fmt: skip
         _fine(verdict, "unmap")
 
+    def loop() -> None:
+        report.counts.update(_turns(driver, polling, holding, lambda: unmaps(count, times)))
+
     with _polling(driver, polling):
         unmaps(2, warm)
-        _watched(
-            watch,
-            lambda: report.counts.update(
-                _turns(driver, polling, holding, lambda: unmaps(count, times))
-            ),
-            report,
-        )
-    report.keep(map=times[0], touch=times[1], unmap=times[2])
+        _watched(watch, loop, report)
+    report.keep(unmap=times[0], map=times[1], touch=times[2])
     return report
 
 
@@ -291,29 +272,21 @@ def life(
     batches. form: "fresh", each mapped where none was, or "reused". Samples: life (cycles, the mean
     of a batch).
     """
-    driver, report, times = _driver(), Report(), Histogram()
-    assert local.plan is not None
-    cores = local.plan.cores
+    driver, cores = _driver(), _system().cores
 
     def lives(number: int, into: Histogram) -> None:
         verdict = driver.probe(
-            "life", form=form, frame=frame[0], frame_name=frame[1], each=_first(cores, cores),
+            "life", form=form, frame=frame[0], frame_name=frame[1], each=_first(cores),
             protocol=protocol, count=number, batch=batch, times=into,
         )  # fmt: skip
         _fine(verdict, "a page's life")
 
-    with _polling(driver, tuple(range(cores))):
-        lives(batch, Histogram())
-        _watched(watch, lambda: lives(count, times), report)
-    report.keep(life=times)
-    return report
+    return _polled(driver, range(cores), lives, batch, count, watch, "life")
 
 
 def idle(seconds: float, watch: Watch | None) -> Report:
     """Nothing at all, while the other cores compute. Counts: as unmap's."""
-    driver, report = _driver(), Report()
-    assert local.plan is not None
-    cores = local.plan.cores
+    driver, report, cores = _driver(), Report(), _system().cores
 
     def loop() -> None:
         report.counts.update(_turns(driver, (driver.me,), cores, lambda: time.sleep(seconds)))
@@ -324,9 +297,7 @@ def idle(seconds: float, watch: Watch | None) -> Report:
 def _turns(
     driver: Driver, polling: tuple[int, ...], cores: int, loop: Callable[[], None]
 ) -> dict[str, int]:
-    """What those of the first cores that don't poll computed during a loop; nothing where all
-    poll.
-    """
+    """What those of the first cores that don't poll computed during a loop."""
     others = [core for core in range(cores) if core not in polling]
     deadline = time.monotonic() + START_SECONDS
     while not all(driver.probe("turns", core=core) for core in others):
@@ -341,7 +312,7 @@ def _turns(
 
 def local_call(frame: tuple[int, int], count: int, watch: Watch | None) -> Report:
     """The host's mapping call alone: nobody is notified. Samples: local."""
-    driver, report, times = _driver(), Report(), Histogram()
+    driver, times = _driver(), Histogram()
 
     def loop() -> None:
         verdict = driver.probe(
@@ -350,9 +321,7 @@ def local_call(frame: tuple[int, int], count: int, watch: Watch | None) -> Repor
         )  # fmt: skip
         _fine(verdict, "local call")
 
-    _watched(watch, loop, report)
-    report.keep(local=times)
-    return report
+    return _watched(watch, loop, Report(), {"local": times})
 
 
 def own_pages(pages: int, rounds: int, protocol: int, base: int, watch: Watch | None) -> Report:
@@ -379,7 +348,8 @@ def compute() -> Report:
     return Report()
 
 
-def _first(count: int, cores: int) -> tuple[int, ...]:
+def _first(count: int) -> tuple[int, ...]:
     """The set of the first so many of all cores, as words."""
     first = (1 << count) - 1
-    return tuple(first >> 64 * word & (1 << 64) - 1 for word in range((cores + 63) // 64))
+    words = (_system().cores + 63) // 64
+    return tuple(first >> 64 * word & (1 << 64) - 1 for word in range(words))

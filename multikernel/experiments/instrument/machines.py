@@ -34,32 +34,24 @@ class Booted:
         """It runs until the stack ends. Raises what boot does. Booted again where a core's own
         mapping calls take longer than another's, as they do in a process that first ran elsewhere.
         """
-        for tries in range(TRIES):
-            with ExitStack() as inner:
-                bench = self._boot(inner, request)
-                if not request.size.measures or bench.crowded:
-                    stack.push(inner.pop_all())
-                    return self._prepared(bench)
-                local = bench.local_on_each(LOCAL)
-                if max(local) > CLEAN * min(local):
-                    # What only passed by is gone when one looks again; where a process first ran
-                    # stays.
-                    local = list(map(min, local, bench.local_on_each(LOCAL)))
-                bench.local = max(local)
-                if bench.local <= CLEAN * min(local) or tries == TRIES - 1:
-                    stack.push(inner.pop_all())
-                    return self._prepared(bench)
-        raise AssertionError("tries end")
-
-    def _boot(self, stack: ExitStack, request: Request) -> Bench:
         cpus = list(request.placement.cpus[: self.cores])
         if self.one_cpu:
             cpus = [cpus[0], cpus[0]]
-        return Bench(
-            stack.enter_context(system_.boot(cpus, kernel=self.kernel, **dict(self.options)))
-        )
-
-    def _prepared(self, bench: Bench) -> Bench:
+        for left in reversed(range(TRIES)):
+            with ExitStack() as inner:
+                system = system_.boot(cpus, kernel=self.kernel, **dict(self.options))
+                bench = Bench(inner.enter_context(system))
+                if request.size.measures and not bench.crowded:
+                    local = bench.local_on_each(LOCAL)
+                    if max(local) > CLEAN * min(local):
+                        # What only passed by is gone when one looks again; where a process first
+                        # ran stays.
+                        local = list(map(min, local, bench.local_on_each(LOCAL)))
+                    bench.local = max(local)
+                    if left and bench.local > CLEAN * min(local):
+                        continue
+                stack.push(inner.pop_all())
+                break
         if self.prepare is not None:
             bench.prepared = self.prepare(bench)
         return bench

@@ -21,7 +21,8 @@ import sys
 import tempfile
 from array import array
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -84,11 +85,10 @@ class MpiProcess:
         listener.listen(len(cpus))
         listener.settimeout(0.2)
         self._log = open(os.path.join(self._directory.name, "log"), "w+b")  # noqa: SIM115
-        module = "multikernel.experiments.instrument.mpi_process"
+        rank = child.command(__name__, path, ",".join(map(str, cpus)))
         with limits.naming("a new process"):
             self.process = subprocess.Popen(
-                [str(_launcher()), "-n", str(len(cpus)),
-                 *child.command(module, path, ",".join(map(str, cpus)))],
+                [str(_launcher()), "-n", str(len(cpus)), *rank],
                 stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
                 env=_environment(self._directory.name, component()),
                 start_new_session=True, preexec_fn=lambda: _native.adopt(NAME),
@@ -109,41 +109,36 @@ class MpiProcess:
         self.close()
 
     def run(self, operation: str, count: int, batch: int) -> list[int]:
-        """Of rank 0: cycles of each batch of barriers, or all-reduces of a word, of all ranks, one
-        after the other. Raises CoreDied.
+        """Of rank 0: cycles of each batch of barriers, or all-reduces of a word, of all ranks.
+        Raises CoreDied.
         """
-        try:
+        with suppress(EOFError, OSError):
             for rank in self._ranks:
                 rank.send((operation, count // batch, batch))
             if all(rank.poll(SLICE_SECONDS) for rank in self._ranks):
                 answers: list[list[int]] = [rank.recv() for rank in self._ranks]
                 return answers[0]
-        except (EOFError, OSError):
-            pass
         raise self._gone()
 
     def _accept(self, listener: socket.socket) -> tuple[int, tuple[Connection, int]]:
         for _ in range(int(START_SECONDS / 0.2)):
-            try:
+            with suppress(TimeoutError):
                 connection, _address = listener.accept()
-            except TimeoutError:
-                if self.process.poll() is not None:
-                    break
-                continue
-            connection.setblocking(True)
-            rank = Connection(connection.detach())
-            self._ranks.append(rank)  # for close, until all are there
-            number, pid = rank.recv()
-            return number, (rank, pid)
+                connection.setblocking(True)
+                rank = Connection(connection.detach())
+                self._ranks.append(rank)  # for close, until all are there
+                number, pid = rank.recv()
+                return number, (rank, pid)
+            if self.process.poll() is not None:
+                break
         raise self._gone()
 
     def _gone(self) -> CoreDied:
         self._log.seek(0)
         text = self._log.read().decode(errors="replace")
         lines = [line for line in text.splitlines() if line.strip(" -")]
-        return CoreDied(
-            "the MPI ranks did not start, or ended", value=(lines or ["silently"])[0][:200]
-        )
+        value = (lines or ["silently"])[0][:200]
+        return CoreDied("the MPI ranks did not start, or ended", value=value)
 
     def close(self) -> None:
         """Launcher and ranks are gone when this returns. Idempotent."""
@@ -160,13 +155,11 @@ class MpiProcess:
         self._directory.cleanup()
 
 
+@dataclass(eq=False)
 class Ranks:
-    """What an arm runs on: ranks on the CPUs of all cores, as long as they come up. missing: why
-    there are none, or None.
-    """
+    """What an arm runs on: ranks on the CPUs of all cores. missing: why there are none, or None."""
 
-    def __init__(self, missing: str | None) -> None:
-        self.missing = missing
+    missing: str | None
 
     def open(self, stack: ExitStack, request: Request) -> MpiProcess | None:
         """They end with the stack. Ranks that once did not come up are not tried again."""
@@ -197,7 +190,6 @@ def _environment(directory: str, collectives: str = "") -> dict[str, str]:
 
 
 def rank(path: str, cpus: list[int]) -> None:
-    """What a rank does."""
     _native.adopt(NAME)
     # Before MPI: when the caller is gone, a rank without a launcher would begin a world of its own.
     connection = socket.socket(socket.AF_UNIX)

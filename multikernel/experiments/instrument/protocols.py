@@ -10,7 +10,7 @@ NUMA-aware multicast).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from multikernel.experiments.instrument import tree_loops
@@ -63,7 +63,6 @@ class Protocol:
 
     @property
     def name(self) -> str:
-        """The form's."""
         return self.form.name
 
     @property
@@ -73,19 +72,18 @@ class Protocol:
 
     @property
     def cores(self) -> int:
-        """How many take part."""
         return len(self.tree.members)
 
     def places(self) -> dict[int, Place]:
         """By core, its own."""
-        line, shared = dict(self.lines), (ROOT, SHARED_LINE) if self.form.shared else None
-        others = tuple(core for core in self.tree.members if core != self.tree.root)
+        line, root = dict(self.lines), self.tree.root
+        shared = (ROOT, SHARED_LINE) if self.form.shared else None
         return {
             core: Place(
                 line.get(core),
                 tuple(line[child] for child in self.tree.children(core)),
                 shared,
-                others if core == self.tree.root else (),
+                tuple(one for one in self.tree.members if one != root) if core == root else (),
             )
             for core in self.tree.members
         }
@@ -100,7 +98,11 @@ def lines_of(tree: Tree, site: Site, *, near: bool) -> tuple[tuple[int, Line], .
     taken: Counter[int] = Counter()
     found = []
     for parent, child in tree.edges:
-        home = next(core for core in _from_nearest(parent, site) if taken[core] < LINES)
+        # From the nearest on: the parent itself, others on its memory node, all others.
+        nearest = sorted(
+            site.cores, key=lambda core: (core != parent, site.node[core] != site.node[parent])
+        )
+        home = next(core for core in nearest if taken[core] < LINES)
         found.append((child, (home, FIRST_LINE + taken[home])))
         taken[home] += 1
     return tuple(found)
@@ -111,18 +113,9 @@ def near_lines(tree: Tree) -> tuple[tuple[int, Line], ...]:
     return tuple((child, (child, FIRST_LINE)) for _, child in tree.edges)
 
 
-def _from_nearest(core: int, site: Site) -> Iterator[int]:
-    yield core
-    own = site.node[core]
-    yield from (other for other in site.cores if other != core and site.node[other] == own)
-    yield from (other for other in site.cores if site.node[other] != own)
-
-
 def protocols(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Protocol]:
     """All that differ, each with the names of those that come to the same. chosen: in place of the
-    best candidate.
-
-    Raises BadInput for a chosen tree that is not from core 0 over all cores of the site.
+    best candidate. Raises BadInput where it is not a tree from core 0 over all cores of the site.
     """
     best = chosen or trees.candidates(ROOT, site, costs)[0][0]
     best.check(site.cores)
@@ -131,8 +124,8 @@ def protocols(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Prot
         tree = best if form.kind is None else trees.build(form.kind, ROOT, site, costs)
         lines = lines_of(tree, site, near=form.near)
         homes = tuple(int(site.node[home]) for _, (home, _) in lines)
-        known = found.get(key := (form.shared, tree.edges, homes))
-        if known is None:
+        key = form.shared, tree.edges, homes
+        if (known := found.get(key)) is None:
             found[key] = Protocol(form, tree, lines)
         else:
             found[key] = replace(known, same=(*known.same, form.name))
@@ -143,13 +136,9 @@ def protocols(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Prot
 
 
 def timed(
-    bench: Bench,
-    name: str,
-    cores: Iterable[int],
-    timer: int,
-    plan: Plan,
+    bench: Bench, name: str, cores: Iterable[int], timer: int, plan: Plan,
     call: Callable[[int, int, Watch | None], Call],
-) -> Report:
+) -> Report:  # fmt: skip
     """A loop on all those cores at once: the report of the one that has the clock. call: what runs
     on a core, of (core, use, watch).
     """

@@ -16,9 +16,9 @@ from multikernel.machine.host.cpus import Placement
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured.
-
-    boots: fresh systems; rounds: slices of every arm in each; scale: of the counts in a slice.
+    """boots: fresh systems; rounds: slices of every arm in each; scale: of the counts in a slice;
+    measures: whether its numbers are to be trusted. If not, no slice is too disturbed for it, and
+    its documents say so.
     """
 
     name: str
@@ -26,14 +26,9 @@ class Size:
     rounds: int
     scale: float
     measures: bool = True
-    """Whether its numbers are to be trusted. If not, no slice is too disturbed for it, and its
-    documents say so.
-    """
 
     def count(self, usual: int, batch: int = 1, least: int = 4) -> int:
-        """Operations in a slice: whole batches, as the two sides of a loop must agree on their
-        number.
-        """
+        """Operations in a slice: whole batches, for the two sides of a loop must agree."""
         return max(round(usual * self.scale) // batch, least) * batch
 
 
@@ -44,10 +39,6 @@ SIZES = {
     "compared": Size("compared", boots=15, rounds=2, scale=1.0),
     "full": Size("full", boots=20, rounds=4, scale=1.0),
 }
-
-
-def nobody(_: str) -> None:
-    """Ignores progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +55,13 @@ class Request:
     comparing: bool = False
     only: tuple[str, ...] = ()
     seconds: float | None = None
-    progress: Callable[[str], None] = field(default=nobody, compare=False)
+    progress: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
     def __post_init__(self) -> None:
-        if len(self.placement.cpus) < 2:
+        if self.cores < 2:
             raise BadInput(
                 "a comparison needs at least 2 cores",
-                value=(
-                    f"{len(self.placement.cpus)} core on CPU {format_cpu_list(self.placement.cpus)}"
-                ),
+                value=f"{self.cores} core on CPU {format_cpu_list(self.placement.cpus)}",
                 where="--cores",
                 hint="name more CPUs, or run with --cores 2 --oversubscribe for correctness alone",
             )
@@ -84,16 +73,11 @@ class Request:
 
     @property
     def cores(self) -> int:
-        """How many cores."""
         return len(self.placement.cpus)
 
     def fitted(self) -> Request:
-        """The same, made small where cores share CPUs: there a turn costs a time slice, and nothing
-        is measured.
-        """
+        """The same, made small where cores share CPUs: there a turn costs a time slice."""
         if not self.crowded:
             return self
-        small = replace(
-            self.size, boots=min(self.size.boots, 2), rounds=1, scale=min(self.size.scale, 0.02)
-        )
-        return replace(self, size=small)
+        boots, scale = min(self.size.boots, 2), min(self.size.scale, 0.02)
+        return replace(self, size=replace(self.size, boots=boots, rounds=1, scale=scale))

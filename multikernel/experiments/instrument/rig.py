@@ -10,6 +10,7 @@ using. Not thread-safe: one slice at a time on the whole machine is the point.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
@@ -35,16 +36,12 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 def unpacked(packed: Packed) -> Histogram:
     """A histogram that came from a core."""
-    import zlib
-
     _, total, least, most, counts = packed
-    return Histogram.from_dense(
-        np.frombuffer(zlib.decompress(counts), dtype=np.uint64), least, most, total
-    )
+    dense = np.frombuffer(zlib.decompress(counts), dtype=np.uint64)
+    return Histogram.from_dense(dense, least, most, total)
 
 
 def samples_of(report: Report) -> dict[str, Histogram]:
-    """All histograms of a report, by name."""
     return {name: unpacked(packed) for name, packed in report.samples.items()}
 
 
@@ -60,8 +57,7 @@ class Bench:
         self.crowded = system.plan.crowded
         self.cpus = system.plan.cpus
         self.watch = Watch(tuple(sorted(set(self.cpus))), system.launched.pids)
-        self._floor_base = 0
-        self._meetings = 0
+        self._floor_base = self._meetings = 0
         self._along: dict[int, tuple[tuple[int, int], ...]] = {}
         self._uses = 1
         self.local: float | None = None
@@ -74,12 +70,11 @@ class Bench:
 
     @property
     def cores(self) -> int:
-        """How many cores."""
         return len(self.cpus)
 
     def uses(self, span: int) -> int:
-        """So many numbers that no slice has had: sides of a loop that count on lines begin there,
-        since the lines hold what earlier slices left.
+        """The first of so many numbers that no slice has had: sides of a loop that count on lines
+        begin there, since the lines hold what earlier slices left.
         """
         first = self._uses
         self._uses += span
@@ -88,9 +83,7 @@ class Bench:
     # --- loops ---
 
     def run(self, name: str, calls: Mapping[int, Call]) -> dict[int, Report]:
-        """Functions on cores at once, started in the order given; all their reports. name: of this
-        kind of slice.
-        """
+        """Functions on cores at once, started in that order; all reports. name: of such slices."""
         tasks = {
             core: self.system.cores[core].start(function, *arguments)
             for core, (function, arguments) in calls.items()
@@ -100,11 +93,7 @@ class Bench:
         kind = self.kernel, self.cores, name
         time.sleep(self._expected.get(kind, FIRST_SECONDS))
         reports = {core: task.result() for core, task in tasks.items()}
-        took = [
-            report.activity.time_ns / 1e9
-            for report in reports.values()
-            if report.activity is not None
-        ]
+        took = [one.activity.time_ns / 1e9 for one in reports.values() if one.activity is not None]
         if took:
             self._expected[kind] = min(1.1 * max(took) + MARGIN_SECONDS, LONGEST_SECONDS)
         return reports
@@ -124,8 +113,7 @@ class Bench:
 
     def floor(self, pair: tuple[int, int], lines: int, plan: loops.Plan) -> Report:
         """One line there and back between two cores; the lines lie with the second."""
-        a, b = pair
-        base = self._floor_base
+        (a, b), base = pair, self._floor_base
         self._floor_base += loops.floor_span(plan)
         calls: dict[int, Call] = {
             b: (loops.floor, (b, 1, lines, base, plan, None)),
@@ -157,10 +145,8 @@ class Bench:
         self, protocol: str, target: Target, count: int, *, cores: int | None = None
     ) -> Report:
         """Unmaps of a page that the first `cores` hold, None for all, initiated by core 0. Others
-        stay parked.
-
-        Counts for computing targets: turns and cycles of their programs, interrupts of all of them,
-        operations.
+        stay parked. Counts for computing targets: turns and cycles of their programs, interrupts of
+        all of them, operations.
         """
         holding = self.cores if cores is None else cores
         think = THINK_COMPUTING_US if target == "computing" else THINK_POLLING_US
@@ -176,9 +162,7 @@ class Bench:
         return report
 
     def alone(self, seconds: float) -> Report:
-        """What computing programs reach when nobody interrupts them. Counts: turns and cycles of
-        them all.
-        """
+        """What computing programs reach uninterrupted. Counts: turns and cycles of them all."""
         with self.computing():
             return self.one("alone", loops.idle, seconds, self.watch)
 
@@ -195,12 +179,9 @@ class Bench:
 
     def local_on_each(self, count: int) -> list[float]:
         """The median of so many mapping calls on each core, one core after the other."""
-        found = []
-        for core in range(self.cores):
-            call = loops.local_call, (self._frame, count, self.watch)
-            report = self.run("local on each", {core: call})[core]
-            found.append(samples_of(report)["local"].percentile(50))
-        return found
+        call: Call = loops.local_call, (self._frame, count, self.watch)
+        reports = [self.run("local on each", {core: call})[core] for core in range(self.cores)]
+        return [samples_of(report)["local"].percentile(50) for report in reports]
 
     def own_pages(self, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
         """Every core unmaps pages of its own at once. Counts: operations of all, cycles of the
@@ -208,11 +189,9 @@ class Bench:
         """
         base = self._meetings
         self._meetings += 2 * rounds * self.cores
+        task = pages, rounds, PROTOCOLS[protocol], base
         calls: dict[int, Call] = {
-            core: (
-                loops.own_pages,
-                (pages, rounds, PROTOCOLS[protocol], base, self.watch if core == 0 else None),
-            )
+            core: (loops.own_pages, (*task, None if core else self.watch))
             for core in reversed(range(self.cores))
         }
         reports = self.run("own pages", calls)
@@ -220,10 +199,8 @@ class Bench:
             name: max(report.counts[name] for report in reports.values())
             for name in ("cycles", "mapping")
         }
-        return Report(
-            counts={"operations": self.cores * pages * rounds, **slowest},
-            activity=reports[0].activity,
-        )
+        counts = {"operations": self.cores * pages * rounds, **slowest}
+        return Report(counts=counts, activity=reports[0].activity)
 
     # --- computing targets ---
 

@@ -44,11 +44,12 @@ def settle(
         for boot, floor in collector.medians(floor_key(pair, "back-to-back")).items():
             floors[boot] = max(floor, floors.get(boot, 0.0))
     counting = set() if collector.request.crowded else _most(floors, ALIKE)
-    if counting:  # of those the ones in which a neighbour did not share the core
-        known = {boot: cycles for boot, cycles in local.items() if boot in counting}
-        slowed = known.keys() - _most(known, LOCAL_ALIKE)
-        counting -= slowed if len(slowed) < len(counting) else set()
-    collector.left_out = frozenset(boot for boot in floors if counting and boot not in counting)
+    # Of those the ones in which a neighbour did not share the core.
+    known = {boot: cycles for boot, cycles in local.items() if boot in counting}
+    slowed = known.keys() - _most(known, LOCAL_ALIKE)
+    if len(slowed) < len(counting):
+        counting -= slowed
+    collector.left_out = frozenset(floors.keys() - counting if counting else ())
     return [
         Boot(
             number=boot,
@@ -63,11 +64,10 @@ def settle(
 
 def _most(cycles: Mapping[int, float], alike: float) -> set[int]:
     """Of the boots the largest group whose cycles are alike; of two the one with fewer cycles."""
-    groups: list[dict[int, float]] = []
-    for boot, one in sorted(cycles.items(), key=lambda pair: pair[1]):
-        if groups and one <= alike * min(groups[-1].values()):
-            groups[-1][boot] = one
+    groups: list[list[int]] = []
+    for boot in sorted(cycles, key=cycles.__getitem__):
+        if groups and cycles[boot] <= alike * cycles[groups[-1][0]]:
+            groups[-1].append(boot)
         else:
-            groups.append({boot: one})
-    groups.sort(key=len, reverse=True)  # a stable sort: of as many the cheaper ones come first
-    return set(groups[0]) if groups else set()
+            groups.append([boot])
+    return set(max(groups, key=len, default=()))  # the first, cheapest, of equals

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from itertools import chain
 
 from multikernel.errors import ProtocolError
-from multikernel.experiments.instrument.loops import WARM, Plan, Report, Watch, _driver, _watched
+from multikernel.experiments.instrument.loops import (
+    WARM,
+    Plan,
+    Report,
+    Watch,
+    _driver,
+    _steps,
+    _watched,
+)
 from multikernel.native._native import Driver, Histogram
 
 Line = tuple[int, int]
@@ -33,9 +41,7 @@ class Place:
 
 
 Some = Callable[[Driver, int, int, int, Histogram], int]
-"""Runs operations on a core, of (driver, the first's number, count, batch, samples); returns how
-many were wrong.
-"""
+"""Of (driver, first number, count, batch, samples); returns how many operations were wrong."""
 
 
 def span(plan: Plan) -> int:
@@ -44,9 +50,7 @@ def span(plan: Plan) -> int:
 
 
 def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
-    """Requests to all cores of the tree and their acknowledgements, nothing else. Samples, at the
-    root: by the plan's names.
-    """
+    """Requests to all cores of the tree and their acknowledgements. Samples, at the root."""
     (core, line), (shared_core, shared_line) = place.up or NO_LINE, place.shared or NO_LINE
 
     def some(driver: Driver, at: int, count: int, batch: int, into: Histogram) -> int:
@@ -61,18 +65,14 @@ def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
 
 def checked(some: Some, use: int, plan: Plan, watch: Watch | None, wrong: str) -> Report:
     """All of a plan, warm. Raises ProtocolError with those words if any of it was wrong."""
-    driver, report = _driver(), Report()
-    found: dict[str, Histogram] = {}
+    driver, found = _driver(), dict[str, Histogram]()
 
     def loop() -> None:
-        errors, at = some(driver, use, WARM, 1, Histogram()), use + WARM
-        for name, count, batch in plan:
-            found[name] = Histogram()
-            errors += some(driver, at, count, batch, found[name])
+        errors, at = 0, use
+        for count, batch, into in _steps(plan, found):
+            errors += some(driver, at, count, batch, into)
             at += count
         if errors:
             raise ProtocolError(wrong, value=errors, where=f"core {driver.me}")
 
-    _watched(watch, loop, report)
-    report.keep(**found)
-    return report
+    return _watched(watch, loop, Report(), found)
