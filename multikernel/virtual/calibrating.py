@@ -8,24 +8,28 @@ comes from changes of a page's rights.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from statistics import median
 
-from multikernel.errors import BootFailed
+from multikernel.errors import BootFailed, ProtocolError
 from multikernel.machine.models.model import Model, parse
-from multikernel.native._native import WORK, cores_word, measure_software, tsc
+from multikernel.native._native import (
+    CAPABILITY_ANY_SLOT,
+    CAPABILITY_RIGHTS,
+    CAPABILITY_ROOT,
+    CAPABILITY_TYPES,
+    cores_word,
+    measure_software,
+)
 from multikernel.runtime import child
-from multikernel.virtual.kernel import Kernel, machine
+from multikernel.virtual.kernel import CNODES, Answer, Kernel, machine
 from multikernel.virtual.work import Work, merged
 
 WORLDS = (2, 8, 32)
-STEPS, RUNS, SOFTWARE_ROUNDS, PROTECTS = 3000, 5, 20_000, 400
+STEPS, RUNS, BATCHES, PROTECTS = 3000, 5, 1000, 400
 READ, WRITE = 1, 3
 PAGE = 4096
-KEY = tuple[int, ...]
 
 FREE = """
 title = "nothing costs anything"
@@ -56,11 +60,6 @@ def calibrate(cpu: int, host: str) -> Work:
     return Work.from_json(done.stdout)
 
 
-def _clock() -> float:
-    """What reading the clock twice takes, in cycles."""
-    return float(min(-tsc() + tsc() for _ in range(1000)))
-
-
 def _operations(kernel: Kernel, rounds: int) -> None:
     """Maps, changes of rights and unmaps in both protocols, of a page of all cores."""
     word, kept = cores_word((1 << kernel.cores) - 1, kernel.cores)
@@ -76,30 +75,39 @@ def _operations(kernel: Kernel, rounds: int) -> None:
 
 def _capabilities(kernel: Kernel, rounds: int) -> None:
     """Retypes and deletes of RAM that another core has a copy of."""
-    root = kernel.request(0, "CAP_LOOK", 0).reply[2][0]
-    ram = kernel.request(0, "CAP_CREATE", 1 << 20, root, 0xFFFF).reply[2][0]
-    rights = 7
-    kernel.request(0, "CAP_COPY", ram, root, 0xFFFF | rights << 16 | 1 << 32)
+    any_slot, all_rights = CAPABILITY_ANY_SLOT, sum(CAPABILITY_RIGHTS.values())
+    frames = CAPABILITY_TYPES["Frame"] << 16 | 1 << 32
+    ram = _made(kernel.request(0, "CAP_CREATE", 1 << 20, CAPABILITY_ROOT, any_slot))
+    where = any_slot | all_rights << 16 | 1 << 32
+    copy = _made(kernel.request(0, "CAP_COPY", ram, CAPABILITY_ROOT, where))
     for _ in range(rounds):
         kernel.settle()
-        made = kernel.request(0, "CAP_RETYPE", ram, root, 0xFFFF | 5 << 16 | 1 << 32, 0, PAGE)
+        frame = _made(kernel.request(0, "CAP_RETYPE", ram, CAPABILITY_ROOT, any_slot | frames, 0, PAGE))
         kernel.settle()
-        kernel.request(0, "CAP_DELETE", made.reply[2][0])
+        kernel.request(0, "CAP_DELETE", frame)
+    kernel.settle()
+    kernel.request(1, "CAP_DELETE", copy)
+    kernel.request(0, "CAP_DELETE", ram)
+
+
+def _made(answer: Answer) -> int:
+    verdict, named, words = answer.reply
+    if verdict:
+        raise ProtocolError("a request of the calibration was refused", value=(verdict, named))
+    return words[0]
 
 
 def _steps(host: str) -> Work:
     free, nothing = free_machine(), Work(host)
     runs = []
-    for _ in range(RUNS):
-        by_world = {}
-        for cores in WORLDS:
-            kernel = Kernel(machine(free, cores, "free"), nothing)
-            _operations(kernel, 20)
-            kernel.native.measure()
-            _operations(kernel, STEPS // cores)
-            by_world[cores] = kernel.native.samples_by_key()
-        runs.append(by_world)
-    return merged([world for run in runs for world in run.values()], _clock(), host)
+    for cores in WORLDS * RUNS:
+        kernel = Kernel(machine(free, cores, "free"), nothing, cnodes=CNODES)
+        for operations in (_operations, _capabilities):
+            operations(kernel, 20)
+            clock = kernel.native.measure()
+            operations(kernel, STEPS // cores)
+            runs.append((clock, kernel.native.samples_by_key()))
+    return merged(runs, host)
 
 
 def _main(cpu: int, host: str) -> Work:
@@ -116,9 +124,9 @@ def _main(cpu: int, host: str) -> Work:
         kernel.settle()
     after = kernel.native.counts()
     messages, charged = after[1] - before[1], after[4] - before[4]
-    software = measure_software(SOFTWARE_ROUNDS)
-    driver = (software["protect"] - software["system_call"]) * PROTECTS - charged
-    return work.with_software(max(0.0, driver / messages), software)
+    software = measure_software(BATCHES)
+    drivers = (software["protect"] - software["system_call"]) * PROTECTS - charged
+    return work.with_software(max(0.0, drivers / messages - software["call"] / 2), software)
 
 
 if __name__ == "__main__":

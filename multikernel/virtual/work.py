@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from statistics import median
 
@@ -22,6 +22,7 @@ COLD = 4.5
 """How many times as long a step takes whose state has left the caches: 4 to 5 (assumed, of 412 to
 535 cycles at 1 024 monitors in one process against 100)."""
 REFERENCE = "reference.json"
+LEAST_STEPS = 20
 
 Key = tuple[int, int, int, int, int, int]
 """input, operation, kind, role, own part, puts messages out."""
@@ -38,8 +39,8 @@ def key_of(number: int) -> Key:
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """Cycles of a step, without the messages it puts out; spread: from the least to the greatest
-    of the runs, over their median; steps: how many were timed.
+    """Cycles of a step, without the messages it puts out: in the least of the runs; spread: by how
+    much the median run takes longer; steps: how many were timed.
     """
 
     key: Key
@@ -50,8 +51,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 class Work(msgspec.Struct, frozen=True):
     """A calibration: of a step by key, and what is around it. message: a further message put out;
-    driver: a message that comes, on its way to the monitor; turn, system_call, call: see
-    virtual/alone.h of the native core. host: where it was measured.
+    driver: what a message of a monitor's takes of the drivers beyond one that a driver answers
+    itself; turn, system_call, bare, call: see virtual/alone.h of the native core. host: where it was measured.
     """
 
     host: str
@@ -60,6 +61,7 @@ class Work(msgspec.Struct, frozen=True):
     driver: float = 0.0
     turn: float = 0.0
     system_call: float = 0.0
+    bare: float = 0.0
     call: float = 0.0
 
     def table(self) -> array[float]:
@@ -79,7 +81,7 @@ class Work(msgspec.Struct, frozen=True):
 
     def with_software(self, driver: float, software: Mapping[str, float]) -> Work:
         """With what drivers take."""
-        names = ("turn", "system_call", "call")
+        names = ("turn", "system_call", "bare", "call")
         found = {name: float(software[name]) for name in names}
         return msgspec.structs.replace(self, driver=round(driver, 1), **found)
 
@@ -111,31 +113,34 @@ def _likes(key: Key) -> Iterator[tuple[int, ...]]:
     yield (given,)
 
 
-def merged(runs: list[Mapping[int, tuple[int, int, int, float, float]]], clock: float,
-           host: str) -> Work:  # fmt: skip
-    """Of several runs' samples by key (count, messages, least, mean, variance), over all worlds of
-    a run. The cost of a message is the slope of a step's time over how many it puts out.
+Samples = Mapping[int, tuple[int, int, int, float, float]]
+"""By key: steps, messages put out, least, mean and variance in cycles."""
+
+
+def merged(runs: Sequence[tuple[float, Samples]], host: str) -> Work:
+    """Of several worlds, each with what reading the clock takes. The cost of a message is the slope
+    of a step's time over how many it puts out; the step's own is the least of the runs, since what
+    disturbs one makes it longer.
     """
-    slopes = []
-    by_key: dict[int, list[tuple[float, float, int]]] = defaultdict(list)
-    for samples in runs:
+    points: dict[int, list[tuple[float, float, int]]] = defaultdict(list)
+    for clock, samples in runs:
         for number, (count, messages, _, mean, _) in samples.items():
-            if count >= 20:
-                by_key[number].append((messages / count, mean - clock, count))
-    for points in by_key.values():
-        few, many = min(points), max(points)
+            if count >= LEAST_STEPS:
+                points[number].append((messages / count, mean - clock, count))
+    slopes = []
+    for found in points.values():
+        few, many = min(found), min(found, key=lambda one: (-one[0], one[1]))
         if many[0] >= few[0] + 8:
             slopes.append((many[1] - few[1]) / (many[0] - few[0]))
     message = max(0.0, median(slopes)) if slopes else 0.0
     entries = []
-    for number, points in sorted(by_key.items()):
-        few = min(point[0] for point in points)
-        alike = [cycles - message * out for out, cycles, _ in points if out <= few + 1]
-        middle = max(1.0, median(alike))
+    for number, found in sorted(points.items()):
+        few = min(out for out, _, _ in found)
+        alike = sorted(max(1.0, cycles - message * out) for out, cycles, _ in found if out <= few + 1)
         entries.append(
             Entry(
-                key_of(number), round(middle, 1), round((max(alike) - min(alike)) / middle, 3),
-                sum(count for *_, count in points),
+                key_of(number), round(alike[0], 1), round(median(alike) / alike[0] - 1, 3),
+                sum(count for *_, count in found),
             )
         )  # fmt: skip
     return Work(host, tuple(entries), round(message, 2))

@@ -64,7 +64,7 @@ cdef extern from "virtual/monitors.h":
     bint monitors_ask(monitors *m, uint64_t time, uint32_t from_, uint32_t core, uint64_t ticket,
             const message *request, const uint64_t *kept)
     bint monitors_run(monitors *m, virtual_answer *answer) nogil
-    void monitors_measure(monitors *m, work_sample *samples)
+    double monitors_measure(monitors *m, work_sample *samples)
 
 cdef extern from "virtual/bare.h":
     uint64_t bare_tree(const machine *m, uint32_t buffers, uint32_t root, uint32_t cores,
@@ -74,11 +74,11 @@ cdef extern from "virtual/bare.h":
 
 cdef extern from "virtual/alone.h":
     struct software:
-        uint64_t turn, system_call, call, protect
-    bint alone_measure(software *s, uint32_t rounds, const char **refused) nogil
+        double turn, system_call, bare, call, protect
+    bint alone_measure(software *s, uint32_t batches, const char **refused) nogil
 
 
-def measure_software(uint32_t rounds):
+def measure_software(uint32_t batches):
     """Cycles of what two cores' drivers do in one process, where no line travels
     (virtual/alone.h), by name. Opens drivers in this process, which is good for nothing else
     afterwards. Raises OSError.
@@ -87,10 +87,11 @@ def measure_software(uint32_t rounds):
     cdef const char *refused = NULL
     cdef bint measured
     with nogil:
-        measured = alone_measure(&s, rounds, &refused)
+        measured = alone_measure(&s, batches, &refused)
     if not measured:
         raise OSError(errno, refused.decode() if refused else "drivers")
-    return {"turn": s.turn, "system_call": s.system_call, "call": s.call, "protect": s.protect}
+    return {"turn": s.turn, "system_call": s.system_call, "bare": s.bare, "call": s.call,
+            "protect": s.protect}
 
 
 WORK = {"keys": WORK_KEYS, "inputs": INPUTS, "operations": OPERATIONS + 1,
@@ -253,13 +254,13 @@ cdef class VirtualKernel:
         return [monitors_world(self.m).lines.link_busy[i] for i in range(self._machine.m.links)]
 
     def measure(self):
-        """From now on steps are timed on this host."""
+        """From now on steps are timed on this host; cycles that the clock takes of each."""
         if not self.samples:
             self.samples = <work_sample *>calloc(WORK_KEYS, sizeof(work_sample))
             if not self.samples:
                 raise MemoryError("samples")
         memset(self.samples, 0, WORK_KEYS * sizeof(work_sample))
-        monitors_measure(self.m, self.samples)
+        return monitors_measure(self.m, self.samples)
 
     def samples_by_key(self):
         """What was measured: key -> (count, messages put out, least, mean, variance) in cycles."""

@@ -7,7 +7,7 @@
 #include "boot/open.h"
 #include "probes/probes.h"
 
-enum { MEMORY = 16 << 20, PAGE = 4096, SLOTS = 64, BOTH = 3, SETTLED = 4 };
+enum { MEMORY = 16 << 20, PAGE = 4096, SLOTS = 64, BOTH = 3, BATCH = 64 };
 
 static enum verdict no_insert(void *context, uint32_t slot, uint64_t address, uint64_t frame,
                               uint64_t length, uint32_t rights)
@@ -87,81 +87,85 @@ bool alone_call(struct alone *both, struct message *reply)
 
 /* --- Measured --- */
 
-static void least(uint64_t *so_far, uint64_t began)
+struct measuring {
+    struct alone both;
+    struct slot line; /* between the two ends */
+    struct call_sender sender;
+    struct call_receiver receiver;
+    uint64_t page;
+    uint32_t rights;
+};
+
+static void turn(struct measuring *m)
 {
-    const uint64_t took = arch_cycles_behind() - began;
-    *so_far = *so_far && *so_far < took ? *so_far : took;
+    driver_poll(m->both.driver[0]);
 }
 
-static uint64_t clock_itself(uint32_t rounds)
+static void call(struct measuring *m)
 {
-    uint64_t cycles = 0;
-    for (uint32_t i = 0; i < rounds; i++)
-        least(&cycles, arch_cycles());
-    return cycles;
+    struct message reply;
+    alone_call(&m->both, &reply);
 }
 
-static void measure_turn(struct alone *both, uint64_t *cycles)
+static void bare(struct measuring *m)
 {
-    for (uint32_t i = 0; i < SETTLED; i++)
-        driver_poll(both->driver[0]);
-    const uint64_t began = arch_cycles();
-    driver_poll(both->driver[0]);
-    least(cycles, began);
+    struct message message = {{0}};
+    const uint32_t line = (uint32_t)call_try_send(&m->sender, &message);
+    if (call_try_receive(&m->receiver, &message) >= 0)
+        call_reply(&m->receiver, line, &message);
+    call_try_take(&m->sender, line, &message);
 }
 
-static void measure_system_call(struct alone *both, uint64_t *cycles)
+static void protect(struct measuring *m)
+{
+    m->rights ^= RIGHTS_READ ^ RIGHTS_WRITE;
+    const struct message request = {{KIND_PROTECT, m->page, m->rights}};
+    alone_ask(&m->both, 0, &request);
+    alone_settle(&m->both);
+}
+
+static void system_call(struct measuring *m)
 {
     const struct message ping = {{KIND_PING}};
     struct message reply;
-    struct driver *d = both->driver[0];
-    const uint64_t began = arch_cycles();
-    driver_enter(d);
-    driver_here(d, &ping, &reply);
-    driver_leave(d);
-    least(cycles, began);
+    driver_enter(m->both.driver[0]);
+    driver_here(m->both.driver[0], &ping, &reply);
+    driver_leave(m->both.driver[0]);
 }
 
-static void measure_call(struct alone *both, uint64_t *cycles)
+/* In batches, as the clock has steps; of these the least. */
+static double least(struct measuring *m, void (*operation)(struct measuring *), uint32_t batches)
 {
-    struct message reply;
-    const uint64_t began = arch_cycles();
-    if (alone_call(both, &reply))
-        least(cycles, began);
+    uint64_t cycles = UINT64_MAX;
+    for (uint32_t i = 0; i < batches; i++) {
+        const uint64_t began = arch_cycles();
+        for (uint32_t n = 0; n < BATCH; n++)
+            operation(m);
+        const uint64_t took = arch_cycles_behind() - began;
+        cycles = took < cycles ? took : cycles;
+    }
+    return (double)cycles / BATCH;
 }
 
-static void measure_protect(struct alone *both, uint64_t page, uint32_t rights, uint64_t *cycles)
+bool alone_measure(struct software *s, uint32_t batches, const char **refused)
 {
-    const struct message request = {{KIND_PROTECT, page, rights}};
-    const uint64_t began = arch_cycles();
-    alone_ask(both, 0, &request);
-    alone_settle(both);
-    least(cycles, began);
-}
-
-bool alone_measure(struct software *s, uint32_t rounds, const char **refused)
-{
-    struct alone both = {0};
-    *s = (struct software){0};
-    if (!alone_open(&both, 0)) {
-        *refused = both.refused;
+    struct measuring m = {.rights = RIGHTS_WRITE};
+    call_open_sender(&m.sender, &m.line, 1);
+    call_open_receiver(&m.receiver, &m.line, 1);
+    if (!alone_open(&m.both, 0)) {
+        *refused = m.both.refused;
         return false;
     }
     const struct message allocate = {{KIND_ALLOCATE, PAGE}};
-    const struct message frame = alone_ask(&both, 0, &allocate);
+    const struct message frame = alone_ask(&m.both, 0, &allocate);
     const struct message map = {{KIND_MAP, frame.word[1], PAGE, RIGHTS_WRITE, BOTH, frame.word[2]}};
-    const uint64_t page = alone_ask(&both, 0, &map).word[1];
-    alone_settle(&both);
-    for (uint32_t i = 0; i < rounds; i++) {
-        measure_turn(&both, &s->turn);
-        measure_system_call(&both, &s->system_call);
-        measure_call(&both, &s->call);
-        measure_protect(&both, page, i % 2 ? RIGHTS_WRITE : RIGHTS_READ, &s->protect);
-    }
-    const uint64_t clock = clock_itself(rounds);
-    s->turn -= clock;
-    s->system_call -= clock;
-    s->call -= clock;
-    s->protect -= clock;
+    m.page = alone_ask(&m.both, 0, &map).word[1];
+    alone_settle(&m.both);
+    s->turn = least(&m, turn, batches);
+    s->bare = least(&m, bare, batches);
+    s->call = least(&m, call, batches);
+    s->protect = least(&m, protect, batches);
+    /* Last: a core in a program is notified by signal. */
+    s->system_call = least(&m, system_call, batches);
     return true;
 }

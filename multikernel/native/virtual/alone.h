@@ -21,11 +21,11 @@ void alone_settle(struct alone *both);
 /* A request from core 0's driver to core 1's, and its reply. */
 bool alone_call(struct alone *both, struct message *reply);
 
-/* Cycles, the least of so many: a turn in which nothing comes; a program's request to its own
- * driver; alone_call; and a change of a page's rights that both agree about, without its two
+/* Cycles, of the least of so many batches: a turn in which nothing comes; a program's request to its
+ * own driver; a message there and back over a line with nothing around it; alone_call; and a change of a page's rights that both agree about, without its two
  * page-table changes. */
 struct software {
-    uint64_t turn, system_call, call, protect;
+    double turn, system_call, bare, call, protect;
 };
 /* False, with errno: see refused. */
-bool alone_measure(struct software *software, uint32_t rounds, const char **refused);
+bool alone_measure(struct software *software, uint32_t batches, const char **refused);

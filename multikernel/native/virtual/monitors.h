@@ -35,5 +35,6 @@ bool monitors_ask(struct monitors *m, uint64_t time, uint32_t from, uint32_t cor
 /* Goes on until a program has its answer; false: nothing more happens. */
 bool monitors_run(struct monitors *m, struct answer *answer);
 
-/* From now on steps are timed on this host, into that table of WORK_KEYS; NULL: no more. */
-void monitors_measure(struct monitors *m, struct work_sample *samples);
+/* From now on steps are timed on this host, into that table of WORK_KEYS; NULL: no more. The mean of
+ * what reading the clock takes of a sample, in cycles. */
+double monitors_measure(struct monitors *m, struct work_sample *samples);

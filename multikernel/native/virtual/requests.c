@@ -253,7 +253,8 @@ static void completed(struct monitors *m, uint32_t number)
         m->done = done;
         m->done_room = room;
     }
-    world_charge(&m->world, m->world.machine->call);
+    if (ask->from == ask->core)
+        world_charge(&m->world, m->world.machine->call);
     m->done[m->done_count++] = (struct answer){
         .began = ask->began, .time = m->world.clock, .ticket = ask->ticket, .reply = ask->reply};
     free(ask->kept);
@@ -309,7 +310,8 @@ void request_woken(struct monitors *m, uint32_t core, uint32_t number)
     struct ask *ask = &m->ask[number];
     if (!ask->asked) {
         ask->began = m->world.now;
-        world_charge(&m->world, m->world.machine->call);
+        if (ask->from == ask->core) /* another's is asked over a channel of the program's own */
+            world_charge(&m->world, m->world.machine->call);
     }
     if (core == ask->core)
         turn(m, number);
