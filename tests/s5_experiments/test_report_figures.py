@@ -11,8 +11,7 @@ from multikernel.report.draw.chart import Chart
 from multikernel.report.draw.heat import heat
 from multikernel.report.figures import distributions, registry
 from multikernel.report.figures.figure import Table
-from multikernel.report.say.table import number
-from multikernel.report.say.wording import short
+from multikernel.report.say.wording import number, short
 from multikernel.results.document import Caution, Interval, Series
 
 
@@ -188,8 +187,9 @@ def test_cache_lines_have_columns_where_they_were_counted() -> None:
 
 
 def test_poll_or_block_is_drawn_over_the_budget_with_its_cost() -> None:
-    latency, lost, loss = found = figures(known.poll_or_block())
-    for figure in found:
+    latency, lost, loss, cost = figures(known.poll_or_block())
+    assert drawn(cost).bars == pytest.approx((6100,), rel=0.01)
+    for figure in (latency, lost, loss):
         assert "P = C = 6 100" in texts(figure)
         assert drawn(figure).marks == (6100,)
         (line,) = drawn(figure).lines.values()

@@ -37,6 +37,8 @@ SYSTEMS = {
     "multikernel": "#0072b2", "shared": "#d55e00", "linux": "#cc79a7", "raw": "#7f8791",
 }  # fmt: skip
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#50565f")
+DASHED: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3))}
+"""A mark, such as a floor."""
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": SIZE,
@@ -159,6 +161,18 @@ def shortened(text: str, room: float, size: float = SIZE) -> str:
     most = max(int(room * 72 / (size * LETTER)), 2)
     text = letters(text)
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def error_bar(axes: Axes, at: float, ends: tuple[float | None, float | None], along: str) -> None:
+    """At that place, along an axis, x or y; nothing where an end is not known."""
+    if ends[0] is None or ends[1] is None:
+        return
+    low, half = min(ends[0], ends[1]), abs(ends[1] - ends[0]) / 2
+    across = "y" if along == "x" else "x"
+    axes.errorbar(
+        **{along: [low + half], across: [at], f"{along}err": [half]},
+        fmt="none", ecolor=INK, elinewidth=0.8, capsize=1.8, capthick=0.8,
+    )  # fmt: skip
 
 
 def axes_in(

@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multikernel.report.draw.chart import (
-    SMALL,
-    SOFT,
-    WIDTH,
-    Chart,
-    axes_in,
-    letters,
-)
+from multikernel.report.draw.chart import SMALL, SOFT, WIDTH, Chart, axes_in, letters
 from multikernel.report.say.wording import short
 
 if TYPE_CHECKING:
@@ -40,10 +33,7 @@ def heat(values: Mapping[Pair, float], cpus: Sequence[int], unit: str) -> Chart:
     low, high = _ends([*values.values()])
     side = min((WIDTH - LEFT - RIGHT) / len(cpus), MOST) * len(cpus)
     height = TOP + side + KEY
-    table = np.full((len(cpus), len(cpus)), np.nan)
-    for row, a in enumerate(cpus):
-        for column, b in enumerate(cpus):
-            table[row, column] = values.get((a, b), np.nan)
+    table = np.array([[values.get((a, b), np.nan) for b in cpus] for a in cpus])
 
     def paint(figure: Figure) -> None:
         axes = axes_in(figure, height, left=LEFT, right=WIDTH - LEFT - side, top=TOP, bottom=KEY)

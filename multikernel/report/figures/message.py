@@ -18,29 +18,30 @@ from multikernel.report.draw.bars import Mark
 from multikernel.report.draw.lines import Line, Point, lines
 from multikernel.report.figures import generic
 from multikernel.report.figures.figure import Block, Figure, Table
-from multikernel.report.figures.parts import axis_of, line_figure
-from multikernel.report.say.table import number
+from multikernel.report.figures.parts import (
+    choice_of,
+    floor_mark,
+    line_figure,
+    lines_over,
+    portions,
+)
 from multikernel.report.say.wording import (
     MEASURES,
     MODES,
+    grouped,
     interval_note,
     labels,
     nanoseconds,
-    rate_of,
+    number,
     short,
+    span,
 )
-from multikernel.results.document import Document, Mode, Series
+from multikernel.results.document import Document, Series
 from multikernel.results.histogram import bucket_bounds
 
 HEADINGS = (
-    "message",
-    "latency, cycles",
-    "interval",
-    "ns",
-    "× floor",
-    "messages / kcycle",
-    "messages / s",
-)
+    "message", "latency, cycles", "interval", "ns", "× floor", "messages / kcycle", "messages / s",
+)  # fmt: skip
 LATENCIES = ("one-way", "round-trip")
 SLOTS, EVERY = "slots", "every_ns"
 """Parameters: the size of a ring or the window of a call line; the mean time between requests."""
@@ -48,7 +49,16 @@ USUAL_SLOTS = 64
 CALL_LINE = "call-line"
 PARTS = 10
 """Steps in which an occupied share is drawn."""
-MODES_IN_ORDER: tuple[Mode, ...] = ("back-to-back", "single")
+OF_THE_PAPER = (
+    "The paper's rows: the latency of a message, σ in place of an interval, ns by the machine's"
+    f" clock. {OTHERS}"
+)
+BOTH_WAYS = (
+    "Slots of a direction; of the call line, its window. A call line's messages all come back as"
+    " replies."
+)
+YARDSTICK = "plain: a ring that carries words and does nothing else, the yardstick."
+DASHED = "Dashed: one cache line there and back, in the same mode and the same slices."
 LOOKS = (
     "The reader looks when it has read a stretch of more than four times the ring; the writer says"
     " how far it is every 16 messages, or every quarter of a ring of fewer than 64. A line that is"
@@ -66,27 +76,25 @@ def draw(document: Document) -> list[Block]:
     """The table, the figures over ring size, occupancy and rate; then what is left in the usual
     form.
     """
-    found = [*_table(document)]
-    figures: list[Block] = []
-    drawn: list[Series] = []
-    for several, make in (
-        (_sized(document, "throughput"), _throughput),
-        (_sized(document, "round-trip"), _latency),
-        (_sized(document, "occupancy"), _ahead),
-        (
-            [one for one in document.series if EVERY in one.parameters and not one.control],
-            _open_loop,
-        ),
-    ):
-        made = make(document, several) if several else []
-        figures += made
-        drawn += several if made else []
-    rest = [one for one in document.series if one not in drawn]
-    return [
-        *found,
-        *figures,
-        *(generic.of_series(document, rest) if found else generic.draw(document)),
+    free = [one for one in document.series if not one.control]
+    sized = [one for one in free if choice_of(one, SLOTS) is not None]
+    by_measure = grouped(sized, lambda one: one.measure)
+    rates, trips, occupied = (
+        by_measure.get(measure, []) for measure in ("throughput", "round-trip", "occupancy")
+    )
+    at_a_rate = [one for one in free if choice_of(one, EVERY) is not None]
+    title = "Messages a second, by ring size"
+    figures = [
+        *_over_slots(title, rates, (BOTH_WAYS, YARDSTICK)),
+        *_latencies(document, trips),
+        *_ahead(occupied),
+        *_open_loop(at_a_rate),
     ]
+    table = _table(document)
+    left = generic.rest(document, [*rates, *trips, *occupied, *at_a_rate])
+    if not table and not figures:
+        return generic.draw(document)
+    return [*table, *figures, *left]
 
 
 # --- The table
@@ -105,81 +113,35 @@ def _table(document: Document) -> list[Block]:
             latencies.append((label, one))
     if not rates:
         return []
-    rows = []
-    for label, one in latencies:
-        # A throughput stands once, in the first row of its series.
-        rows.append(
-            _row(
-                document,
-                f"{label}, {MEASURES[one.measure]}, {one.mode}",
-                one,
-                rates.pop(label, None),
-            )
-        )
+    # A throughput stands once, in the first row of its series.
+    rows = [
+        _row(document, f"{label}, {MEASURES[one.measure]}, {one.mode}", one, rates.pop(label, None))
+        for label, one in latencies
+    ]
     rows += [_row(document, label, None, one) for label, one in rates.items()]
     return [
         Table(
-            title="Latency and throughput, as in the paper's table 2",
-            headings=HEADINGS,
-            rows=(*rows, *_paper_rows()),
-            right=frozenset(range(1, len(HEADINGS))),
-            notes=(
-                interval_note(known)
-                .replace("Bars and points", "Numbers")
-                .replace("Error bars", "Interval"),
-                "The paper's rows: the latency of a message, σ in place of an interval, ns by the"
-                " machine's clock. " + OTHERS,
-            ),
+            "Latency and throughput, as in the paper's table 2",
+            HEADINGS,
+            (*rows, *_paper_rows()),
+            range(1, len(HEADINGS)),
+            (interval_note(known, "Numbers"), OF_THE_PAPER),
         )
     ]
 
 
 def _slots_shown(document: Document) -> float | None:
     """The size of the rings in the table: the usual one, or the smallest there is."""
-    sizes = {
-        generic.choice_of(one, SLOTS)
-        for one in document.series
-        if SLOTS in one.parameters and one.variant != CALL_LINE
-    }
-    known = sorted(size for size in sizes if size is not None)
-    return USUAL_SLOTS if USUAL_SLOTS in known else known[0] if known else None
+    rings = (one for one in document.series if one.variant != CALL_LINE)
+    sizes = {size for one in rings if (size := choice_of(one, SLOTS)) is not None}
+    return USUAL_SLOTS if USUAL_SLOTS in sizes else min(sizes, default=None)
 
 
 def _in_table(one: Series, slots: float | None) -> bool:
     if one.control or EVERY in one.parameters or not (one.measure in LATENCIES or _is_rate(one)):
         return False
-    return (
-        SLOTS not in one.parameters
-        or one.variant == CALL_LINE
-        or generic.choice_of(one, SLOTS) == slots
-    )
-
-
-def _paper_rows() -> list[tuple[str, ...]]:
-    """The paper's lines: latency and throughput of the same machine in one."""
-    found: list[tuple[str, ...]] = []
-    for one in paper("round-trip"):
-        assert one.value is not None
-        assert one.machine is not None
-        assert one.ns is not None
-        stream = next(
-            other
-            for other in paper("message")
-            if other.machine == one.machine and other.unit == "messages/kcycle"
-        )
-        assert stream.value is not None
-        a_second = stream.value * one.machine.ghz * 1e6
-        name = f"the paper, {one.machine.name}: {one.what}"
-        cells = (
-            f"{one.value:g} (σ {one.spread:g})",
-            "–",
-            short(one.ns),
-            "–",
-            f"{stream.value:.2f}",
-            number(a_second),
-        )
-        found.append((name, *cells))
-    return found
+    any_size = SLOTS not in one.parameters or one.variant == CALL_LINE
+    return any_size or choice_of(one, SLOTS) == slots
 
 
 def _is_rate(series: Series) -> bool:
@@ -189,13 +151,12 @@ def _is_rate(series: Series) -> bool:
 def _row(
     document: Document, name: str, latency: Series | None, stream: Series | None
 ) -> tuple[str, ...]:
-    rate = rate_of(document)
+    rate = document.environment.tsc_hz
     cells = ["–"] * 6
     if latency is not None:
-        ns = nanoseconds(latency, latency.p50, rate)
-        interval = latency.median_interval
+        ns = nanoseconds(document, latency, latency.p50)
         cells[0] = number(latency.p50) if latency.unit == "tsc-cycles" else "–"
-        cells[1] = f"{number(interval.low)} – {number(interval.high)}"
+        cells[1] = span(latency.median_interval)
         cells[2] = "–" if ns is None else short(ns)
         cells[3] = "–" if latency.over_floor is None else f"{latency.over_floor:.2f}"
     if stream is not None:
@@ -204,90 +165,68 @@ def _row(
     return (name, *cells)
 
 
+def _paper_rows() -> list[tuple[str, ...]]:
+    """The paper's lines: latency and throughput of the same machine in one."""
+    streams = {one.machine: one.value for one in paper("message") if one.unit == "messages/kcycle"}
+    found = []
+    for one in paper("round-trip"):
+        machine, stream = one.machine, streams[one.machine]
+        assert machine is not None
+        assert stream is not None
+        assert one.ns is not None
+        name = f"the paper, {machine.name}: {one.what}"
+        latency = f"{one.value:g} (σ {one.spread:g})"
+        a_second = number(stream * machine.ghz * 1e6)
+        found.append((name, latency, "–", short(one.ns), "–", f"{stream:.2f}", a_second))
+    return found
+
+
 # --- The figures
 # --------------------------------------------------------------------------------------------------
 
 
-def _sized(document: Document, measure: str) -> list[Series]:
-    return [
-        one
-        for one in document.series
-        if one.measure == measure and not one.control and generic.choice_of(one, SLOTS) is not None
-    ]
-
-
-def _throughput(document: Document, several: Sequence[Series]) -> list[Block]:
-    notes = (
-        (
-            "Slots of a direction; of the call line, its window. A call line's messages all come"
-            " back as replies."
-        ),
-        "plain: a ring that carries words and does nothing else, the yardstick.",
-    )
-    return _over_slots("Messages a second, by ring size", several, notes)
-
-
-def _latency(document: Document, several: Sequence[Series]) -> list[Block]:
-    found: list[Block] = []
-    for mode in MODES_IN_ORDER:
+def _latencies(document: Document, several: Sequence[Series]) -> list[Figure]:
+    found = []
+    for mode, name in MODES.items():
         some = [one for one in several if one.mode == mode]
-        if some:
-            marks = [_floor(document, some, mode)] if document.floor else []
-            notes = (
-                "Dashed: one cache line there and back, in the same mode and the same slices.",
-            )
-            title = f"A message there and back, by ring size: {MODES[mode]}"
-            found += _over_slots(title, some, notes if marks else (), marks)
+        pairs = {str(one.parameters.get("pair")) for one in some}
+        own = [one for one in document.floor if "{}-{}".format(*one.pair) in pairs]
+        marks = [floor_mark(one, mode) for one in own or document.floor]
+        least = sorted(marks, key=lambda mark: mark.value)[:1]
+        title = f"A message there and back, by ring size: {name}"
+        found += _over_slots(title, some, (DASHED,) if marks else (), least)
     return found
-
-
-def _floor(document: Document, some: Sequence[Series], mode: Mode) -> Mark:
-    """The least of the floors of their pairs."""
-    pairs = {str(one.parameters.get("pair")) for one in some}
-    own = [
-        one for one in document.floor if f"{one.pair[0]}-{one.pair[1]}" in pairs
-    ] or document.floor
-    value = min(one.back_to_back if mode == "back-to-back" else one.single for one in own)
-    return Mark(f"floor {number(value)}", value)
 
 
 def _over_slots(
     title: str, several: Sequence[Series], notes: Sequence[str], marks: Sequence[Mark] = ()
-) -> list[Block]:
-    every = generic.lines_over(several, SLOTS, leaving=("pair",), systems=False)
-    unit = axis_of(several[0])
-    found: list[Block] = []
-    for some in generic.portions(every, generic.LINES):
-        drawing = lines(some, "slots", unit, marks=marks)
-        found.append(line_figure(title, drawing, some, "slots", unit, several, notes=notes))
-    return found
+) -> list[Figure]:
+    every = lines_over(several, SLOTS, leaving=("pair",), systems=False)
+    return [
+        line_figure(name, some, "slots", several, marks=marks, notes=notes)
+        for name, some in portions(title, every)
+    ]
 
 
-def _ahead(document: Document, several: Sequence[Series]) -> list[Block]:
+def _ahead(several: Sequence[Series]) -> list[Figure]:
     """A figure a form: how much of the ring was full, whenever the reader looked."""
-    found: list[Block] = []
-    forms: dict[tuple[str, object], list[Series]] = {}
-    for one in several:
-        forms.setdefault((one.variant, one.parameters.get("pair")), []).append(one)
+    forms = grouped(several, lambda one: (one.variant, one.parameters.get("pair")))
     pairs = {pair for _, pair in forms}
+    found = []
     for (variant, pair), own in forms.items():
-        several_lines = [Line(f"{one.parameters[SLOTS]} slots", _shares(one)) for one in own]
-        drawing = lines(several_lines, "of the ring is full at most, %", "% of looks", linear=True)
+        shares = [Line(f"{one.parameters[SLOTS]} slots", _shares(one)) for one in own]
         name = f"{variant}, CPUs {pair}" if len(pairs) > 1 else variant
-        words = "; ".join(
+        words = ". " + "; ".join(
             f"{one.parameters[SLOTS]} slots: median {number(one.p50)}, 5 % below {number(one.p5)},"
             f" 5 % above {number(one.p95)} messages ahead"
             for one in own
         )
         found.append(
             Figure(
-                title=f"How far the writer is ahead of the reader: {name}",
-                description=(
-                    "Lines: the share of looks at which at most so much of the ring was full."
-                    f" {words}."
-                ),
-                drawing=drawing,
-                notes=(LOOKS,),
+                f"How far the writer is ahead of the reader: {name}",
+                f"Lines: the share of looks at which at most so much of the ring was full{words}.",
+                lines(shares, "of the ring is full at most, %", "% of looks", linear=True),
+                (LOOKS,),
             )
         )
     return found
@@ -296,40 +235,30 @@ def _ahead(document: Document, several: Sequence[Series]) -> list[Block]:
 def _shares(one: Series) -> tuple[Point, ...]:
     """At every tenth of the ring: the share of samples up to there, in %."""
     dense = one.dense()
-    slots = generic.choice_of(one, SLOTS)
-    assert slots is not None
+    slots = choice_of(one, SLOTS) or 0.0
     filled = np.flatnonzero(dense.counts)
     lows = np.array([bucket_bounds(int(index), dense.sub_bits)[0] for index in filled])
     points = []
     for part in range(PARTS + 1):
-        upto = lows <= slots * part / PARTS
-        share = float(dense.counts[filled[upto]].sum()) / dense.samples
+        upto = filled[lows <= slots * part / PARTS]
+        share = float(dense.counts[upto].sum()) / dense.samples
         points.append(Point(100 * part / PARTS, 100 * share))
     return tuple(points)
 
 
-def _open_loop(document: Document, several: Sequence[Series]) -> list[Block]:
+def _open_loop(several: Sequence[Series]) -> list[Figure]:
     """Latency over the time between requests: the median and what the slowest wait."""
-    found: list[Block] = []
-    for pair in dict.fromkeys(str(one.parameters.get("pair", "")) for one in several):
-        own = [one for one in several if str(one.parameters.get("pair", "")) == pair]
-        own = [one for one in own if generic.choice_of(one, EVERY) is not None]
-        own.sort(key=lambda one: generic.choice_of(one, EVERY) or 0)
-        if not own:
-            continue
+    found = []
+    for pair, own in grouped(several, lambda one: str(one.parameters.get("pair", ""))).items():
+        placed = sorted((choice_of(one, EVERY) or 0.0, place) for place, one in enumerate(own))
         drawn = [
             Line(
-                f"{own[0].variant}, {name}",
-                tuple(
-                    Point(generic.choice_of(one, EVERY) or 0, getattr(one, field)) for one in own
-                ),
+                f"{own[placed[0][1]].variant}, {name}",
+                tuple(Point(every, getattr(own[place], field)) for every, place in placed),
             )
             for name, field in TAILS
         ]
-        unit = axis_of(own[0])
-        drawing = lines(drawn, "mean time between requests, ns", unit)
         title = "Latency of requests that come at a rate" + (f", CPUs {pair}" if pair else "")
-        found.append(
-            line_figure(title, drawing, drawn, "ns between requests", unit, own, notes=(INTENDED,))
-        )
+        axis = "mean time between requests, ns"
+        found.append(line_figure(title, drawn, axis, own, notes=(INTENDED,)))
     return found

@@ -9,48 +9,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from multikernel.report.figures import (
+    calls,
     capabilities,
     collectives,
     distributions,
-    floor,
     generic,
     latency,
-    local_call,
     message,
     poll_or_block,
-    retype_throughput,
-    round_trip,
+    retype,
     shared_memory,
-    shootdown,
     transport,
-    two_phase_commit,
     unmap,
+    unmap_by_cores,
 )
 from multikernel.report.figures.figure import Block, Table
 from multikernel.results.document import Document
 
 Draw = Callable[[Document], list[Block]]
-DrawTogether = Callable[[Sequence[Document]], list[Block]]
 
 FIGURES: Mapping[str, Draw] = {
-    "floor": floor.draw,
+    "floor": calls.draw_floor,
     "latency": latency.draw,
     "shared-memory": shared_memory.draw,
-    "local-call": local_call.draw,
-    "round-trip": round_trip.draw,
+    "local-call": calls.draw_local_call,
+    "round-trip": calls.draw_round_trip,
     "message": message.draw,
     "transport": transport.draw,
     "poll-or-block": poll_or_block.draw,
-    "shootdown": shootdown.draw,
-    "collectives": collectives.draw,
+    "shootdown": collectives.draw_shootdown,
+    "collectives": collectives.draw_collectives,
     "unmap": unmap.draw,
-    "two-phase-commit": two_phase_commit.draw,
-    "retype-throughput": retype_throughput.draw,
+    "two-phase-commit": retype.draw,
+    "retype-throughput": retype.draw_throughput,
     "capabilities": capabilities.draw,
 }
-TOGETHER: Mapping[str, DrawTogether] = {"unmap": unmap.draw_together}
-"""What only several documents of an experiment show, such as a growth with the number of cores."""
-
 ORDER = tuple(FIGURES)
 """As the paper has them."""
 
@@ -62,12 +55,11 @@ def place_of(experiment: str) -> tuple[int, str]:
 
 def draw(document: Document) -> list[Block]:
     """All figures and tables of a document; at least one if it has any series."""
+    missing = _missing(document)
     if not document.series:
-        return _missing(document)
-    found: list[Block] = FIGURES.get(document.experiment, generic.draw)(document)
-    return [
-        *(found or generic.draw(document)), *distributions.draw(document), *_missing(document)
-    ]  # fmt: skip
+        return missing
+    own = FIGURES.get(document.experiment, generic.draw)(document) or generic.draw(document)
+    return [*own, *distributions.draw(document), *missing]
 
 
 def _missing(document: Document) -> list[Block]:
@@ -80,11 +72,12 @@ def _missing(document: Document) -> list[Block]:
     )
     headings = ("series", "system", "cores", "median", "slices", "why not")
     note = "Slices that ran where cores share CPUs, else those of which none could be trusted."
-    return [Table("Not measured", headings, rows, frozenset({2, 4}), (note,))]
+    return [Table("Not measured", headings, rows, (2, 4), (note,))]
 
 
 def draw_together(documents: Sequence[Document]) -> list[Block]:
-    """What documents of one experiment show together; often nothing."""
-    if len(documents) < 2 or documents[0].experiment not in TOGETHER:
-        return []
-    return TOGETHER[documents[0].experiment](documents)
+    """What documents of one experiment show together, such as a growth with the number of cores;
+    often nothing.
+    """
+    unmaps = documents[0].experiment == "unmap"
+    return unmap_by_cores.draw_together(documents) if unmaps else []

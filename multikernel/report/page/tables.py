@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from multikernel.report.draw.markup import Child, Markup, element, joined
 from multikernel.report.page import machines as machines_
@@ -23,48 +23,37 @@ ROWS = 300
 
 
 def table(
-    headings: Iterable[str], cells: Iterable[Sequence[str]], *,
-    right: frozenset[int] | range = frozenset(),
+    headings: Iterable[str], cells: Iterable[Sequence[str]], *, right: Collection[int] = (),
     caption: str = "", label: str = "", heads: int = 1, class_: str | None = None,
 ) -> Markup:  # fmt: skip
-    """A table in a box that scrolls by itself where it is too wide."""
+    """A table in a box that scrolls by itself where it is too wide. right: columns of numbers;
+    heads: how many columns at the left name the row.
+    """
+
+    def number(place: int) -> str | None:
+        return "number" if place in right else None
+
     top = [
-        element("th", heading, scope="col", class_="number" if place in right else None)
+        element("th", heading, scope="col", class_=number(place))
         for place, heading in enumerate(headings)
     ]
     body = []
     before = ""
     for row in cells:
-        line = [
-            (
-                element("th", cell, scope="row")
-                if place < heads
-                else element("td", cell, class_="number" if place in right else None)
-            )
-            for place, cell in enumerate(row)
-        ]
-        body.append(
-            element(
-                "tr",
-                *line,
-                class_="newsection" if before and row[0] != before and heads > 1 else None,
-            )
-        )
+        line = [element("th", cell, scope="row") for cell in row[:heads]]
+        line += [element("td", cell, class_=number(at)) for at, cell in enumerate(row)][heads:]
+        new = before and row[0] != before and heads > 1
+        body.append(element("tr", *line, class_="newsection" if new else None))
         before = row[0]
-    return element(
-        "div",
-        element(
-            "table",
-            element("caption", caption) if caption else "",
-            element("thead", element("tr", *top)),
-            element("tbody", *body),
-            class_=class_,
-        ),
-        class_="scroll",
-        tabindex=0,
-        role="group",
-        aria_label=caption or label or "table",
+    drawn = element(
+        "table",
+        element("caption", caption) if caption else "",
+        element("thead", element("tr", *top)),
+        element("tbody", *body),
+        class_=class_,
     )
+    name = caption or label or "table"
+    return element("div", drawn, class_="scroll", tabindex=0, role="group", aria_label=name)
 
 
 def ratios(machine: Machine) -> Markup:
@@ -74,23 +63,18 @@ def ratios(machine: Machine) -> Markup:
         for ratio in document.ratios:
             interval = ratio.interval
             covers = f"{100 * interval.coverage:.1f} %" if interval.coverage else "–"
-            cells.append(
-                (document.experiment, f"{ratio.over} / {ratio.under}", f"{ratio.value:.2f}",
-                 f"{interval.low:.2f} – {interval.high:.2f}", covers)
-            )  # fmt: skip
+            ends = f"{interval.low:.2f} – {interval.high:.2f}"
+            sides = f"{ratio.over} / {ratio.under}"
+            cells.append((document.experiment, sides, f"{ratio.value:.2f}", ends, covers))
     if not cells:
         return Markup()
     headings = ("experiment", "ratio", "median over boots", "interval", "covers")
     note = (
         "A ratio is taken within each boot, so what disturbed both sides cancels. A control repeats"
-        " its configuration: how "
+        " its configuration: how far its ratio is from 1 is noise."
     )
-    return joined([
-        element("h2", "Ratios"),
-        table(headings, cells, right=frozenset({2, 3, 4}), heads=2, class_="series",
-        caption="Ratios"),
-        element("p", note + "far its ratio is from 1 is noise.", class_="note"),
-    ])  # fmt: skip
+    drawn = table(headings, cells, right=(2, 3, 4), heads=2, class_="series", caption="Ratios")
+    return joined([element("h2", "Ratios"), drawn, element("p", note, class_="note")])
 
 
 def series(machine: Machine) -> Markup:
@@ -101,12 +85,10 @@ def series(machine: Machine) -> Markup:
     cells = [row for one in latest for row in rows([one])[:ROWS]]
     left_out = sum(max(len(one.series) - ROWS, 0) for one in latest)
     more = f" {left_out} more series are in the raw data below." if left_out else ""
-    return joined([
-        element("h2", "Everything measured"),
-        table(HEADINGS, cells, right=NUMBERS, heads=3, class_="series",
-        caption="Series of the latest runs"),
-        element("p", NOTE + more, class_="note"),
-    ])  # fmt: skip
+    caption = "Series of the latest runs"
+    drawn = table(HEADINGS, cells, right=NUMBERS, heads=3, class_="series", caption=caption)
+    heading = element("h2", "Everything measured")
+    return joined([heading, drawn, element("p", NOTE + more, class_="note")])
 
 
 def facts(machine: Machine) -> Markup:
@@ -115,32 +97,25 @@ def facts(machine: Machine) -> Markup:
         element("tr", element("th", name, scope="row"), element("td", text))
         for name, text in machines_.facts(machine)
     ]
-    return joined([
-        element("h2", "Environment"),
-        element("table", element("tbody", *lines), class_="facts"),
-    ])  # fmt: skip
+    drawn = element("table", element("tbody", *lines), class_="facts")
+    return joined([element("h2", "Environment"), drawn])
 
 
 def raw(machine: Machine) -> Markup:
     """The documents, packed, as downloads."""
     links = []
-    taken: dict[str, int] = {}
-    for document in machine.documents:
-        taken[document.experiment] = taken.get(document.experiment, 0) + 1
-        again = taken[document.experiment]
-        name = document.experiment + (f"-{again}" if again > 1 else "") + PACKED
-        packed = gzip.compress(encode(document), 9, mtime=0)
-        data = "data:application/gzip;base64," + base64.b64encode(packed).decode()
-        links.append(element("a", name, download=name, href=data))
+    for experiment, documents in machine.by_experiment.items():
+        for number, document in enumerate(documents, 1):
+            name = experiment + (f"-{number}" if number > 1 else "") + PACKED
+            packed = gzip.compress(encode(document), 9, mtime=0)
+            data = "data:application/gzip;base64," + base64.b64encode(packed).decode()
+            links.append(element("a", name, download=name, href=data))
     note = (
         "The result documents themselves, compressed, with every histogram: whatever is above can"
         " be drawn from them again."
     )
-    return joined([
-        element("h2", "Raw data"),
-        element("p", note),
-        element("p", *spaced(links), class_="downloads"),
-    ])  # fmt: skip
+    downloads = element("p", *spaced(links), class_="downloads")
+    return joined([element("h2", "Raw data"), element("p", note), downloads])
 
 
 def spaced(links: Sequence[Markup]) -> list[Child]:
