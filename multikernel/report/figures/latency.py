@@ -40,7 +40,7 @@ def _map(document: Document, family: Sequence[Series]) -> Figure:
     for one in sorted(family, key=lambda one: one.p50):
         if pair := _pair(one):
             least.setdefault(pair, one)
-    ranked = list(least.values())
+    near, far = (end(least.values(), key=lambda one: one.p50) for end in (min, max))
     values = {pair: one.p50 for pair, one in least.items()}
     one_way = [pair for pair in values if pair[::-1] not in values]
     values.update({(b, a): values[a, b] for a, b in one_way})
@@ -49,7 +49,7 @@ def _map(document: Document, family: Sequence[Series]) -> Figure:
     ends = " ".join(
         f"{word} pair: CPUs {one.parameters[FROM]} and {one.parameters[TO]},"
         f" {amount(document, one, one.p50)}."
-        for word, one in (("Nearest", ranked[0]), ("Farthest", ranked[-1]))
+        for word, one in (("Nearest", near), ("Farthest", far))
     )
     first = family[0]
     measure = MEASURES[first.measure]

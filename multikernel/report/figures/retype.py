@@ -27,7 +27,7 @@ from multikernel.report.figures.parts import (
 from multikernel.report.say.wording import capital, grouped
 from multikernel.results.document import Document, Series
 
-BESIDES = ("operation", "same", "tree", "memory", "target", "told", "in_flight", "cores")
+BESIDES = ("operation", "same", "tree", "memory", "target", "told", "in_flight")
 ALONE = "One alone"
 IN_FLIGHT = "in_flight"
 HOW = (
@@ -112,7 +112,7 @@ def draw_throughput(document: Document) -> list[Block]:
     ):
         own = [one for one in ours if one.measure == measure and one.cores == cores]
         groups = [
-            Group(capital(memory), bars_of(document, _by_flight(some), leaving=BESIDES))
+            Group(capital(memory), bars_of(document, _by_flight(some), leaving=(*BESIDES, CORES)))
             for memory, some in grouped(own, _memory).items()
         ]
         if own:
