@@ -389,7 +389,7 @@ def poll_or_block() -> d.Document:
         )
         for budget in (0, 100, 1000, 10_000)
     ]
-    block = series(6100, variant="block", measure="interval", mode="single")
+    block = series(6096, variant="block", measure="interval", mode="single")
     return document("poll-or-block", [*found, block])
 
 

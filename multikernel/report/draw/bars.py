@@ -1,10 +1,4 @@
-"""Bars: a row each, with its name and value written above it, in groups, on an axis that begins at
-nought.
-
-Guarantees: every bar's value stands beside it in figures, so nothing has to be read off the axis;
-the error bar is the interval given; a bar of the paper is hollow and dashed, and says whose it is;
-one that was refused says so in place of its value.
-"""
+"""Bars, in groups: a row each, with name and value above it, on an axis that begins at nought."""
 
 from __future__ import annotations
 
@@ -13,19 +7,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-from multikernel.report.draw.chart import (
-    DASHED,
-    INK,
-    SMALL,
-    SOFT,
-    SYSTEMS,
-    WIDTH,
-    Chart,
-    axes_in,
-    error_bar,
-    shortened,
-    width_of,
-)
+from multikernel.report.draw import chart
 from multikernel.report.say.wording import short
 
 if TYPE_CHECKING:
@@ -34,7 +16,7 @@ if TYPE_CHECKING:
 
 SIDE, ROW, SECOND, GROUP, MARKS, THICK, FOOT = 0.06, 0.27, 0.11, 0.2, 0.12, 0.085, 0.34
 """Inches: margin, a row, a second line, a group's heading, its marks' names, a bar, the axis."""
-ACROSS = WIDTH - 2 * SIDE
+ACROSS = chart.WIDTH - 2 * SIDE
 HATCH = 0.06
 """From one line of a control's hatching to the next."""
 
@@ -63,14 +45,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Bars under one heading."""
-
     title: str
     bars: tuple[Bar, ...]
     marks: tuple[Mark, ...] = ()
 
 
-def bars(groups: Sequence[Group], axis: str) -> Chart:
+def bars(groups: Sequence[Group], axis: str) -> chart.Chart:
     """The chart. axis: what the values are, with the unit."""
     values = [end for group in groups for bar in group.bars for end in (bar.value, bar.high or 0.0)]
     values += [mark.value for group in groups for mark in group.marks]
@@ -80,13 +60,13 @@ def bars(groups: Sequence[Group], axis: str) -> Chart:
     def paint(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
 
-        axes = axes_in(figure, height, left=SIDE, right=SIDE, top=0, bottom=FOOT)
+        axes = chart.axes_in(figure, height, left=SIDE, right=SIDE, top=0, bottom=FOOT)
         axes.set_xlim(0, high)
         axes.set_ylim(height - FOOT, 0)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
-        axes.set_xlabel(shortened(axis, ACROSS, SMALL), loc="left")
+        axes.set_xlabel(chart.shortened(axis, ACROSS, chart.SMALL), loc="left")
         axes.xaxis.set_major_formatter(lambda value, _: short(value))
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         # At the ends the numbers stay within the figure.
@@ -97,13 +77,13 @@ def bars(groups: Sequence[Group], axis: str) -> Chart:
             _group(axes, group, top, high)
             top += _height(group)
 
-    return Chart(height, paint)
+    return chart.Chart(height, paint)
 
 
 def _row(bar: Bar) -> float:
     """A name too long to stand beside the value has a line of its own."""
-    room = ACROSS - width_of(bar.text) - 0.1
-    return ROW + SECOND if width_of(bar.label) > room else ROW
+    room = ACROSS - chart.width_of(bar.text) - 0.1
+    return ROW + SECOND if chart.width_of(bar.label) > room else ROW
 
 
 def _above(group: Group) -> float:
@@ -117,16 +97,16 @@ def _height(group: Group) -> float:
 def _group(axes: Axes, group: Group, top: float, high: float) -> None:
     bottom = top + _height(group) - 0.05
     if group.title:
-        axes.text(0, top + 0.14, shortened(group.title, ACROSS), fontweight="bold")
+        axes.text(0, top + 0.14, chart.shortened(group.title, ACROSS), fontweight="bold")
     top += _above(group)
     for mark in group.marks:
         share = mark.value / high
         right = share > 0.6
         room = ACROSS * (share if right else 1 - share)
-        name = ("" if right else " ") + shortened(mark.label, room, SMALL)
+        name = ("" if right else " ") + chart.shortened(mark.label, room, chart.SMALL)
         side = "right" if right else "left"
-        axes.text(mark.value, top + 0.085, name, ha=side, size=SMALL, color=SOFT)
-        axes.plot([mark.value] * 2, [top, bottom], **DASHED)
+        axes.text(mark.value, top + 0.085, name, ha=side, size=chart.SMALL, color=chart.SOFT)
+        axes.plot([mark.value] * 2, [top, bottom], **chart.DASHED)
         top += MARKS
     for bar in group.bars:
         _bar(axes, bar, top, high)
@@ -135,13 +115,13 @@ def _group(axes: Axes, group: Group, top: float, high: float) -> None:
 
 def _bar(axes: Axes, bar: Bar, top: float, high: float) -> None:
     second = top + 0.11 + _row(bar) - ROW
-    middle, colour = second + 0.085, SOFT if bar.paper else INK
+    middle, colour = second + 0.085, chart.SOFT if bar.paper else chart.INK
     # A mark is interrupted where it crosses them.
     clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
-    label, text = (shortened(one, ACROSS) for one in (bar.label, bar.text))
+    label, text = (chart.shortened(one, ACROSS) for one in (bar.label, bar.text))
     axes.text(0, top + 0.11, label, color=colour, bbox=clear)
     axes.text(high, second, text, ha="right", color=colour, bbox=clear)
-    edge = SOFT if bar.paper else SYSTEMS.get(bar.kind, SOFT)
+    edge = chart.SOFT if bar.paper else chart.SYSTEMS.get(bar.kind, chart.SOFT)
     looks: dict[str, Any] = {"color": edge, "linewidth": 0.6}
     if bar.paper:
         looks = {"color": "white", "linewidth": 0.8, "linestyle": (0, (3, 2))}
@@ -152,7 +132,7 @@ def _bar(axes: Axes, bar: Bar, top: float, high: float) -> None:
         return
     if bar.control:
         _hatch(axes, bar.value, middle, high, edge)
-    error_bar(axes, middle, (bar.low, bar.high), "x")
+    chart.error_bar(axes, middle, (bar.low, bar.high), "x")
 
 
 def _hatch(axes: Axes, value: float, middle: float, high: float, colour: str) -> None:

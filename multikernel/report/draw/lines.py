@@ -1,9 +1,8 @@
-"""Lines: values over something that was chosen (cores, sizes, budgets), with error bars; also
-single points, and distributions.
+"""Lines over something that was chosen (cores, sizes, budgets), with error bars; single points, and
+distributions.
 
-Guarantees: lines differ by colour, by the shape of their points and by name in the legend below; a
-curve of the paper is dashed and without error bars; the axis of values begins at nought unless the
-values span more than two powers of ten.
+Guarantees: lines differ by colour, by the shape of their points and by name in the legend below;
+the axis of values begins at nought unless they span more than two powers of ten.
 """
 
 from __future__ import annotations
@@ -12,21 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from multikernel.report.draw import chart
 from multikernel.report.draw.bars import Mark
-from multikernel.report.draw.chart import (
-    COLOURS,
-    DASHED,
-    SMALL,
-    SOFT,
-    SYSTEMS,
-    WIDTH,
-    Chart,
-    axes_in,
-    error_bar,
-    letters,
-    shortened,
-    width_of,
-)
 from multikernel.report.say.wording import short
 
 if TYPE_CHECKING:
@@ -35,7 +21,7 @@ if TYPE_CHECKING:
 
 LEFT, RIGHT, TOP, PLOT, FOOT, ENTRY = 0.5, 0.1, 0.22, 1.75, 0.4, 0.145
 """Inches: margins, the plot, the axis below it, a line of the legend."""
-WIDE = WIDTH - LEFT - RIGHT
+WIDE = chart.WIDTH - LEFT - RIGHT
 SPAN = 100.0
 """Values that differ by more get a logarithmic axis."""
 TICKS = 9
@@ -73,17 +59,21 @@ class Line:
 def lines(
     several: Sequence[Line], x_axis: str, y_axis: str, *, marks: Sequence[Mark] = (),
     standing: Sequence[Mark] = (), linear: bool = False, steps: bool = False,
-) -> Chart:  # fmt: skip
+) -> chart.Chart:  # fmt: skip
     """The chart. marks: values drawn across; standing: choices drawn upright; linear: both axes
     are; steps: shares from 0 to 100 over values, which get a logarithmic axis.
     """
     named = [line.label for line in several if line.label]
-    columns = 2 if len(named) > 2 and all(width_of(one, SMALL) < 1.35 for one in named) else 1
+    columns = (
+        2 if len(named) > 2 and all(chart.width_of(one, chart.SMALL) < 1.35 for one in named) else 1
+    )
     rows = -(-len(named) // columns)
     height = TOP + PLOT + FOOT + rows * ENTRY
 
     def paint(figure: Figure) -> None:
-        axes = axes_in(figure, height, left=LEFT, right=RIGHT, top=TOP, bottom=FOOT + rows * ENTRY)
+        axes = chart.axes_in(
+            figure, height, left=LEFT, right=RIGHT, top=TOP, bottom=FOOT + rows * ENTRY
+        )
         axes.grid(axis="y")
         for index, line in enumerate(several):
             _line(axes, line, index)
@@ -92,19 +82,19 @@ def lines(
         else:
             _across(axes, several, standing, linear)
             _up(axes, several, marks, linear)
-        small: dict[str, Any] = {"size": SMALL, "color": SOFT}
+        small: dict[str, Any] = {"size": chart.SMALL, "color": chart.SOFT}
         for mark in marks:
-            axes.axhline(mark.value, **DASHED)
+            axes.axhline(mark.value, **chart.DASHED)
             along = axes.get_yaxis_transform()
-            name = letters(mark.label)
+            name = chart.letters(mark.label)
             axes.text(1, mark.value, name, ha="right", va="bottom", transform=along, **small)
         for mark in standing:
-            axes.axvline(mark.value, **DASHED)
+            axes.axvline(mark.value, **chart.DASHED)
             share = _share(axes, mark.value)
-            side, name = "right" if share > 0.6 else "left", f" {letters(mark.label)} "
+            side, name = "right" if share > 0.6 else "left", f" {chart.letters(mark.label)} "
             axes.text(share, 0.99, name, ha=side, va="top", transform=axes.transAxes, **small)
-        axes.set_xlabel(shortened(x_axis, WIDE, SMALL), loc="right", labelpad=1)
-        name = shortened(y_axis, WIDTH, SMALL)
+        axes.set_xlabel(chart.shortened(x_axis, WIDE, chart.SMALL), loc="right", labelpad=1)
+        name = chart.shortened(y_axis, chart.WIDTH, chart.SMALL)
         axes.text(-LEFT / WIDE, 1 + 0.1 / PLOT, name, transform=axes.transAxes, **small)
         if named:
             figure.legend(
@@ -113,22 +103,25 @@ def lines(
                 handlelength=2.2, columnspacing=1.0, borderaxespad=0.0,
             )  # fmt: skip
 
-    return Chart(height, paint)
+    return chart.Chart(height, paint)
 
 
 def _share(axes: Axes, x: float) -> float:
-    """How far along the axis a value lies."""
     return float(axes.transAxes.inverted().transform(axes.transData.transform((x, 1)))[0])
 
 
 def _line(axes: Axes, line: Line, index: int) -> None:
-    colour = SOFT if line.paper else SYSTEMS.get(line.kind) or COLOURS[index % len(COLOURS)]
-    label = shortened(line.label, WIDTH - 0.5, SMALL)
+    colour = (
+        chart.SOFT
+        if line.paper
+        else chart.SYSTEMS.get(line.kind) or chart.COLOURS[index % len(chart.COLOURS)]
+    )
+    label = chart.shortened(line.label, chart.WIDTH - 0.5, chart.SMALL)
     stroke: Any = STROKES[index % len(STROKES)] if line.bare else "-"
     if line.paper:
         stroke = (0, (3, 3))
     for point in () if line.paper else line.points:
-        error_bar(axes, point.x, (point.low, point.high), "y")
+        chart.error_bar(axes, point.x, (point.low, point.high), "y")
     axes.plot(
         [point.x for point in line.points], [point.y for point in line.points],
         # A name that begins with an underscore would not be in the legend.
@@ -179,7 +172,7 @@ def _apart(axes: Axes, xs: Sequence[float]) -> list[float]:
     axes.set_xlim(auto=True)
     for x in xs:
         middle = _share(axes, x) * WIDE
-        half = width_of(short(x), SMALL) / 2 + 0.03
+        half = chart.width_of(short(x), chart.SMALL) / 2 + 0.03
         if middle - half > edge:
             kept.append(x)
             edge = middle + half

@@ -1,9 +1,8 @@
 """Marked-up text, built from elements: what makes the report's HTML and SVG.
 
-Guarantees: whatever is not `Markup` already is escaped, in text and in attributes alike, so a
-document that holds hostile strings cannot become part of the page; characters that XML forbids, and
-those that turn the direction of writing round, are replaced by U+FFFD. Element and attribute names
-are the program's own, never a document's.
+Guarantees: whatever is not `Markup` already is escaped; characters that XML forbids, and those that
+turn the direction of writing round, are replaced by U+FFFD. Names of elements and attributes are
+the program's own, never a document's.
 """
 
 from __future__ import annotations
@@ -42,7 +41,6 @@ def escaped(text: object) -> Markup:
 
 
 def joined(children: Iterable[Child]) -> Markup:
-    """One after the other."""
     return Markup("".join(escaped(child) for child in children))
 
 
@@ -52,24 +50,14 @@ def element(name: str, /, *children: Child, **attributes: Value) -> Markup:
     In attribute names a trailing underscore is dropped and others become dashes: class_,
     stroke_width, viewBox.
     """
-    written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"'
-        for key, value in attributes.items()
-        if value is not None
-    )
+    written = ""
+    for key, value in attributes.items():
+        if value is not None:
+            text = number(value) if isinstance(value, float) else escaped(value)
+            written += f' {key.rstrip("_").replace("_", "-")}="{text}"'
     if name in SELF_CLOSING:
         return Markup(f"<{name}{written}/>")
     return Markup(f"<{name}{written}>{joined(children)}</{name}>")
-
-
-def style(text: str) -> Markup:
-    """A style sheet, which is the program's own and holds no end tag."""
-    assert "<" not in text
-    return Markup(f"<style>{text}</style>")
-
-
-def _value(value: str | float | int) -> str:
-    return number(value) if isinstance(value, float) else escaped(value)
 
 
 def number(value: float) -> str:

@@ -1,9 +1,7 @@
 """The report's looks: attributes of our own drawings, and a style sheet for pages.
 
-Guarantees: a drawing is in plain colours, so that it looks alike in a browser, in an editor and on
-paper; on a page it stands on a light panel, whatever the reader's system prefers. Colours differ
-for people who see few of them (the Okabe-Ito set), and nothing is said by colour alone. No font,
-image or sheet is fetched from anywhere.
+Guarantees: drawings are in plain colours (the Okabe-Ito set), on a light panel; nothing is said by
+colour alone; nothing is fetched.
 """
 
 _FONT = 'system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif'
@@ -34,7 +32,7 @@ _DARK = """
 --link:#56b4e9;--good:#3fc79b;--bad:#f0913a;
 """
 _COLOURS = f"""
-:root{{{_LIGHT}}}
+:root{{--sans:{_FONT};{_LIGHT}}}
 @media (prefers-color-scheme:dark){{:root{{{_DARK}}}}}
 @media print{{:root{{{_LIGHT}}}}}
 """
@@ -45,17 +43,13 @@ PAGE_STYLE = (
 *{box-sizing:border-box}
 html{background:var(--ground);color:var(--ink);-webkit-text-size-adjust:100%}
 body{margin:0 auto;max-width:62rem;padding:2.2rem 1.1rem 4rem;line-height:1.5;font-size:1rem;
-font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;
-font-variant-numeric:tabular-nums;overflow-wrap:break-word}
-h1,h2,h3{font-family:Charter,"Bitstream Charter","Iowan Old Style",Cambria,
-Georgia,"Noto Serif","DejaVu Serif",serif;
-line-height:1.2;font-weight:600;text-wrap:balance}
+font-family:var(--sans);font-variant-numeric:tabular-nums;overflow-wrap:break-word}
+h1,h2,h3{font-family:Charter,"Bitstream Charter","Iowan Old Style",Cambria,Georgia,"Noto Serif",
+"DejaVu Serif",serif;line-height:1.2;font-weight:600;text-wrap:balance}
 h1{font-size:1.9rem;margin:0 0 .3rem}
 h2{font-size:1.4rem;margin:3rem 0 .9rem;padding-top:.8rem;border-top:1px solid var(--rule)}
 h3{font-size:1.1rem;margin:1.9rem 0 .4rem}
-figure>h3{font:600 .98rem/1.35 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",
-"DejaVu Sans",sans-serif;
-margin:0;grid-column:1/-1}
+figure>h3{font:600 .98rem/1.35 var(--sans);margin:0;grid-column:1/-1}
 p{margin:.5rem 0;max-width:44rem}
 header p{color:var(--soft);margin:.2rem 0}
 a{color:var(--link)}

@@ -1,7 +1,6 @@
 """A request there and back: what a cache line costs by which line it is, a message with that floor
-across, and a request that stays on its CPU with the boundary that it crosses.
-
-Answers: the paper's tables 1 and 2.
+across, and a request that stays on its CPU with the boundary that it crosses. Answers: the paper's
+tables 1 and 2.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ BESIDES = ("boundary", "pair", "target", "told", "woken_by", "cores")
 
 
 def draw_floor(document: Document) -> list[Block]:
-    """By line for some pairs, then all series as bars."""
     found = [_by_line(document, floor) for floor in document.floor[:PAIRS]]
     if len(document.floor) > PAIRS:
         note = f"{len(document.floor) - PAIRS} more pairs are in the table and in the raw data."
@@ -74,9 +72,6 @@ def _by_line(document: Document, floor: Floor) -> Figure:
 
 
 def draw_round_trip(document: Document) -> list[Block]:
-    """Bars by pair of CPUs and mode; what is no round trip in cycles is drawn as of any
-    experiment.
-    """
     trips = [
         one for one in document.series if one.measure == "round-trip" and one.unit == "tsc-cycles"
     ]
@@ -101,7 +96,6 @@ def _group(document: Document, own: Sequence[Series], pair: str, mode: str) -> G
 
 
 def draw_local_call(document: Document) -> list[Block]:
-    """Bars for each mode, with the paper's values; the rest as of any experiment."""
     ours = [
         one
         for one in document.series

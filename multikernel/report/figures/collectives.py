@@ -1,9 +1,6 @@
 """What cores do together, by tree and number of cores: the messages of a shootdown, and collective
-operations beside what needs no tree.
-
-Guarantees: what came to the same tree on some number of cores shares its points there, and the note
-says so; nothing is drawn that was not measured. Answers: the paper's figure 6, and its section 5.1
-for programs.
+operations beside what needs no tree. Names of the same tree share its points. Answers: the paper's
+figure 6, and its section 5.1 for programs.
 """
 
 from __future__ import annotations
@@ -14,19 +11,8 @@ from msgspec.structs import replace
 
 from multikernel.catalogue import OTHERS, PLOT, paper
 from multikernel.report.draw.bars import Group
-from multikernel.report.figures import generic
+from multikernel.report.figures import generic, parts
 from multikernel.report.figures.figure import Block, Figure
-from multikernel.report.figures.parts import (
-    CORES,
-    bar_figure,
-    bars_of,
-    by_name,
-    floor_mark,
-    line_figure,
-    lines_over,
-    names_of,
-    renamed,
-)
 from multikernel.report.say.wording import MODES, capital, grouped
 from multikernel.results.document import Document, Mode, Series
 
@@ -54,33 +40,31 @@ EQUAL = "What came to the same tree was measured once and shares a point."
 
 
 def draw_shootdown(document: Document) -> list[Block]:
-    """A line a protocol, over cores, for each mode; bars where there is one number of cores."""
     ours = _completions(document, ("shootdown",))
     found: list[Block] = []
     for mode, measured in grouped(ours, lambda one: one.mode).items():
-        every = by_name(
-            replace(one, variant=name) for one in measured for name in names_of(one, one.variant)
+        every = parts.by_name(
+            replace(one, variant=name)
+            for one in measured
+            for name in parts.names_of(one, one.variant)
         )
         title = f"Notifying all cores and hearing from all, {MODES[mode]}"
         equal = (EQUAL,) if len(every) > len(measured) else ()
         notes = (PROTOCOLS, BARE, *equal, f"{PLOT} {OTHERS}")
         values = paper("shootdown")
         if len({one.cores for one in every}) > 1:
-            several = lines_over(every, CORES, leaving=BESIDES, systems=False)
-            figure = line_figure(
-                title, several, CORES, measured, linear=True, notes=notes, paper=values
+            several = parts.lines_over(every, parts.CORES, leaving=BESIDES, systems=False)
+            figure = parts.line_figure(
+                title, several, parts.CORES, measured, linear=True, notes=notes, paper=values
             )
         else:
-            bars = bars_of(document, every, leaving=BESIDES, systems=False)
-            figure = bar_figure(title, [Group("", bars)], measured, notes=notes, paper=values)
+            bars = parts.bars_of(document, every, leaving=BESIDES, systems=False)
+            figure = parts.bar_figure(title, [Group("", bars)], measured, notes=notes, paper=values)
         found.append(figure)
     return [*found, *generic.rest(document, ours)]
 
 
 def draw_collectives(document: Document) -> list[Block]:
-    """For each mode bars by operation; where there are several numbers of cores, lines over them,
-    by operation.
-    """
     ours = _completions(document, OPERATIONS)
     found: list[Block] = []
     for mode, measured in grouped(ours, lambda one: one.mode).items():
@@ -103,16 +87,16 @@ def _operation(series: Series) -> str:
 
 
 def _trees(series: Series) -> list[str]:
-    """All names of its tree; none where it has no tree."""
+    """All names of its tree."""
     tree = series.parameters.get("tree")
-    return [] if tree is None else names_of(series, str(tree))
+    return [] if tree is None else parts.names_of(series, str(tree))
 
 
 def _by_tree(title: str, own: Sequence[Series], notes: tuple[str, ...]) -> Figure:
-    every = by_name(renamed(one, name) for one in own for name in _trees(one) or [None])
+    every = parts.by_name(parts.renamed(one, name) for one in own for name in _trees(one) or [""])
     equal = (EQUAL,) if len(every) > len(own) else ()
-    several = lines_over(every, CORES, leaving=BESIDES)
-    return line_figure(title, several, CORES, own, linear=True, notes=(*notes, *equal))
+    several = parts.lines_over(every, parts.CORES, leaving=BESIDES)
+    return parts.line_figure(title, several, parts.CORES, own, linear=True, notes=(*notes, *equal))
 
 
 def _at_most_cores(
@@ -121,17 +105,17 @@ def _at_most_cores(
     cores = max(one.cores for one in measured)
     some = [one for one in measured if one.cores == cores]
     floors = document.floor[:1] if cores == 2 else []
-    marks = tuple(floor_mark(floor, mode) for floor in floors)
+    marks = tuple(parts.floor_mark(floor, mode) for floor in floors)
     groups = [
         Group(
             capital(operation),
-            bars_of(document, [_with_trees(one) for one in own], leaving=BESIDES),
+            parts.bars_of(document, [_with_trees(one) for one in own], leaving=BESIDES),
             marks,
         )
         for operation, own in grouped(some, _operation).items()
     ]
     title = f"What {cores} cores do together, {MODES[mode]}"
-    return bar_figure(title, groups, some, notes=notes)
+    return parts.bar_figure(title, groups, some, notes=notes)
 
 
 def _with_trees(series: Series) -> Series:
@@ -141,4 +125,4 @@ def _with_trees(series: Series) -> Series:
     names = _trees(series)
     if len(names) > 2:
         names = [names[0], f"{len(names) - 1} others"]
-    return renamed(series, " = ".join(names) or None)
+    return parts.renamed(series, " = ".join(names))

@@ -1,13 +1,10 @@
-"""How latencies are distributed: the share of operations that were done within so many cycles.
-
-Guarantees: of every experiment that times operations one by one; the lines come from the histograms
-of the documents, so what was rare is there as well. Controls are left out.
+"""How latencies are distributed: the share of operations that were done within so many cycles, of
+every experiment that times them one by one, from the histograms of its document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
 from multikernel.report.draw.lines import Line, Point, lines
 from multikernel.report.figures.figure import Figure
@@ -24,22 +21,18 @@ TITLE = "How latencies are distributed"
 NOTE = "Each operation by itself; of 1 to 99.9 % of them, from the documents' histograms."
 
 
-def draw(document: Document) -> Iterator[Figure]:
-    """By measure and operation, those of one kind together: the first few, as these are what the
-    experiment is about.
-    """
-    return islice(_every(document), FIGURES)
-
-
-def _every(document: Document) -> Iterator[Figure]:
+def draw(document: Document) -> list[Figure]:
+    """The first few, by measure and operation: these are what the experiment is about."""
     families = grouped(
         filter(is_one_by_one, document.series),
         lambda one: (one.unit, one.measure, one.parameters.get("operation")),
     )
+    found = []
     for (_, measure, what), family in families.items():
         title = f"{TITLE}: {str(what or MEASURES[measure]).replace('-', ' ')}"
         for start in range(0, len(family), MOST):
-            yield _figure(document, title, family[start : start + MOST], family)
+            found.append(_figure(document, title, family[start : start + MOST], family))
+    return found[:FIGURES]
 
 
 def is_one_by_one(series: Series) -> bool:

@@ -1,8 +1,5 @@
-"""What a page is made of: figures, which are drawings with a title and a description, and tables.
-
-Guarantees: every figure has a title and a description that says in words what is to be seen, for
-those who do not see it. Charts are matplotlib's (`draw`); a drawing is ours, for a width of WIDTH.
-Both are in plain colours on a light ground.
+"""What a page is made of: figures, each with a title and a description for those who do not see it,
+and tables.
 """
 
 from __future__ import annotations
@@ -96,6 +93,5 @@ def stacked(figures: Sequence[Figure], *, outlined: bool = True) -> Markup:
 
 
 def file_of(figures: Sequence[Figure]) -> bytes:
-    """The same, encoded."""
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n{stacked(figures)}\n'
     return text.encode("utf-8", "replace")

@@ -1,8 +1,8 @@
 """The figures of any experiment: lines where something was varied, else bars.
 
-Guarantees: every series of the document is drawn, whatever the experiment, but a control that
-stands alone. Series of one measure and unit share a figure; where one numeric choice (cores, size,
-budget, rate, …) was made in at least three ways it becomes the axis.
+Guarantees: every series of the document is drawn, but a control that stands alone. Series of one
+measure and unit share a figure; where one numeric choice (cores, size, budget, …) was made in at
+least three ways it becomes the axis.
 """
 
 from __future__ import annotations
@@ -12,16 +12,8 @@ from collections.abc import Sequence
 from multikernel import catalogue
 from multikernel.catalogue import PaperValue
 from multikernel.report.draw.bars import Group
+from multikernel.report.figures import parts
 from multikernel.report.figures.figure import Block, Figure
-from multikernel.report.figures.parts import (
-    CORES,
-    bar_figure,
-    bars_of,
-    choice_of,
-    line_figure,
-    lines_over,
-    portions,
-)
 from multikernel.report.say.wording import MEASURES, MODES, capital, grouped
 from multikernel.results.document import Document, Series
 
@@ -32,7 +24,6 @@ Paper = tuple[PaperValue, ...]
 
 
 def draw(document: Document) -> list[Block]:
-    """All of it."""
     return [*of_series(document, document.series, paper=catalogue.paper(document.experiment))]
 
 
@@ -46,7 +37,7 @@ def rest(document: Document, drawn: Sequence[Series]) -> list[Figure]:
 def of_series(
     document: Document, several: Sequence[Series], *, title: str = "", paper: Paper = ()
 ) -> list[Figure]:
-    """Figures of some series of a document; controls only beside others."""
+    """Figures of some series; a family of controls alone has none."""
     families = grouped(several, lambda one: (one.unit, one.measure, one.mode))
     kept = {how: own for how, own in families.items() if not all(one.control for one in own)}
     found = []
@@ -64,8 +55,8 @@ def of_series(
 
 def varied(several: Sequence[Series]) -> str | None:
     """The numeric choice that was made in most ways, if in enough of them."""
-    names = dict.fromkeys((CORES, *(name for one in several for name in one.parameters)))
-    ways = {name: len({choice_of(one, name) for one in several} - {None}) for name in names}
+    names = dict.fromkeys((parts.CORES, *(name for one in several for name in one.parameters)))
+    ways = {name: len({parts.choice_of(one, name) for one in several} - {None}) for name in names}
     name = max(ways, key=ways.__getitem__)
     return name if ways[name] >= VARIED else None
 
@@ -73,17 +64,15 @@ def varied(several: Sequence[Series]) -> str | None:
 def _over(
     document: Document, family: Sequence[Series], choice: str, title: str, paper: Paper
 ) -> list[Figure]:
-    axis = choice.replace("_", " ")
-    found = [
-        line_figure(name, some, axis, family, linear=choice == CORES, paper=paper)
-        for name, some in portions(title, lines_over(family, choice))
-    ]
-    without = [one for one in family if choice_of(one, choice) is None]
+    axis, several = choice.replace("_", " "), parts.lines_over(family, choice)
+    linear = choice == parts.CORES
+    found = parts.line_figures(title, several, axis, family, linear=linear, paper=paper)
+    without = [one for one in family if parts.choice_of(one, choice) is None]
     return found + (_bars(document, without, f"{title}, without {axis}", paper) if without else [])
 
 
 def _bars(document: Document, family: Sequence[Series], title: str, paper: Paper) -> list[Figure]:
     return [
-        bar_figure(name, [Group("", tuple(some))], family, paper=paper)
-        for name, some in portions(title, bars_of(document, family), BARS)
+        parts.bar_figure(name, [Group("", tuple(some))], family, paper=paper)
+        for name, some in parts.portions(title, parts.bars_of(document, family), BARS)
     ]

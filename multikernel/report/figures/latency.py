@@ -1,8 +1,8 @@
 """The latency matrix: what a cache line or a message costs between every two CPUs.
 
 Guarantees: one heat map a way of measuring; a pair measured in one direction only stands in both,
-and it is said; with several series for a pair (lines, home nodes) the least median of them is
-drawn. Idea: core-to-core-latency's picture.
+and it is said; of several series for a pair the least median is drawn. Idea: core-to-core-latency's
+picture.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ FROM, TO = "from_cpu", "to_cpu"
 
 
 def draw(document: Document) -> list[Block]:
-    """A heat map a family of series that name two CPUs; the others as of any experiment."""
     paired = [one for one in document.series if _pair(one) is not None]
     families = grouped(
         (one for one in paired if not one.control),

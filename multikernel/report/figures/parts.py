@@ -5,7 +5,7 @@ and descriptions in words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -36,7 +36,6 @@ def bars_of(
 
 
 def paper_bar(value: PaperValue) -> Bar:
-    """A value of the paper as a hollow bar."""
     assert value.value is not None
     ns = "" if value.ns is None else f" · {number(value.ns)} ns"
     text = f"{'≈ ' if value.approximate else ''}{number(value.value)} cycles{ns}"
@@ -65,7 +64,6 @@ def bar_figure(
 
 
 def point_of(series: Series, x: float) -> Point:
-    """A series as a point of a line."""
     return Point(x, series.p50, *_ends(series))
 
 
@@ -114,7 +112,17 @@ def line_figure(
     return Figure(title, described, drawing, (interval_note(measured), *notes), paper)
 
 
-def portions(title: str, every: Sequence[T], most: int = LINES) -> list[tuple[str, Sequence[T]]]:
+def line_figures(
+    title: str, several: Sequence[Line], x_axis: str, measured: Sequence[Series], **options: Any
+) -> list[Figure]:
+    """The same, a figure for so many lines at most."""
+    return [
+        line_figure(name, some, x_axis, measured, **options)
+        for name, some in portions(title, several, LINES)
+    ]
+
+
+def portions(title: str, every: Sequence[T], most: int) -> list[tuple[str, Sequence[T]]]:
     """Cut into pieces of so many at most, each with a title that says which it is."""
     pieces = [every[start : start + most] for start in range(0, len(every), most)]
     if len(pieces) < 2:
@@ -129,8 +137,8 @@ def names_of(series: Series, name: str) -> list[str]:
 
 
 def renamed(series: Series, *more: object) -> Series:
-    """With more words in its variant; those that are None are left out."""
-    words = [series.variant, *(str(one) for one in more if one is not None)]
+    """With more words in its variant; empty ones are left out."""
+    words = [series.variant, *(str(one) for one in more if one)]
     return replace(series, variant=", ".join(words))
 
 

@@ -1,7 +1,5 @@
-"""Which figures belong to which experiment, and in what order they stand.
-
-Guarantees: a name that is not here is drawn by `generic`. A document whose series are not what a
-figure expects is drawn by `generic` too, so a newer experiment's document still appears.
+"""Which figures belong to which experiment, and in what order they stand. A document of another
+name, or whose series are not what its figure expects, is drawn by `generic`.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from multikernel.report.figures import (
     latency,
     message,
     poll_or_block,
-    retype,
     shared_memory,
     transport,
     unmap,
@@ -40,9 +37,9 @@ FIGURES: Mapping[str, Draw] = {
     "shootdown": collectives.draw_shootdown,
     "collectives": collectives.draw_collectives,
     "unmap": unmap.draw,
-    "two-phase-commit": retype.draw,
-    "retype-throughput": retype.draw_throughput,
-    "capabilities": capabilities.draw,
+    "two-phase-commit": capabilities.draw_retype,
+    "retype-throughput": capabilities.draw_throughput,
+    "capabilities": capabilities.draw_operations,
 }
 ORDER = tuple(FIGURES)
 """As the paper has them."""
@@ -76,8 +73,6 @@ def _missing(document: Document) -> list[Block]:
 
 
 def draw_together(documents: Sequence[Document]) -> list[Block]:
-    """What documents of one experiment show together, such as a growth with the number of cores;
-    often nothing.
-    """
+    """What only several documents of an experiment show; often nothing."""
     unmaps = documents[0].experiment == "unmap"
     return unmap_by_cores.draw_together(documents) if unmaps else []

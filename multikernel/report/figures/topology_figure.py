@@ -1,9 +1,5 @@
-"""A machine as a figure: boxes within boxes as topology_text draws them, in the looks of the other
-figures.
-
-Guarantees: the same boxes, collapsed in the same places, the same words below; no wider than a
-page; a core that may not be used is dashed and its numbers are in parentheses, so nothing is said
-by colour alone.
+"""A machine as a figure: the boxes and words of `topology_text`, no wider than a page. A core that
+may not be used is dashed and its numbers are in parentheses.
 """
 
 from __future__ import annotations
@@ -18,17 +14,7 @@ from multikernel.report.draw.chart import LETTER, shortened, width_of
 from multikernel.report.draw.markup import Markup, Value, element, joined
 from multikernel.report.draw.style import LOOKS
 from multikernel.report.figures.figure import WIDTH, Drawing, Figure, file_of
-from multikernel.report.say.topology_text import (
-    COLLAPSE_CPUS,
-    core_label,
-    distance_rows,
-    distance_title,
-    distances,
-    heading,
-    more,
-    remarks,
-    runs,
-)
+from multikernel.report.say import topology_text
 
 LEFT = 8.0
 GAP, PADDING, LINE = 4.0, 5.0, 12.0
@@ -40,8 +26,6 @@ TITLE_LETTERS = 46
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Something of a size that can be drawn anywhere."""
-
     width: float
     height: float
     at: Callable[[float, float], Markup]
@@ -51,13 +35,17 @@ def figure(topology: Topology, notes: Sequence[str] = ()) -> Figure:
     """notes: what is to be said besides, below."""
     barred = frozenset(topology.disallowed)
     found = boxes(topology)
-    collapse = len(topology.online) > COLLAPSE_CPUS
+    collapse = len(topology.online) > topology_text.COLLAPSE_CPUS
     block = _flow(found.parts, WIDTH - 2 * LEFT, barred, 0, collapse=collapse)
-    rows = distance_rows(topology)
-    words = [*remarks(topology), *(f"lies across others: {text}" for text in found.across), *notes]
+    rows = topology_text.distance_rows(topology)
+    words = [
+        *topology_text.remarks(topology),
+        *(f"lies across others: {text}" for text in found.across),
+        *notes,
+    ]
     if not rows:
-        words += distances(topology, 1 << 16)
-    source, counts = heading(topology)
+        words += topology_text.distances(topology, 1 << 16)
+    source, counts = topology_text.heading(topology)
     title = source
     if len(source) > TITLE_LETTERS:
         title = source[: TITLE_LETTERS - 1].rstrip(" ,") + "…"
@@ -69,7 +57,7 @@ def figure(topology: Topology, notes: Sequence[str] = ()) -> Figure:
         top += LINE
         body.append(_text(line, LEFT, top + LINE))
     if rows:
-        above = f"{distance_title(topology)} (10 = at home)"
+        above = f"{topology_text.distance_title(topology)} (10 = at home)"
         body += [_text(above, LEFT, top + 3 * LINE), _table(rows, top + 4 * LINE)]
         top += (2 + len(rows)) * LINE
     described = f"{source}: {counts}. {' '.join(f'{text}.' for text in words)}"
@@ -77,7 +65,6 @@ def figure(topology: Topology, notes: Sequence[str] = ()) -> Figure:
 
 
 def as_svg(topology: Topology, notes: Sequence[str] = ()) -> bytes:
-    """A file of its own."""
     return file_of([figure(topology, notes)])
 
 
@@ -86,7 +73,6 @@ def _text(words: str, x: float, y: float, look: str = "part", **more: Value) -> 
 
 
 def _wrapped(text: str, room: float, hanging: str = "") -> list[str]:
-    """In lines of small letters."""
     letters = max(int(room / (SMALL * LETTER)), 4)
     return textwrap.wrap(text, letters, subsequent_indent=hanging)
 
@@ -103,20 +89,15 @@ def _table(rows: Sequence[Sequence[str]], top: float) -> Markup:
     return joined(parts)
 
 
-# --- Boxes
-# --------------------------------------------------------------------------------------------------
-
-
 def _flow(
     parts: Sequence[Part], width: float, barred: frozenset[int], depth: int, *, collapse: bool
 ) -> _Block:
-    """Blocks side by side as long as there is room, then below."""
     placed: list[tuple[float, float, _Block]] = []
     x = y = widest = tall = 0.0
-    for part, hidden in runs(parts, barred, collapse=collapse):
+    for part, hidden in topology_text.runs(parts, barred, collapse=collapse):
         several = [_block(part, width, barred, depth, collapse=collapse)]
         if hidden:
-            several += map(_words, _wrapped(more(hidden), width))
+            several += map(_words, _wrapped(topology_text.more(hidden), width))
         for place, block in enumerate(several):
             if x > 0 and (x + block.width > width or place):
                 x, y, tall = 0.0, y + tall + GAP, 0.0
@@ -157,7 +138,7 @@ def _block(
 
 
 def _core(part: Part, width: float, barred: frozenset[int]) -> _Block:
-    lines = _wrapped(core_label(part, barred).strip("[]"), width - 8)
+    lines = _wrapped(topology_text.core_label(part, barred).strip("[]"), width - 8)
     wide = max(72 * width_of(line, SMALL) for line in lines) + 8
     height = CORE_HEIGHT + (len(lines) - 1) * LINE
     look = LOOKS["core barred" if barred.issuperset(part.cpus) else "core"]

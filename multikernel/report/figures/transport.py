@@ -1,10 +1,9 @@
 """Our channels beside the host's own: latency, throughput and cache lines of each, in the form of
 table 3.
 
-Guarantees: what differs by orders of magnitude is not drawn on one axis: what stays in cache lines,
-what goes through the host's kernel, what sleeps there, and what shares a CPU have a figure each.
-Cache lines stand in the table where the document has them; where not, it says why. Answers: the
-paper's table 3.
+Guarantees: what stays in cache lines, what goes through the host's kernel, what sleeps there and
+what shares a CPU have a figure each, as they differ by orders of magnitude. Answers: the paper's
+table 3.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from multikernel.report.draw.bars import Group
 from multikernel.report.figures import generic
 from multikernel.report.figures.figure import Block, Table
 from multikernel.report.figures.parts import bar_figure, bars_of
-from multikernel.report.say.wording import MODES, SYSTEMS, capital, nanoseconds, number, short
-from multikernel.results.document import Document, Series
+from multikernel.report.say.wording import MODES, SYSTEMS, capital, fixed, in_ns, number, short
+from multikernel.results.document import Document, Mode, Series
 
 HEADINGS = (
     "message over", "waits", "sleeps / message", "memory", "latency, cycles", "single, cycles",
@@ -52,7 +51,6 @@ NOTES = (
 
 
 def draw(document: Document) -> list[Block]:
-    """The table, figures by what is crossed; the rest as of any experiment."""
     known = [one for one in document.series if not one.control and "way" in one.parameters]
     trips = [one for one in known if one.measure == "round-trip" and one.unit == "tsc-cycles"]
     rates = [one for one in known if one.unit == "messages/s"]
@@ -107,28 +105,23 @@ def _table(document: Document, trips: Sequence[Series], rates: Sequence[Series])
 
 
 def _row(
-    document: Document, trips: dict[str, Series], stream: Series | None, counted: Sequence[str]
+    document: Document, trips: dict[Mode, Series], stream: Series | None, counted: Sequence[str]
 ) -> tuple[str, ...]:
     rate = document.environment.tsc_hz
     first = trips.get("back-to-back") or next(iter(trips.values()))
     get = first.parameters.get
-    ns = nanoseconds(document, first, first.p50)
     shared = get("memory_shared")
     return (
         f"{SYSTEMS[first.system]} · {first.variant}",
         str(get("waits", "–")),
-        _fraction(get("sleeps_per_message"), 2),
+        fixed(get("sleeps_per_message"), 2),
         "–" if shared is None else "shared" if shared else "not shared",
         *(number(trips[mode].p50) if mode in trips else "–" for mode in MODES),
-        "–" if ns is None else short(ns),
-        _fraction(first.over_floor, 2),
+        in_ns(document, first),
+        fixed(first.over_floor, 2),
         f"{stream.p50 / rate * 1000:.3g}" if stream is not None and rate else "–",
-        *(_fraction(get(COUNTED[name]), 1) for name in counted),
+        *(fixed(get(COUNTED[name]), 1) for name in counted),
     )
-
-
-def _fraction(value: object, digits: int) -> str:
-    return f"{value:.{digits}f}" if isinstance(value, int | float) else "–"
 
 
 def _paper_rows(counted: Sequence[str]) -> list[tuple[str, ...]]:

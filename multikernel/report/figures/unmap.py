@@ -2,8 +2,7 @@
 and what else is paid.
 
 Guarantees: configurations that are notified differently never share a group, nor do those whose
-messages share no memory share one with those whose do. Answers: the paper's figure 7, at one number
-of cores; over several it is drawn by `unmap_by_cores`.
+messages share no memory share one with those whose do. Answers: the paper's figure 7.
 """
 
 from __future__ import annotations
@@ -16,14 +15,8 @@ from multikernel.report.draw.bars import Group
 from multikernel.report.figures import generic, unmap_by_cores
 from multikernel.report.figures.figure import Block, Figure
 from multikernel.report.figures.parts import bar_figure, bars_of, paper_bar
+from multikernel.report.say import wording
 from multikernel.report.say.by_cores import is_by_cores, is_unmap
-from multikernel.report.say.wording import (
-    NOTIFIED_TITLES,
-    capital,
-    counted,
-    grouped,
-    host_transport_of,
-)
 from multikernel.results.document import Document, Series
 
 SIDE = {
@@ -41,6 +34,8 @@ COMPARE = (
     "Time until no core can read the page. Compare within a group: what structure is worth shows"
     " only between kernels notified in the same way."
 )
+ONE_LIFE = "A page's whole life: map, touch, unmap, mean of sixteen"
+A_SECOND = "Longer is better: lives a second."
 TOGETHER = "Longer is better: all cores' unmaps a second together."
 KEPT = (
     "Longer is better: what programs computing on the other cores get done, left alone or notified"
@@ -49,71 +44,63 @@ KEPT = (
 
 
 def draw(document: Document) -> list[Block]:
-    """Completion by notification; own pages; what a computing program keeps; map, touch, lives."""
-    by_operation = grouped(document.series, lambda one: one.parameters.get("operation"))
+    by_operation = wording.grouped(document.series, lambda one: one.parameters.get("operation"))
     unmaps = [one for one in document.series if is_unmap(one)]
     own = [one for one in document.series if one.variant.startswith("own-pages")]
     programs = [one for one in document.series if one.variant == "computing-program"]
-    side = [one for name in SIDE for one in by_operation.get(name, ()) if one not in own]
+    side = {
+        title: [one for one in by_operation.get(name, ()) if one not in own]
+        for name, title in SIDE.items()
+    }
     whole = by_operation.get(LIFE, [])
     lives = [one for one in whole if one.measure != "throughput"]
     sustained = [one for one in whole if one.measure == "throughput"]
-    growth = [one for one in document.series if is_by_cores(one)]
     found: list[Block] = [_completion(document, unmaps)] if unmaps else []
     found += unmap_by_cores.draw(document)
+    drawn = [*unmaps, *whole, *(one for one in document.series if is_by_cores(one))]
     at_once = f"Every core unmaps pages of its own at once, {_size(document)}"
-    for title, several, note in (
-        (at_once, own, TOGETHER),
-        ("What a computing program keeps", programs, KEPT),
-    ):
-        if several:
-            bars = bars_of(document, several, leaving=("operation", "target"))
-            found.append(bar_figure(title, [Group("", bars)], several, notes=(note,)))
-    if side:
-        groups = [
-            Group(
-                SIDE[str(operation)],
-                bars_of(document, some, leaving=("operation", "target", "told")),
-            )
-            for operation, some in grouped(side, lambda one: one.parameters["operation"]).items()
-        ]
-        found.append(bar_figure("What mapping and the first touch cost", groups, side))
-    for several, title, notes in (
-        (lives, "A page's whole life: map, touch, unmap, mean of sixteen", ()),
-        (sustained, "Whole lives, one after the other", ("Longer is better: lives a second.",)),
+    for title, by_group, leaving, notes in (
+        (at_once, {"": own}, ("operation", "target"), (TOGETHER,)),
+        ("What a computing program keeps", {"": programs}, ("operation", "target"), (KEPT,)),
+        ("What mapping and the first touch cost", side, ("operation", "target", "told"), ()),
+        (ONE_LIFE, _by_form(lives), ("operation",), ()),
+        ("Whole lives, one after the other", _by_form(sustained), ("operation",), (A_SECOND,)),
     ):
         groups = [
-            Group(form, bars_of(document, some, leaving=("operation",)))
-            for end, form in FORMS.items()
-            if (some := [one for one in several if one.variant.endswith(end)])
+            Group(name, bars_of(document, some, leaving=leaving))
+            for name, some in by_group.items()
+            if some
         ]
-        if groups:
-            found.append(bar_figure(title, groups, several, notes=notes))
-    drawn = [*unmaps, *own, *programs, *side, *whole, *growth]
+        measured = [one for some in by_group.values() for one in some]
+        drawn += measured
+        if measured:
+            found.append(bar_figure(title, groups, measured, notes=notes))
     return [*found, *generic.rest(document, drawn)]
 
 
+def _by_form(several: Sequence[Series]) -> dict[str, list[Series]]:
+    return {
+        form: [one for one in several if one.variant.endswith(end)] for end, form in FORMS.items()
+    }
+
+
 def _size(document: Document) -> str:
-    return counted(max(one.cores for one in document.series), "core")
+    return wording.counted(max(one.cores for one in document.series), "core")
 
 
 def _completion(document: Document, unmaps: Sequence[Series]) -> Figure:
-    titles = {how: capital(title) for how, title in NOTIFIED_TITLES.items()}
+    titles = {how: wording.capital(title) for how, title in wording.NOTIFIED_TITLES.items()}
 
     def title_of(one: Series) -> str:
         how = one.parameters.get("told")
-        by_host = host_transport_of(one) is not None
+        by_host = wording.host_transport_of(one) is not None
         return HOST_TITLE if by_host else titles.get(how, f"Notified by {how}")
 
-    by_title = grouped(unmaps, title_of)
+    by_title = wording.grouped(unmaps, title_of)
     first, *others = titles.values()
+    leaving = ("told", "operation", "cores")
     groups = [
-        Group(
-            title,
-            bars_of(
-                document, by_title[title], leaving=("told", "operation", "cores"), among=unmaps
-            ),
-        )
+        Group(title, bars_of(document, by_title[title], leaving=leaving, among=unmaps))
         for title in dict.fromkeys([first, HOST_TITLE, *others, *by_title])
         if title in by_title
     ]

@@ -1,9 +1,8 @@
 """Unmap by number of cores and by tree: the paper's figure 7 within one document and over several,
 and what the tree is worth.
 
-Guarantees: figure 7 is drawn as the paper draws it, with what is known of its curves; the kernels
-stand side by side only along the same tree, the shared kernel's line and Linux as what they are.
-Answers: figure 7 over cores.
+Guarantees: the kernels stand side by side only along the same tree, the shared kernel's line and
+Linux as what they are.
 """
 
 from __future__ import annotations

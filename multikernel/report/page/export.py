@@ -1,8 +1,8 @@
 """Reports as files: what is read, in which form it is written, and that nothing is written over.
 
 Guarantees: everything is read and drawn before a file is made; a file appears under its name whole
-or not at all; one that is there stays as it is unless it is to be replaced. What the user can mend
-raises BadInput, a file that is no document DocumentError; then nothing was written.
+or not at all. What the user can mend raises BadInput, a file that is no document DocumentError;
+then nothing was written.
 """
 
 from __future__ import annotations
@@ -33,10 +33,6 @@ from multikernel.results.encoding import encode_all
 
 DEFAULT = "report.html"
 WHERE = "--output"
-
-
-# --- Reading
-# --------------------------------------------------------------------------------------------------
 
 
 def collect(
@@ -82,19 +78,12 @@ def _latest_run() -> Path:
     return runs[-1]  # their names begin with the time
 
 
-# --- Forms
-# --------------------------------------------------------------------------------------------------
-
-
 def as_html(documents: Sequence[Document]) -> bytes:
-    """The page."""
     return page(documents).encode("utf-8", "replace")
 
 
 def figures_of(documents: Sequence[Document]) -> list[tuple[str, Figure]]:
-    """All figures, each with a name for its file: the experiment's, and a number. Raises BadInput
-    where there is none.
-    """
+    """All figures, each with a name for its file. Raises BadInput where there is none."""
     found: list[tuple[str, Figure]] = []
     counts: Counter[str] = Counter()
     for machine in machines(documents):
@@ -111,9 +100,7 @@ def figures_of(documents: Sequence[Document]) -> list[tuple[str, Figure]]:
 def write_figures(
     documents: Sequence[Document], directory: str, form: Form, *, replace: bool = False
 ) -> list[Path]:
-    """A file for each figure; their names. All are drawn before one is written. Raises BadInput,
-    OutputError.
-    """
+    """Their files. All are drawn before one is written. Raises BadInput, OutputError."""
     files = {
         Path(directory) / f"{name}.{form}": figure.drawing.save(form)
         for name, figure in figures_of(documents)
@@ -132,7 +119,6 @@ def write_figures(
 
 
 def as_svg(documents: Sequence[Document]) -> bytes:
-    """All figures, one below the other."""
     return file_of([figure for _, figure in figures_of(documents)])
 
 
@@ -216,10 +202,6 @@ def form_of(output: str) -> Callable[[Sequence[Document]], bytes]:
             hint="end it in .html, .svg, .csv or .json",
         )  # fmt: skip
     return FORMS[suffix]
-
-
-# --- Writing
-# --------------------------------------------------------------------------------------------------
 
 
 def write(data: bytes, output: str | None, *, replace: bool = False, where: str = WHERE) -> Path:

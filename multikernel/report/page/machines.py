@@ -1,9 +1,8 @@
 """The documents of a report, by machine: which belong together, what machine it was, and what may
 be said of it.
 
-Guarantees: documents of different machines never share a section; the same document given twice
-appears once; within a machine experiments come as the paper has them, the latest run first. Nothing
-names a host or a user, because no document does.
+Guarantees: documents of different machines never share a section; a document given twice appears
+once; experiments come as the paper has them, the latest run first.
 """
 
 from __future__ import annotations
@@ -35,12 +34,10 @@ class Machine:
 
     @property
     def latest(self) -> list[Document]:
-        """The latest document of each experiment."""
         return [several[0] for several in self.by_experiment.values()]
 
     @property
     def by_experiment(self) -> dict[str, list[Document]]:
-        """All documents of each experiment, the latest first."""
         return grouped(self.documents, lambda one: one.experiment)
 
 
@@ -61,19 +58,13 @@ def machines(documents: Iterable[Document]) -> list[Machine]:
     return [Machine(tuple(group)) for group in groups]
 
 
-# --- In words
-# --------------------------------------------------------------------------------------------------
-
-
 def title_of(environment: Environment) -> str:
-    """A line that names the machine."""
     cpus = environment.topology.get("cpus")
     count = f", {counted(cpus, 'CPU')}" if isinstance(cpus, int) else ""
     return f"{environment.cpu_model}{count}"
 
 
 def described(machine: Machine) -> str:
-    """What machine it is, in two or three sentences."""
     environment = machine.environment
     nodes = environment.topology.get("nodes")
     counts = {**environment.topology, "nodes": len(nodes) if isinstance(nodes, list) else None}
@@ -104,8 +95,6 @@ def described(machine: Machine) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A warning, and which experiments have it."""
-
     code: str
     text: str
     experiments: tuple[str, ...]
@@ -148,7 +137,10 @@ FACTS: Sequence[tuple[str, Callable[[Environment], object]]] = (
     ("architecture", lambda one: one.architecture),
     ("processor's flags", lambda one: ", ".join(one.cpu_flags)),
     ("topology", lambda one: _topology(one)),
-    ("virtual", lambda one: {True: one.hypervisor or "yes", False: "no"}.get(one.virtualised)),
+    (
+        "virtual",
+        lambda one: {True: one.hypervisor or "yes", False: "no", None: None}[one.virtualised],
+    ),
     ("cores on CPUs", lambda one: ", ".join(map(str, one.cpus))),
     ("Linux", lambda one: one.kernel),
     ("frequency governor", lambda one: one.governor),
@@ -171,9 +163,7 @@ FACTS: Sequence[tuple[str, Callable[[Environment], object]]] = (
 
 
 def facts(machine: Machine) -> list[tuple[str, str]]:
-    """The environment, a row each; where documents differ, each value with the experiments that
-    have it.
-    """
+    """The environment; where documents differ, each value with the experiments that have it."""
     found = []
     for name, fact in FACTS:
         values: dict[str, dict[str, None]] = {}

@@ -1,41 +1,44 @@
-"""The report: one HTML file that needs nothing else, made from result documents and from nothing
-else.
+"""The report: one HTML file that needs nothing else.
 
-Guarantees: no script, no network (a content policy in the page forbids both), every text of a
-document escaped; light or dark as the reader's system is, and a style for paper; figures with
-titles and descriptions, tables with headings. All documents are in it, as downloads, whole.
-Documents of several machines are sections of their own. Idea: what hyperfine and
-core-to-core-latency put side by side, in the form of a short paper.
+Guarantees: no script, no network (a content policy forbids both), every text of a document escaped;
+light or dark as the reader's system is, and a style for paper. All documents are in it, as
+downloads, whole. Idea: what hyperfine and core-to-core-latency put side by side, in the form of a
+short paper.
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from multikernel.catalogue import SOURCE, PaperValue, entries
-from multikernel.report.draw.markup import Child, Markup, element, joined, style
+from multikernel.report.draw.markup import Child, Markup, element, joined
 from multikernel.report.draw.style import PAGE_STYLE
 from multikernel.report.figures import registry
 from multikernel.report.figures.figure import Block, Figure, svg
 from multikernel.report.page import machines as machines_
-from multikernel.report.page import tables
 from multikernel.report.page.machines import Machine
 from multikernel.report.say import answer
+from multikernel.report.say.table import HEADINGS, NOTE, NUMBERS, rows
 from multikernel.report.say.wording import capital, number, short
 from multikernel.results.document import Document
+from multikernel.results.encoding import encode
+from multikernel.results.store import PACKED
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 FOOTER = (
     "Drawn by multikernel from the result documents embedded above, and from nothing else. The"
     f" paper's values: {SOURCE}; only those that two independent secondary sources agree on."
 )
+ROWS = 300
+"""Most series of a document in the table; all of them are in the raw data."""
 OUTCOMES = {"better": "▲ better", "worse": "▼ worse", "same": "= same", "unknown": "? unknown"}
 
 
 def page(documents: Sequence[Document]) -> str:
-    """The whole file's text."""
     found = machines_.machines(documents)
     names = (f"f{number}" for number in itertools.count(1))
     title = "Multikernel report: " + "; ".join(
@@ -49,7 +52,7 @@ def page(documents: Sequence[Document]) -> str:
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>'),
         element("link", rel="icon", href="data:,"),
         element("title", title),
-        style(PAGE_STYLE),
+        Markup(f"<style>{PAGE_STYLE}</style>"),
     )
     body = element(
         "body",
@@ -87,10 +90,10 @@ def _section(machine: Machine, names: Iterator[str], *, alone: bool) -> Markup:
         *(_experiment(machine, name, names, alone=alone) for name in machine.by_experiment),
         _verdict(machine, alone=alone),
         _warnings(machine),
-        tables.ratios(machine),
-        tables.series(machine),
-        tables.facts(machine),
-        tables.raw(machine),
+        _ratios(machine),
+        _series(machine),
+        _facts(machine),
+        _raw(machine),
         class_="machine",
     )
 
@@ -111,14 +114,14 @@ def _answer(machine: Machine, names: Iterator[str]) -> Markup:
     figures = [one for one in blocks if isinstance(one, Figure)][:1]
     drawn = [_block(replace(one, paper=()), names, set()) for one in figures]
     cells = [row.cells() for row in found]
-    rows = tables.table(answer.HEADINGS, cells, right=(1, 2, 3), label="The answer")
-    return joined([sentence, *drawn, rows, element("p", answer.NOTE, class_="note")])
+    table = _table(answer.HEADINGS, cells, right=(1, 2, 3), label="The answer")
+    return joined([sentence, *drawn, table, element("p", answer.NOTE, class_="note")])
 
 
 def _contents(machine: Machine) -> Markup:
     links = [element("a", name, href=f"#experiment-{name}") for name in machine.by_experiment]
     links.append(element("a", "the verdict", href="#verdict"))
-    return element("p", "In this report: ", *tables.spaced(links), class_="quiet contents")
+    return element("p", "In this report: ", *_spaced(links), class_="quiet contents")
 
 
 # --- What is said in words
@@ -189,7 +192,8 @@ def _experiment(machine: Machine, name: str, names: Iterator[str], *, alone: boo
     parts += [_block(block, names, shown) for block in registry.draw_together(documents)]
     for document in documents:
         if len(documents) > 1:
-            parts.append(element("p", f"Run of {_time(document)}", class_="run"))
+            time = document.environment.time.replace("T", " ").replace("Z", " UTC")
+            parts.append(element("p", f"Run of {time}", class_="run"))
         blocks = registry.draw(document)
         parts += [_block(block, names, shown) for block in blocks]
         if not blocks:
@@ -201,10 +205,6 @@ def _experiment(machine: Machine, name: str, names: Iterator[str], *, alone: boo
     return joined(parts)
 
 
-def _time(document: Document) -> str:
-    return document.environment.time.replace("T", " ").replace("Z", " UTC")
-
-
 def _block(block: Block, names: Iterator[str], shown: set[tuple[PaperValue, ...]]) -> Markup:
     """shown: values of the paper that stand on the page already, for this experiment."""
     notes = [element("p", note, class_="note") for note in block.notes]
@@ -213,7 +213,7 @@ def _block(block: Block, names: Iterator[str], shown: set[tuple[PaperValue, ...]
     if isinstance(block, Figure):
         drawn = element("div", svg(block, next(names)), class_="drawing")
     else:
-        drawn = tables.table(
+        drawn = _table(
             block.headings, block.rows, right=block.right, heads=block.heads, label=block.title
         )
     wide = None if isinstance(block, Figure) else "wide"
@@ -242,5 +242,106 @@ def _paper(values: Sequence[PaperValue]) -> Markup:
         cells.append([named[heading] for heading in headings])
     figures = ", ".join(dict.fromkeys(one.figure.lower() for one in values))
     caption = f"The paper's {figures}" + (f" ({known[0]})" if len(known) == 1 else "")
-    drawn = tables.table(headings, cells, right=(len(headings) - 1,), caption=caption)
+    drawn = _table(headings, cells, right=(len(headings) - 1,), caption=caption)
     return element("div", drawn, class_="paper-values")
+
+
+# --- Tables
+# --------------------------------------------------------------------------------------------------
+
+
+def _table(
+    headings: Iterable[str], cells: Iterable[Sequence[str]], *, right: Collection[int] = (),
+    caption: str = "", label: str = "", heads: int = 1, class_: str | None = None,
+) -> Markup:  # fmt: skip
+    """A table in a box that scrolls by itself where it is too wide. right: columns of numbers;
+    heads: how many columns at the left name the row.
+    """
+
+    def number(place: int) -> str | None:
+        return "number" if place in right else None
+
+    top = [
+        element("th", heading, scope="col", class_=number(place))
+        for place, heading in enumerate(headings)
+    ]
+    body = []
+    before = ""
+    for row in cells:
+        line = [element("th", cell, scope="row") for cell in row[:heads]]
+        line += [element("td", cell, class_=number(at)) for at, cell in enumerate(row)][heads:]
+        new = before and row[0] != before and heads > 1
+        body.append(element("tr", *line, class_="newsection" if new else None))
+        before = row[0]
+    drawn = element(
+        "table",
+        element("caption", caption) if caption else "",
+        element("thead", element("tr", *top)),
+        element("tbody", *body),
+        class_=class_,
+    )
+    name = caption or label or "table"
+    return element("div", drawn, class_="scroll", tabindex=0, role="group", aria_label=name)
+
+
+def _ratios(machine: Machine) -> Markup:
+    cells = []
+    for document in machine.latest:
+        for ratio in document.ratios:
+            interval = ratio.interval
+            covers = f"{100 * interval.coverage:.1f} %" if interval.coverage else "–"
+            ends = f"{interval.low:.2f} – {interval.high:.2f}"
+            sides = f"{ratio.over} / {ratio.under}"
+            cells.append((document.experiment, sides, f"{ratio.value:.2f}", ends, covers))
+    if not cells:
+        return Markup()
+    headings = ("experiment", "ratio", "median over boots", "interval", "covers")
+    note = (
+        "A ratio is taken within each boot, so what disturbed both sides cancels. A control repeats"
+        " its configuration: how far its ratio is from 1 is noise."
+    )
+    drawn = _table(headings, cells, right=(2, 3, 4), heads=2, class_="series", caption="Ratios")
+    return joined([element("h2", "Ratios"), drawn, element("p", note, class_="note")])
+
+
+def _series(machine: Machine) -> Markup:
+    latest = [one for one in machine.latest if one.series]
+    if not latest:
+        return Markup()
+    cells = [row for one in latest for row in rows([one])[:ROWS]]
+    left_out = sum(max(len(one.series) - ROWS, 0) for one in latest)
+    more = f" {left_out} more series are in the raw data below." if left_out else ""
+    caption = "Series of the latest runs"
+    drawn = _table(HEADINGS, cells, right=NUMBERS, heads=3, class_="series", caption=caption)
+    heading = element("h2", "Everything measured")
+    return joined([heading, drawn, element("p", NOTE + more, class_="note")])
+
+
+def _facts(machine: Machine) -> Markup:
+    lines = [
+        element("tr", element("th", name, scope="row"), element("td", text))
+        for name, text in machines_.facts(machine)
+    ]
+    drawn = element("table", element("tbody", *lines), class_="facts")
+    return joined([element("h2", "Environment"), drawn])
+
+
+def _raw(machine: Machine) -> Markup:
+    """The documents, packed, as downloads."""
+    links = []
+    for experiment, documents in machine.by_experiment.items():
+        for run, document in enumerate(documents, 1):
+            name = experiment + (f"-{run}" if run > 1 else "") + PACKED
+            packed = gzip.compress(encode(document), 9, mtime=0)
+            data = "data:application/gzip;base64," + base64.b64encode(packed).decode()
+            links.append(element("a", name, download=name, href=data))
+    note = (
+        "The result documents themselves, compressed, with every histogram: whatever is above can"
+        " be drawn from them again."
+    )
+    downloads = element("p", *_spaced(links), class_="downloads")
+    return joined([element("h2", "Raw data"), element("p", note), downloads])
+
+
+def _spaced(links: Sequence[Markup]) -> list[Child]:
+    return [part for link in links for part in (link, " ")]

@@ -1,9 +1,8 @@
 """The answer: what the documents say of the multikernel, the shared kernel and Linux, in a sentence
 and a few rows.
 
-Guarantees: a row holds one configuration of the multikernel beside what it is compared with, each
-as its document has it; whether the difference is one is the judge's, and stands in the row. Nothing
-is in the rows that has no words in its document.
+Guarantees: a row holds one configuration of the multikernel beside what it is compared with, as its
+document has it and has words for it; whether they differ is the judge's to say.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from multikernel.report.say.verdict import judge, oversubscribed
 from multikernel.report.say.wording import short
 from multikernel.results import judge as judging
-from multikernel.results.document import Document, Ratio, Series, Words
+from multikernel.results.document import Document, Series, Words
 
 MOST = 8
 FIRST = "unmap"
@@ -23,7 +22,7 @@ HEADINGS = ("what", "multikernel", "shared", "Linux", "ratio", "sure?")
 SURE: dict[judging.Outcome, str] = {
     "better": "better", "worse": "worse", "same": "the same", "unknown": "cannot be told",
 }  # fmt: skip
-KINDS = ("structure", "spared", "asking", "cost", "notification")
+RANKS = {"structure": 0, "spared": 1, "asking": 2, "cost": 3, "notification": 4}
 LAST = ("map-", "touch-")
 """Rows that stand back where there are many."""
 
@@ -60,13 +59,12 @@ NOTE = (
 
 
 def rows(documents: Sequence[Document]) -> list[Row]:
-    """The most telling ones."""
     found: dict[tuple[str, str], Row] = {}
     for document in sorted(documents, key=lambda one: one.experiment != FIRST):
         if oversubscribed(document):
             continue
         series = {one.key: one for one in document.series}
-        for ratio in sorted(document.ratios, key=_rank):
+        for ratio in sorted(document.ratios, key=lambda one: RANKS.get(one.kind, len(RANKS))):
             over, under = series.get(ratio.over), series.get(ratio.under)
             if ratio.words is None or not ratio.words.counterpart or not over or not under:
                 continue
@@ -87,10 +85,6 @@ def rows(documents: Sequence[Document]) -> list[Row]:
     return [row for place, row in found.items() if place in kept]
 
 
-def _rank(ratio: Ratio) -> int:
-    return KINDS.index(ratio.kind) if ratio.kind in KINDS else len(KINDS)
-
-
 def _what(words: Words, ours: Series) -> str:
     """In what, and in which way where there are several."""
     lead = words.lead or words.subject
@@ -99,7 +93,6 @@ def _what(words: Words, ours: Series) -> str:
 
 
 def sentence(found: Sequence[Row]) -> str:
-    """The first row in words."""
     row = found[0]
     unit = "cycles" if row.unit == "tsc-cycles" else row.unit
     others = [

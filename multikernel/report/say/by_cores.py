@@ -2,8 +2,7 @@
 
 Guarantees: a curve holds one kind of notification in one kernel; where kinds of tree have the same
 edges the series that was run stands for all of them. From which number of cores on one is cheaper
-is said only where the whole interval of every ratio from there on says so. Nothing is said of a
-document of one number of cores.
+is said only where the whole interval of every ratio from there on says so.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ OTHERS = {
 
 
 def is_by_cores(series: Series) -> bool:
-    """Whether a series is of so many of the cores that were booted."""
     return isinstance(series.parameters.get("booted"), int)
 
 
@@ -39,9 +37,7 @@ def is_unmap(series: Series) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """known: the series, those by all cores included that end a curve; booted: how many cores all
-    are.
-    """
+    """known: the series, with those by all cores that end a curve; booted: how many all are."""
 
     known: tuple[Series, ...]
     booted: int
@@ -58,7 +54,6 @@ class Curves:
 
     @property
     def several(self) -> bool:
-        """Whether there is more than one number of cores."""
         return len({one.cores for one in self.known}) > 1
 
     def kinds(self) -> list[str]:
@@ -77,9 +72,7 @@ class Curves:
         return {one.cores: one for one in own if "tree" not in one.parameters}
 
     def best(self) -> str:
-        """The kind that is the multikernel's fastest over most cores, of those run with every
-        number of them.
-        """
+        """The kind of the multikernel's fastest over most cores, of those run with most numbers."""
         curves = {kind: self.along("multikernel", "one-phase", kind) for kind in self.kinds()}
         found = {kind: curve for kind, curve in curves.items() if curve}
         if not found:
@@ -100,10 +93,6 @@ def _ends_a_curve(series: Series, booted: int) -> bool:
     if booted == 2:  # there is but one tree, which the multikernel's usual series are along
         usual.add(("multikernel", "poll"))
     return (series.system, series.parameters.get("told")) in usual
-
-
-# --- In words
-# --------------------------------------------------------------------------------------------------
 
 
 def sentences(document: Document) -> list[str]:

@@ -1,8 +1,5 @@
 """One table of everything measured: what it was, TSC cycles, ns, how many floors, and how sure.
-
-Guarantees: every series of every document has a row, in the documents' order; a number that makes
-no sense somewhere is a dash there. On a terminal the table has lines and colour, anywhere else it
-is plain text of the same columns.
+Every series has a row; a number that makes no sense somewhere is a dash.
 """
 
 from __future__ import annotations
@@ -12,7 +9,15 @@ from itertools import groupby
 from operator import itemgetter
 from typing import IO
 
-from multikernel.report.say.wording import counted, grouped, nanoseconds, number, span, varying
+from multikernel.report.say.wording import (
+    counted,
+    fixed,
+    grouped,
+    nanoseconds,
+    number,
+    span,
+    varying,
+)
 from multikernel.results.document import Document, Series, Unmeasured
 
 HEADINGS = (
@@ -28,9 +33,7 @@ NOTE = (
 
 
 def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
-    """The cells, one row a series. Series that would be called the same get all that differs
-    between them.
-    """
+    """A row a series; those that would be called the same get all that differs between them."""
     found = []
     for document in documents:
         several = [(_row(document, series), series) for series in document.series]
@@ -38,7 +41,9 @@ def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
         for row, series in several:
             more = _besides(series, [one for _, one in alike[_name(row)]])
             found.append((*row[:2], " ".join((row[2], *more)), *row[3:]))
-        found += [_unmeasured(document, one) for one in document.unmeasured]
+        for one in document.unmeasured:
+            named = (document.experiment, one.system, one.key, *_how(one))
+            found.append((*named, *["–"] * 4, f"{one.slices} slices"))
     return found
 
 
@@ -48,7 +53,6 @@ def _name(row: tuple[str, ...]) -> tuple[object, ...]:
 
 
 def _besides(series: Series, alike: Sequence[Series]) -> list[str]:
-    """What differs among these."""
     known = ((name, series.parameters.get(name)) for name in varying(alike))
     words = [
         str(value) if name == "operation" else f"{name.replace('_', ' ')} {value}"
@@ -65,13 +69,7 @@ def _batch(series: Series) -> str:
 
 
 def _how(one: Series | Unmeasured) -> tuple[str, str]:
-    """The target, and how it was notified."""
     return str(one.parameters.get("target") or "–"), str(one.parameters.get("told") or "–")
-
-
-def _unmeasured(document: Document, one: Unmeasured) -> tuple[str, ...]:
-    named = (document.experiment, one.system, one.key, *_how(one))
-    return (*named, *["–"] * 4, f"{one.slices} slices")
 
 
 def _row(document: Document, series: Series) -> tuple[str, ...]:
@@ -84,7 +82,7 @@ def _row(document: Document, series: Series) -> tuple[str, ...]:
         *_how(series),
         number(series.p50) + unit,
         "–" if ns is None else f"{ns:,.0f}".replace(",", " "),
-        "–" if series.over_floor is None else f"{series.over_floor:.2f}",
+        fixed(series.over_floor, 2),
         span(series.median_interval) + unit,
         f"{number(series.p5)} – {number(series.p99)}{unit}",
     )

@@ -2,8 +2,7 @@
 must be said of it.
 
 Guarantees: no line is wider than asked for (but never narrower than NARROWEST); every online CPU is
-shown, or stands for others like it and says for which; a machine nobody has says so in the first
-line. Nothing is said by colour.
+shown, or stands for others like it and says for which.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ _ASCII = str.maketrans("┌┐└┘─│·…×–", "++++-|,~x-")
 
 
 def drawn(topology: Topology, width: int = 100) -> list[str]:
-    """The lines."""
     width = max(width, NARROWEST)
     found = boxes(topology)
     barred = frozenset(topology.disallowed)
@@ -42,12 +40,7 @@ def drawn(topology: Topology, width: int = 100) -> list[str]:
 
 
 def in_ascii(lines: Iterable[str]) -> list[str]:
-    """The same, for terminals that know nothing else."""
     return [line.translate(_ASCII).encode("ascii", "replace").decode() for line in lines]
-
-
-# --- What is said in words
-# ------------------------------------------------------------------------------------------
 
 
 def heading(topology: Topology) -> list[str]:
@@ -67,7 +60,6 @@ def heading(topology: Topology) -> list[str]:
 
 
 def remarks(topology: Topology) -> list[str]:
-    """What the boxes do not show, and what the marks mean."""
     found = []
     core_of = {cpu: core for core in map(frozenset, topology.cores) for cpu in core}
     own = [one for one in topology.caches if core_of[one.cpus[0]].issuperset(one.cpus)]
@@ -115,9 +107,7 @@ def assumed_nodes(topology: Topology, cpus: Iterable[int]) -> list[str]:
 
 
 def distance_rows(topology: Topology) -> list[tuple[str, ...]]:
-    """From node to node: a row of column names, then a row a node; empty if there is nothing to
-    show, or too much.
-    """
+    """Column names, then a row a node; nothing if there is nothing to show, or too much."""
     nodes = topology.nodes
     if not 2 <= len(nodes) <= MOST_NODES or not any(node.distances for node in nodes):
         return []
@@ -170,10 +160,6 @@ def agreement(comparison: Comparison) -> list[str]:
     return [*found, "what was measured and what the machine declares agree"]
 
 
-# --- Boxes
-# --------------------------------------------------------------------------------------------------
-
-
 def runs(
     parts: Sequence[Part], barred: frozenset[int], *, collapse: bool
 ) -> list[tuple[Part, tuple[Part, ...]]]:
@@ -208,7 +194,6 @@ def core_label(part: Part, barred: frozenset[int]) -> str:
 def _flow(
     parts: Sequence[Part], width: int, barred: frozenset[int], *, collapse: bool
 ) -> list[str]:
-    """Parts side by side as long as there is room, then below."""
     lines: list[str] = []
     row: list[list[str]] = []
     for part, hidden in runs(parts, barred, collapse=collapse):

@@ -1,14 +1,8 @@
 """The verdict: what the documents show, in sentences with ratios, and what they don't.
 
-Guarantees: every ratio that has words has its sentence, so every configuration in which the
-multikernel is slower has one. In "structure" both sides are notified in the same way; in "tree" one
-kernel is notified along different trees, or by messages and by its line; "transport" is what the
-monitors' messages cost where they share no memory; in "spared" one side has nobody to notify; in
-"asking" the multikernel's cores agree and the shared kernel's take locks; in "notification" the
-sides are notified differently; "cost" is what else is paid. Other kinds have a section each.
-Whether there is a difference, none, or nothing to be said of it is the judge's
-(`results.judge`). How costs go with the number of cores is said only of documents that hold
-several (`by_cores`); nothing at all is claimed where cores shared CPUs.
+Guarantees: every ratio that has words has its sentence, in the section of its kind (TITLES), so
+every configuration in which the multikernel is slower has one. Whether there is a difference is the
+judge's to say (`results.judge`); nothing is claimed where cores shared CPUs.
 """
 
 from __future__ import annotations
@@ -56,7 +50,6 @@ class Judgement:
 
     @property
     def full(self) -> str:
-        """Sentence and remark."""
         return f"{self.sentence} {self.remark}".rstrip()
 
 
@@ -106,7 +99,6 @@ def judgements(documents: Sequence[Document]) -> list[Judgement]:
 
 
 def oversubscribed(document: Document) -> bool:
-    """Whether cores shared CPUs."""
     return any(warning.code == "oversubscribed" for warning in document.warnings)
 
 

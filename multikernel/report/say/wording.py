@@ -1,8 +1,7 @@
 """How series, values and intervals are written, everywhere in the report alike.
 
-Guarantees: a label holds what distinguishes a series from those beside it, and no more; values
-measured in cycles are given in nanoseconds too wherever the document knows the counter's rate; what
-error bars are is said in words, with how many boots they are over.
+Guarantees: a label holds what distinguishes a series from those beside it, and no more; cycles are
+given in nanoseconds too wherever the counter's rate is known.
 """
 
 from __future__ import annotations
@@ -15,20 +14,11 @@ from multikernel.results.document import Document, Interval, Series
 T = TypeVar("T")
 K = TypeVar("K")
 
-SYSTEMS: Mapping[str, str] = {
-    "multikernel": "multikernel",
-    "shared": "shared kernel",
-    "linux": "Linux",
-    "raw": "bare",
-}
+SYSTEMS = {"multikernel": "multikernel", "shared": "shared kernel", "linux": "Linux", "raw": "bare"}
 MEASURES: Mapping[str, str] = {
-    "round-trip": "round trip",
-    "one-way": "one way",
-    "completion": "completion on all cores",
-    "interval": "interval",
-    "throughput": "throughput",
-    "occupancy": "messages ahead",
-}
+    "round-trip": "round trip", "one-way": "one way", "completion": "completion on all cores",
+    "interval": "interval", "throughput": "throughput", "occupancy": "messages ahead",
+}  # fmt: skip
 NOTIFIED_TITLES: Mapping[object, str] = {
     "poll": "notified by poll",
     "signal": "notified by signal",
@@ -53,12 +43,10 @@ def grouped(several: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
 
 
 def capital(text: str) -> str:
-    """With a capital first letter; the others stay."""
     return text[:1].upper() + text[1:]
 
 
 def counted(number: object, word: str) -> str:
-    """1 core, 2 cores."""
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
@@ -69,7 +57,6 @@ def host_transport_of(series: Series) -> str | None:
 
 
 def unit_of(series: Series) -> str:
-    """The unit as it is written along an axis."""
     return "TSC cycles" if series.unit == "tsc-cycles" else series.unit
 
 
@@ -87,8 +74,18 @@ def short(value: float) -> str:
     return number(value) if abs(value) >= 99.5 or value == 0 else f"{value:.3g}"
 
 
+def fixed(value: object, digits: int) -> str:
+    """A number with so many digits after the point; a dash where there is none."""
+    return f"{value:.{digits}f}" if isinstance(value, int | float) else "–"
+
+
+def in_ns(document: Document, series: Series) -> str:
+    """The median in ns, as a cell of a table."""
+    ns = nanoseconds(document, series, series.p50)
+    return "–" if ns is None else short(ns)
+
+
 def span(interval: Interval) -> str:
-    """From low to high."""
     return f"{number(interval.low)} – {number(interval.high)}"
 
 
