@@ -72,9 +72,8 @@ def _by_line(document: Document, floor: Floor) -> Figure:
 
 
 def draw_round_trip(document: Document) -> list[Block]:
-    trips = [
-        one for one in document.series if one.measure == "round-trip" and one.unit == "tsc-cycles"
-    ]
+    timed = (one for one in document.series if one.unit == "tsc-cycles")
+    trips = [one for one in timed if one.measure == "round-trip"]
     found: list[Block] = []
     for pair, own in grouped(trips, lambda one: str(one.parameters.get("pair", ""))).items():
         groups = [group for mode in MODES if (group := _group(document, own, pair, mode)).bars]
@@ -96,11 +95,8 @@ def _group(document: Document, own: Sequence[Series], pair: str, mode: str) -> G
 
 
 def draw_local_call(document: Document) -> list[Block]:
-    ours = [
-        one
-        for one in document.series
-        if one.measure == "round-trip" and "boundary" in one.parameters
-    ]
+    trips = (one for one in document.series if one.measure == "round-trip")
+    ours = [one for one in trips if "boundary" in one.parameters]
     crossed = {one.variant: one.parameters["boundary"] for one in ours}
     notes = (*(f"{variant}: {boundary}." for variant, boundary in crossed.items()), OTHERS)
     found = [

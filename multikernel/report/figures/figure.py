@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from multikernel.catalogue import PaperValue
 from multikernel.report.draw.chart import WIDTH as COLUMN
 from multikernel.report.draw.chart import XLINK, Chart, shortened, titled
-from multikernel.report.draw.markup import Markup, element, joined
-from multikernel.report.draw.style import LOOKS
+from multikernel.report.draw.markup import LOOKS, Markup, element, joined
 
 WIDTH = 420.0
 

@@ -1,13 +1,16 @@
 """Messages by cache distance: latency and throughput in the form of table 2; both over the size of
-the ring; how far the writer was ahead; and latency at several rates of requests.
+the ring; how far the writer was ahead; latency at several rates of requests; and, over the poll
+budget P, poll or block, with the measured cost C of blocking, which bounds the loss at P = C.
 
 Guarantees: a row pairs a latency with the throughput of the same system, variant and parameters.
-The table has rings of one size, the figures all of them. Answers: the paper's table 2.
+The table has rings of one size, the figures all of them. Answers: the paper's table 2 and section
+4.6.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -24,7 +27,7 @@ from multikernel.results.histogram import bucket_bounds
 HEADINGS = (
     "message", "latency, cycles", "interval", "ns", "× floor", "messages / kcycle", "messages / s",
 )  # fmt: skip
-LATENCIES = ("one-way", "round-trip")
+LATENCIES, RATE = ("one-way", "round-trip"), "messages/s"
 SLOTS, EVERY = "slots", "every_ns"
 """Parameters: the size of a ring or the window of a call line; the mean time between requests."""
 USUAL_SLOTS = 64
@@ -52,9 +55,16 @@ INTENDED = (
     " should have been sent, so that a request that had to queue shows it."
 )
 TAILS = (("median", "p50"), ("99 %", "p99"), ("99.9 %", "p999"))
+BUDGET = "budget"
+TITLES = {
+    "latency": "Latency",
+    "cpu-lost": "CPU time lost for each message",
+    "loss": "Loss, latency and CPU time together,",
+}
+"""By variant."""
 
 
-def draw(document: Document) -> list[Block]:
+def draw_message(document: Document) -> list[Block]:
     free = [one for one in document.series if not one.control]
     sized = [one for one in free if parts.choice_of(one, SLOTS) is not None]
     by_measure = grouped(sized, lambda one: one.measure)
@@ -75,11 +85,15 @@ def draw(document: Document) -> list[Block]:
 
 def _table(document: Document) -> list[Block]:
     """Nothing where no throughput was measured."""
-    known = [one for one in document.series if _in_table(one, _slots_shown(document))]
+    # Rings of one size: the usual one, or the smallest there is.
+    rings = (one for one in document.series if one.variant != CALL_LINE)
+    sizes = {size for one in rings if (size := parts.choice_of(one, SLOTS)) is not None}
+    shown = USUAL_SLOTS if USUAL_SLOTS in sizes else min(sizes, default=None)
+    known = [one for one in document.series if _in_table(one, shown)]
     rates: dict[str, Series] = {}
     latencies: list[tuple[str, Series]] = []
     for one, label in zip(known, wording.labels(known, leaving=("mode",)), strict=True):
-        if _is_rate(one):
+        if one.unit == RATE:
             rates.setdefault(label, one)
         else:
             latencies.append((label, one))
@@ -112,22 +126,12 @@ def _rate_cells(document: Document, stream: Series | None) -> tuple[str, str]:
     return f"{stream.p50 / rate * 1000:.2f}" if rate else "–", number(stream.p50)
 
 
-def _slots_shown(document: Document) -> float | None:
-    """The size of the rings in the table: the usual one, or the smallest there is."""
-    rings = (one for one in document.series if one.variant != CALL_LINE)
-    sizes = {size for one in rings if (size := parts.choice_of(one, SLOTS)) is not None}
-    return USUAL_SLOTS if USUAL_SLOTS in sizes else min(sizes, default=None)
-
-
 def _in_table(one: Series, slots: float | None) -> bool:
-    if one.control or EVERY in one.parameters or not (one.measure in LATENCIES or _is_rate(one)):
+    known = one.measure in LATENCIES or one.unit == RATE
+    if one.control or EVERY in one.parameters or not known:
         return False
     any_size = SLOTS not in one.parameters or one.variant == CALL_LINE
     return any_size or parts.choice_of(one, SLOTS) == slots
-
-
-def _is_rate(series: Series) -> bool:
-    return series.unit == "messages/s"
 
 
 def _paper_rows() -> list[tuple[str, ...]]:
@@ -216,3 +220,20 @@ def _open_loop(several: Sequence[Series]) -> list[Figure]:
         axis = "mean time between requests, ns"
         found.append(parts.line_figure(title, drawn, axis, own, notes=(INTENDED,)))
     return found
+
+
+def draw_poll_or_block(document: Document) -> list[Block]:
+    free = [one for one in document.series if not one.control]
+    over = [one for one in free if parts.choice_of(one, BUDGET) is not None]
+    costs = (one.p50 for one in free if one.variant == "block" and one.unit == "tsc-cycles")
+    standing = [Mark(f"P = C = {number(cost)}", cost) for cost in islice(costs, 1)]
+    found: list[Block] = []
+    families = grouped(over, lambda one: (TITLES.get(one.variant), one.measure, one.unit, one.mode))
+    for (title, measure, *_), family in families.items():
+        what = title or wording.capital(measure.replace("-", " "))
+        found += parts.line_figures(
+            f"{what} over the poll budget", parts.lines_over(family, BUDGET),
+            "poll budget P, cycles", family, standing=standing, notes=(OTHERS,),
+            paper=paper("poll-or-block"),
+        )  # fmt: skip
+    return [*found, *generic.rest(document, over)]

@@ -14,7 +14,6 @@ from multikernel.report.figures import (
     generic,
     latency,
     message,
-    poll_or_block,
     shared_memory,
     transport,
     unmap,
@@ -31,9 +30,9 @@ FIGURES: Mapping[str, Draw] = {
     "shared-memory": shared_memory.draw,
     "local-call": calls.draw_local_call,
     "round-trip": calls.draw_round_trip,
-    "message": message.draw,
+    "message": message.draw_message,
     "transport": transport.draw,
-    "poll-or-block": poll_or_block.draw,
+    "poll-or-block": message.draw_poll_or_block,
     "shootdown": collectives.draw_shootdown,
     "collectives": collectives.draw_collectives,
     "unmap": unmap.draw,
@@ -41,13 +40,12 @@ FIGURES: Mapping[str, Draw] = {
     "retype-throughput": capabilities.draw_throughput,
     "capabilities": capabilities.draw_operations,
 }
-ORDER = tuple(FIGURES)
-"""As the paper has them."""
 
 
 def place_of(experiment: str) -> tuple[int, str]:
     """The known ones as the paper has them, then the others by name."""
-    return (ORDER.index(experiment) if experiment in ORDER else len(ORDER), experiment)
+    known = list(FIGURES)
+    return (known.index(experiment) if experiment in known else len(known), experiment)
 
 
 def draw(document: Document) -> list[Block]:

@@ -29,11 +29,8 @@ BY_SOCKET = (
 
 
 def draw(document: Document) -> list[Block]:
-    drawn = [
-        one
-        for one in document.series
-        if one.measure != "throughput" and one.unit == "tsc-cycles" and not one.control
-    ]
+    timed = (one for one in document.series if one.unit == "tsc-cycles" and not one.control)
+    drawn = [one for one in timed if one.measure != "throughput"]
     by_the_host = [one for one in drawn if host_transport_of(one) is not None]
     ours = [one for one in drawn if one not in by_the_host]
     # As briefly as in the paper, where every variant is of one system only.

@@ -70,11 +70,8 @@ def _latest_run() -> Path:
     base = Path(store.DEFAULT_BASE)
     runs = [path for path in _runs(base) if _holds_documents(path)]
     if not runs:
-        raise BadInput(
-            "there are no results to report",
-            value=base,
-            hint="name a result directory, or measure first: multikernel compare",
-        )
+        hint = "name a result directory, or measure first: multikernel compare"
+        raise BadInput("there are no results to report", value=base, hint=hint)
     return runs[-1]  # their names begin with the time
 
 

@@ -136,7 +136,7 @@ FACTS: Sequence[tuple[str, Callable[[Environment], object]]] = (
     ("processor", lambda one: one.cpu_model),
     ("architecture", lambda one: one.architecture),
     ("processor's flags", lambda one: ", ".join(one.cpu_flags)),
-    ("topology", lambda one: _topology(one)),
+    ("topology", lambda one: _pairs(one.topology, "; ")),
     (
         "virtual",
         lambda one: {True: one.hypervisor or "yes", False: "no", None: None}[one.virtualised],
@@ -179,13 +179,9 @@ def facts(machine: Machine) -> list[tuple[str, str]]:
     return found
 
 
-def _topology(environment: Environment) -> str:
-    known = {name: value for name, value in environment.topology.items() if value not in ([], {})}
-    return "; ".join(f"{name} {_flat(value)}" for name, value in known.items())
-
-
-def _pairs(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+def _pairs(values: Mapping[str, object], between: str = ", ") -> str:
+    known = {name: value for name, value in values.items() if value not in ([], {})}
+    return between.join(f"{name} {_flat(value)}" for name, value in known.items())
 
 
 def _flat(value: object) -> str:

@@ -15,8 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from multikernel.catalogue import SOURCE, PaperValue, entries
-from multikernel.report.draw.markup import Child, Markup, element, joined
-from multikernel.report.draw.style import PAGE_STYLE
+from multikernel.report.draw.markup import PAGE_STYLE, Child, Markup, element, joined
 from multikernel.report.figures import registry
 from multikernel.report.figures.figure import Block, Figure, svg
 from multikernel.report.page import machines as machines_
@@ -98,10 +97,6 @@ def _section(machine: Machine, names: Iterator[str], *, alone: bool) -> Markup:
     )
 
 
-# --- The answer
-# --------------------------------------------------------------------------------------------------
-
-
 def _answer(machine: Machine, names: Iterator[str]) -> Markup:
     """A sentence, a picture and a few rows; nothing where nothing was compared."""
     found = answer.rows(machine.latest)
@@ -122,10 +117,6 @@ def _contents(machine: Machine) -> Markup:
     links = [element("a", name, href=f"#experiment-{name}") for name in machine.by_experiment]
     links.append(element("a", "the verdict", href="#verdict"))
     return element("p", "In this report: ", *_spaced(links), class_="quiet contents")
-
-
-# --- What is said in words
-# ------------------------------------------------------------------------------------------
 
 
 def _warnings(machine: Machine) -> Markup:
@@ -176,10 +167,6 @@ def _verdict(machine: Machine, *, alone: bool) -> Markup:
         parts += [element("ul", *others)] if others else []
         parts += [element("table", element("tbody", *judged), class_="verdict")] if judged else []
     return joined(parts)
-
-
-# --- Figures
-# --------------------------------------------------------------------------------------------------
 
 
 def _experiment(machine: Machine, name: str, names: Iterator[str], *, alone: bool) -> Markup:

@@ -116,16 +116,6 @@ def _what(document: Document, series: Series) -> str:
     return " ".join([series.variant, *(text for known, text in parts if known)])
 
 
-def show(documents: Sequence[Document], out: IO[str]) -> None:
-    """Prints the table: with lines on a terminal, plain elsewhere."""
-    cells = rows(documents)
-    if out.isatty():
-        _show_on_terminal(cells, out)
-    else:
-        out.write(plain(HEADINGS, cells, right=NUMBERS))
-    out.write(NOTE + "\n")
-
-
 def plain(
     headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int] = ()
 ) -> str:
@@ -139,7 +129,12 @@ def plain(
     return "\n".join(lines) + "\n"
 
 
-def _show_on_terminal(cells: Sequence[Sequence[str]], out: IO[str]) -> None:
+def show(documents: Sequence[Document], out: IO[str]) -> None:
+    """Prints the table: with lines on a terminal, plain elsewhere."""
+    cells = rows(documents)
+    if not out.isatty():
+        out.write(plain(HEADINGS, cells, right=NUMBERS) + NOTE + "\n")
+        return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -154,3 +149,4 @@ def _show_on_terminal(cells: Sequence[Sequence[str]], out: IO[str]) -> None:
             table.add_row(*line, style=colours.get(line[1]))
     # Parameters are text, and neither markup nor emoji.
     Console(file=out, markup=False, emoji=False).print(table)
+    out.write(NOTE + "\n")

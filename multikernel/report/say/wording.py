@@ -103,10 +103,8 @@ def amount(document: Document, series: Series, value: float) -> str:
     own = f"{short(value)} {'cycles' if series.unit == 'tsc-cycles' else series.unit}"
     if ns is None:
         return own
-    if ns < 99_999.5:
-        time = f"{short(ns)} ns"
-    else:
-        time = f"{short(ns / 1e3)} µs" if ns < 99_999_500 else f"{short(ns / 1e6)} ms"
+    unit, size = ("ns", 1) if ns < 99_999.5 else ("µs", 1e3) if ns < 99_999_500 else ("ms", 1e6)
+    time = f"{short(ns / size)} {unit}"
     return time if series.unit == "ns" else f"{own} · {time}"
 
 
@@ -166,9 +164,8 @@ def interval_note(series: Sequence[Series], what: str = "Bars and points") -> st
     few, many = min(one.boots for one in series), max(one.boots for one in series)
     over = str(few) if few == many else f"{few} to {many}"
     low, high = min(one.coverage for one in known), max(one.coverage for one in known)
-    covers = f"{100 * low:.0f} to {100 * high:.0f} %, by number of boots"
-    if low == high:
-        covers = f"{100 * low:.1f} %"
+    several = f"{100 * low:.0f} to {100 * high:.0f} %, by number of boots"
+    covers = f"{100 * low:.1f} %" if low == high else several
     names = {"order-statistic": "order statistics", "min-max": "smallest to largest boot"}
     how = " or ".join(names[kind] for kind in sorted({one.method for one in known}))
     bars = "Error bars" if what.startswith("Bars") else "Interval"
