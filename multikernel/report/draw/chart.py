@@ -57,6 +57,11 @@ STYLE: dict[Any, dict[str, Any]] = {
     "pdf": {"fonttype": 42},
 }  # fmt: skip
 """As matplotlib's `rc` takes it."""
+METADATA: dict[Form, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,7 @@ class Chart:
     paint: Callable[[Figure], None]
 
     def save(self, form: Form) -> bytes:
-        metadata: dict[str, Any] = {
-            "svg": {"Date": None, "Creator": None},
-            "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-            "png": {"Software": None},
-        }[form]
-        return self._drawn(form, metadata, "path")
+        return self._drawn(form, "path")
 
     def markup(self, name: str, title: Markup) -> Markup:
         """For a page. name: unique on it; title: elements that name and describe it."""
@@ -86,8 +86,7 @@ class Chart:
         """What is drawn, in points, for an svg element that knows XLINK. name: unique in it;
         outlined: for a file, whose reader may not have the fonts.
         """
-        metadata = {"Date": None, "Creator": None}
-        text = self._drawn("svg", metadata, "path" if outlined else "none").decode()
+        text = self._drawn("svg", "path" if outlined else "none").decode()
         inner = text[text.index("<svg") : text.rindex("</svg>")]
         inner = inner[inner.index(">") + 1 :]
         # A sheet would be in force everywhere on the page.
@@ -95,7 +94,7 @@ class Chart:
         inner = re.sub(r"<\w[^<>]*>", lambda tag: _named(tag[0], name), inner)
         return Markup(f'<g stroke-linejoin="round">{inner.strip()}</g>')
 
-    def _drawn(self, form: Form, metadata: dict[str, Any], letters: str) -> bytes:
+    def _drawn(self, form: Form, letters: str) -> bytes:
         out = io.BytesIO()
         with _styled(letters), warnings.catch_warnings():
             from matplotlib.figure import Figure
@@ -104,7 +103,7 @@ class Chart:
             warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
             figure = Figure(figsize=(WIDTH, self.height))
             self.paint(figure)
-            figure.savefig(out, format=form, dpi=DPI, metadata=metadata)
+            figure.savefig(out, format=form, dpi=DPI, metadata=METADATA[form])
         return out.getvalue()
 
 

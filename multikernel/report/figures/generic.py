@@ -46,10 +46,8 @@ def of_series(
         if len(kept) > 1 and measure != "throughput":
             name += f", {MODES[mode]}"
         choice = varied(family)
-        if choice:
-            found += _over(document, family, choice, name, paper)
-        else:
-            found += _bars(document, family, name, paper)
+        over = _over(document, family, choice, name, paper) if choice else []
+        found += over or _bars(document, family, name, paper)
     return found
 
 

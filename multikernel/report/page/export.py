@@ -151,11 +151,9 @@ def _lines(document: Document) -> Iterator[dict[str, object]]:
     }  # fmt: skip
     for one in document.series:
         parameters = {f"parameter.{name}": value for name, value in one.parameters.items()}
-        ns = nanoseconds(document, one, one.p50)
-        yield {
-            **structs.asdict(one), **whose, **_interval(one.median_interval), **parameters,
-            "row": "series", "p50_ns": ns,
-        }  # fmt: skip
+        ns = {"p50_ns": nanoseconds(document, one, one.p50)}
+        known = {**structs.asdict(one), **_interval(one.median_interval), **ns, **parameters}
+        yield {**known, **whose, "row": "series"}
     for ratio in document.ratios:
         named = {"key": ratio.name, "variant": ratio.kind, "p50": ratio.value}
         yield {**whose, **_interval(ratio.interval), **named, "row": "ratio"}
@@ -164,8 +162,7 @@ def _lines(document: Document) -> Iterator[dict[str, object]]:
 
 
 def _interval(interval: Interval) -> dict[str, object]:
-    ends = {"median_low": interval.low, "median_high": interval.high}
-    return {**ends, "coverage": interval.coverage, "method": interval.method}
+    return {**structs.asdict(interval), "median_low": interval.low, "median_high": interval.high}
 
 
 def _cell(value: object) -> object:

@@ -77,9 +77,8 @@ def rows(documents: Sequence[Document]) -> list[Row]:
                 value = ratio.value if ratio.words.more_is_better else 1 / ratio.value
                 name = "Linux" if theirs.system == "linux" else theirs.system
                 values = {"multikernel": ours.p50}
-                found[place] = Row(
-                    _what(ratio.words, ours), ours.unit, values, name, value, outcome
-                )
+                what = _what(ratio.words, ours)
+                found[place] = Row(what, ours.unit, values, name, value, outcome)
             found[place].values.setdefault(theirs.system, theirs.p50)
     kept = sorted(found, key=lambda place: place[1].startswith(LAST))[:MOST]
     return [row for place, row in found.items() if place in kept]
