@@ -11,8 +11,7 @@ from multikernel.report.draw.chart import Chart
 from multikernel.report.draw.heat import heat
 from multikernel.report.figures import distributions, registry
 from multikernel.report.figures.figure import Table
-from multikernel.report.say.table import number
-from multikernel.report.say.wording import short
+from multikernel.report.say.wording import number, short
 from multikernel.results.document import Caution, Interval, Series
 
 
@@ -188,10 +187,11 @@ def test_cache_lines_have_columns_where_they_were_counted() -> None:
 
 
 def test_poll_or_block_is_drawn_over_the_budget_with_its_cost() -> None:
-    latency, lost, loss = found = figures(known.poll_or_block())
-    for figure in found:
-        assert "P = C = 6 100" in texts(figure)
-        assert drawn(figure).marks == (6100,)
+    latency, lost, loss, cost = figures(known.poll_or_block())
+    assert drawn(cost).bars == pytest.approx((6095.5,))
+    for figure in (latency, lost, loss):
+        assert "P = C = 6 096" in texts(figure)
+        assert drawn(figure).marks == (6095.5,)
         (line,) = drawn(figure).lines.values()
         assert [budget for budget, _ in line] == [0, 100, 1000, 10_000]
     assert latency.title == "Latency over the poll budget"

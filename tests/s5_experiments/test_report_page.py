@@ -22,10 +22,10 @@ from multikernel.cli import shown
 from multikernel.errors import printable
 from multikernel.machine.doctor.findings import doctor
 from multikernel.report.draw.markup import Markup, clean, element
-from multikernel.report.page.export import as_csv, as_html, as_json, as_svg, figures_of
+from multikernel.report.page.export import as_csv, as_html, as_svg, figures_of
 from multikernel.report.page.page import page
 from multikernel.results import document as d
-from multikernel.results.encoding import decode, decode_all
+from multikernel.results.encoding import decode, decode_all, encode_all
 
 VOID = {"meta", "link", "img", "br", "hr", "rect", "line", "path", "circle", "image"}
 
@@ -270,8 +270,8 @@ def test_the_same_documents_give_the_same_bytes() -> None:
 
 def test_the_other_forms_hold_the_same() -> None:
     every = known.every()
-    assert decode_all(as_json(every)) == every
-    (hostile,) = json.loads(as_json([known.hostile()]))
+    assert decode_all(encode_all(every)) == every
+    (hostile,) = json.loads(encode_all([known.hostile()]))
     assert hostile["environment"]["cpu_model"] == printable(known.HOSTILE)
 
 

@@ -20,6 +20,7 @@ from multikernel.machine.host.cpus import Placement
 from multikernel.report.say import table
 from multikernel.report.say import verdict as v
 from multikernel.report.say.verdict import TITLES
+from multikernel.report.say.wording import number
 from multikernel.results import document as d
 from multikernel.results.judge import spread_of
 
@@ -369,4 +370,4 @@ def test_plain_table_is_text_in_columns() -> None:
     [(0.4, "0"), (1234.0, "1 234"), (99_999.4, "99 999"), (123_456.0, "123 k"), (2.5e6, "2.5 M")],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
-    assert table.number(value) == text
+    assert number(value) == text

@@ -1,8 +1,8 @@
 """A chart: sized for a column of a paper, drawn when it is asked for.
 
 Guarantees: the same chart gives the same bytes; on a page its names are unique and its letters are
-text; in a file of its own its letters are outlines (SVG) or embedded (PDF), so it looks alike
-wherever it is opened. matplotlib is imported here, and only when something is drawn.
+text; in a file of its own they are outlines (SVG) or embedded (PDF). matplotlib is imported only
+when something is drawn.
 """
 
 from __future__ import annotations
@@ -37,31 +37,30 @@ SYSTEMS = {
     "multikernel": "#0072b2", "shared": "#d55e00", "linux": "#cc79a7", "raw": "#7f8791",
 }  # fmt: skip
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#50565f")
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": SIZE,
-    "text.color": INK,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": SOFT,
-    "axes.labelsize": SMALL,
-    "axes.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": GRID,
-    "grid.linewidth": 0.5,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "legend.fontsize": SMALL,
-    "legend.frameon": False,
-    "svg.hashsalt": "multikernel",
-    "text.parse_math": False,
+DASHED: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3))}
+"""A mark, such as a floor."""
+TICKS: dict[str, Any] = {
+    "color": SOFT, "labelsize": SMALL, "major.width": 0.6, "major.size": 2.5,
+}  # fmt: skip
+STYLE: dict[Any, dict[str, Any]] = {
+    "font": {"family": "DejaVu Sans", "size": SIZE},
+    "text": {"color": INK, "parse_math": False},
+    "axes": {
+        "edgecolor": SOFT, "labelcolor": SOFT, "labelsize": SMALL, "linewidth": 0.6,
+        "axisbelow": True, "spines.top": False, "spines.right": False,
+    },
+    "grid": {"color": GRID, "linewidth": 0.5},
+    "xtick": TICKS,
+    "ytick": TICKS,
+    "legend": {"fontsize": SMALL, "frameon": False},
+    "svg": {"hashsalt": "multikernel"},
+    "pdf": {"fonttype": 42},
+}  # fmt: skip
+"""As matplotlib's `rc` takes it."""
+METADATA: dict[Form, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
 }
 
 
@@ -73,14 +72,7 @@ class Chart:
     paint: Callable[[Figure], None]
 
     def save(self, form: Form) -> bytes:
-        """A file of its own."""
-        metadata: dict[str, Any] = {
-            "svg": {"Date": None, "Creator": None},
-            "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-            "png": {"Software": None},
-        }[form]
-        with _styled({"svg.fonttype": "path", "pdf.fonttype": 42}):
-            return self._drawn(form, metadata)
+        return self._drawn(form, "path")
 
     def markup(self, name: str, title: Markup) -> Markup:
         """For a page. name: unique on it; title: elements that name and describe it."""
@@ -94,8 +86,7 @@ class Chart:
         """What is drawn, in points, for an svg element that knows XLINK. name: unique in it;
         outlined: for a file, whose reader may not have the fonts.
         """
-        with _styled({"svg.fonttype": "path" if outlined else "none"}):
-            text = self._drawn("svg", {"Date": None, "Creator": None}).decode()
+        text = self._drawn("svg", "path" if outlined else "none").decode()
         inner = text[text.index("<svg") : text.rindex("</svg>")]
         inner = inner[inner.index(">") + 1 :]
         # A sheet would be in force everywhere on the page.
@@ -103,24 +94,22 @@ class Chart:
         inner = re.sub(r"<\w[^<>]*>", lambda tag: _named(tag[0], name), inner)
         return Markup(f'<g stroke-linejoin="round">{inner.strip()}</g>')
 
-    def _drawn(self, form: Form, metadata: dict[str, Any]) -> bytes:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(WIDTH, self.height))
-        FigureCanvasAgg(figure)
+    def _drawn(self, form: Form, letters: str) -> bytes:
         out = io.BytesIO()
-        with warnings.catch_warnings():
+        with _styled(letters), warnings.catch_warnings():
+            from matplotlib.figure import Figure
+
             # A letter that the font lacks is a box, or on a page the reader's.
             warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
+            figure = Figure(figsize=(WIDTH, self.height))
             self.paint(figure)
-            figure.savefig(out, format=form, dpi=DPI, metadata=metadata)
+            figure.savefig(out, format=form, dpi=DPI, metadata=METADATA[form])
         return out.getvalue()
 
 
 @contextmanager
-def _styled(more: dict[Any, Any]) -> Iterator[None]:
-    """In our looks, whatever the user has set for figures of their own."""
+def _styled(letters: str) -> Iterator[None]:
+    """In our looks, whatever the user has set for figures of their own. letters: of SVG."""
     # Where it keeps its list of fonts is nothing to a reader of reports.
     logger = logging.getLogger("matplotlib")
     before = logger.level
@@ -130,22 +119,21 @@ def _styled(more: dict[Any, Any]) -> Iterator[None]:
 
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
-            matplotlib.rcParams.update({**STYLE, **more})
+            for group, values in STYLE.items():
+                matplotlib.rc(group, **values)
+            matplotlib.rc("svg", fonttype=letters)
             yield
     finally:
         logger.setLevel(before)
 
 
 def _named(tag: str, name: str) -> str:
-    """The tag with names that are unique on the page."""
     tag = re.sub(r'\bid="', f'id="{name}-', tag)
     return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", tag)
 
 
 def letters(text: str) -> str:
-    """Text as it can be drawn: on one line, without what no font has, and what turns the writing
-    round.
-    """
+    """Text as it can be drawn: on one line, without what no font has or what turns it round."""
     return " ".join(clean(text).replace("\ufffd", "?").split())
 
 
@@ -161,6 +149,22 @@ def shortened(text: str, room: float, size: float = SIZE) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
+def error_bar(axes: Axes, at: float, ends: tuple[float | None, float | None], along: str) -> None:
+    """At that place, along an axis, x or y; nothing where an end is not known."""
+    if ends[0] is None or ends[1] is None:
+        return
+    half = abs(ends[1] - ends[0]) / 2
+    middle = min(ends[0], ends[1]) + half
+    x, y = (middle, at) if along == "x" else (at, middle)
+    looks: dict[str, Any] = {
+        "elinewidth": 0.8,
+        "capsize": 1.8,
+        "capthick": 0.8,
+        f"{along}err": half,
+    }
+    axes.errorbar(x, y, fmt="none", ecolor=INK, **looks)
+
+
 def axes_in(
     figure: Figure, height: float, *, left: float, right: float, top: float, bottom: float
 ) -> Axes:
@@ -171,7 +175,6 @@ def axes_in(
 
 
 def titled(name: str, title: str, description: str) -> Markup:
-    """What a reader who does not see it is told."""
     return Markup(
         f'<title id="{name}-title">{escaped(title)}</title>'
         f'<desc id="{name}-description">{escaped(description)}</desc>'

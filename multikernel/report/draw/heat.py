@@ -1,9 +1,7 @@
 """Heat maps: a square a pair of CPUs, darker for dearer, with the number in it where there is room.
 
-Guarantees: one hue from light to dark, so it is read by those who see few colours, and in grey on
-paper; numbers are written in the squares up to 16 CPUs; a pair that was not measured is empty; the
-scale's ends are at least half as much again apart, so that values that are all but the same get all
-but the same colour.
+Guarantees: one hue, legible in grey; a pair that was not measured is empty; the scale's ends are at
+least half as much again apart, so that values that are all but the same look it.
 """
 
 from __future__ import annotations
@@ -13,14 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multikernel.report.draw.chart import (
-    SMALL,
-    SOFT,
-    WIDTH,
-    Chart,
-    axes_in,
-    letters,
-)
+from multikernel.report.draw.chart import SMALL, SOFT, WIDTH, Chart, axes_in, letters
 from multikernel.report.say.wording import short
 
 if TYPE_CHECKING:
@@ -37,13 +28,12 @@ Pair = tuple[int, int]
 
 def heat(values: Mapping[Pair, float], cpus: Sequence[int], unit: str) -> Chart:
     """The chart. values: by (from, to); cpus: in the order to draw them."""
-    low, high = _ends([*values.values()])
+    low, high = min(values.values()), max(values.values())
+    middle = low**0.5 * high**0.5
+    low, high = min(low, middle / SPAN**0.5), max(high, middle * SPAN**0.5)
     side = min((WIDTH - LEFT - RIGHT) / len(cpus), MOST) * len(cpus)
     height = TOP + side + KEY
-    table = np.full((len(cpus), len(cpus)), np.nan)
-    for row, a in enumerate(cpus):
-        for column, b in enumerate(cpus):
-            table[row, column] = values.get((a, b), np.nan)
+    table = np.array([[values.get((a, b), np.nan) for b in cpus] for a in cpus])
 
     def paint(figure: Figure) -> None:
         axes = axes_in(figure, height, left=LEFT, right=WIDTH - LEFT - side, top=TOP, bottom=KEY)
@@ -73,9 +63,3 @@ def heat(values: Mapping[Pair, float], cpus: Sequence[int], unit: str) -> Chart:
                  transform=key.transAxes)  # fmt: skip
 
     return Chart(height, paint)
-
-
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    middle = low**0.5 * high**0.5
-    return min(low, middle / SPAN**0.5), max(high, middle * SPAN**0.5)

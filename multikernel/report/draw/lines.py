@@ -1,9 +1,8 @@
-"""Lines: values over something that was chosen (cores, sizes, budgets), with error bars; also
-single points, and distributions.
+"""Lines over something that was chosen (cores, sizes, budgets), with error bars; single points, and
+distributions.
 
-Guarantees: lines differ by colour, by the shape of their points and by name in the legend below; a
-curve of the paper is dashed and without error bars; the axis of values begins at nought unless the
-values span more than two powers of ten.
+Guarantees: lines differ by colour, by the shape of their points and by name in the legend below;
+the axis of values begins at nought unless they span more than two powers of ten.
 """
 
 from __future__ import annotations
@@ -12,20 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from multikernel.report.draw import chart
 from multikernel.report.draw.bars import Mark
-from multikernel.report.draw.chart import (
-    COLOURS,
-    INK,
-    SMALL,
-    SOFT,
-    SYSTEMS,
-    WIDTH,
-    Chart,
-    axes_in,
-    letters,
-    shortened,
-    width_of,
-)
 from multikernel.report.say.wording import short
 
 if TYPE_CHECKING:
@@ -34,18 +21,14 @@ if TYPE_CHECKING:
 
 LEFT, RIGHT, TOP, PLOT, FOOT, ENTRY = 0.5, 0.1, 0.22, 1.75, 0.4, 0.145
 """Inches: margins, the plot, the axis below it, a line of the legend."""
+WIDE = chart.WIDTH - LEFT - RIGHT
 SPAN = 100.0
 """Values that differ by more get a logarithmic axis."""
 TICKS = 9
 SHAPES = ("o", "s", "^", "D", "v", "X")
 STROKES: tuple[Any, ...] = (
-    "-",
-    (0, (5, 1.5)),
-    (0, (1, 1.2)),
-    (0, (5, 1.5, 1, 1.5)),
-    (0, (9, 2)),
-    (0, (2, 2)),
-)
+    "-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (9, 2)), (0, (2, 2)),
+)  # fmt: skip
 """Of lines without points."""
 
 
@@ -74,25 +57,23 @@ class Line:
 
 
 def lines(
-    several: Sequence[Line],
-    x_axis: str,
-    y_axis: str,
-    *,
-    marks: Sequence[Mark] = (),
-    standing: Sequence[Mark] = (),
-    linear: bool = False,
-    steps: bool = False,
-) -> Chart:
+    several: Sequence[Line], x_axis: str, y_axis: str, *, marks: Sequence[Mark] = (),
+    standing: Sequence[Mark] = (), linear: bool = False, steps: bool = False,
+) -> chart.Chart:  # fmt: skip
     """The chart. marks: values drawn across; standing: choices drawn upright; linear: both axes
     are; steps: shares from 0 to 100 over values, which get a logarithmic axis.
     """
     named = [line.label for line in several if line.label]
-    columns = 2 if len(named) > 2 and all(width_of(one, SMALL) < 1.35 for one in named) else 1
+    columns = (
+        2 if len(named) > 2 and all(chart.width_of(one, chart.SMALL) < 1.35 for one in named) else 1
+    )
     rows = -(-len(named) // columns)
     height = TOP + PLOT + FOOT + rows * ENTRY
 
     def paint(figure: Figure) -> None:
-        axes = axes_in(figure, height, left=LEFT, right=RIGHT, top=TOP, bottom=FOOT + rows * ENTRY)
+        axes = chart.axes_in(
+            figure, height, left=LEFT, right=RIGHT, top=TOP, bottom=FOOT + rows * ENTRY
+        )
         axes.grid(axis="y")
         for index, line in enumerate(several):
             _line(axes, line, index)
@@ -101,82 +82,60 @@ def lines(
         else:
             _across(axes, several, standing, linear)
             _up(axes, several, marks, linear)
+        small: dict[str, Any] = {"size": chart.SMALL, "color": chart.SOFT}
         for mark in marks:
-            axes.axhline(mark.value, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-            axes.text(
-                1, mark.value, letters(mark.label), ha="right", va="bottom", size=SMALL,
-                color=SOFT, transform=axes.get_yaxis_transform(),
-            )  # fmt: skip
+            axes.axhline(mark.value, **chart.DASHED)
+            along = axes.get_yaxis_transform()
+            name = chart.letters(mark.label)
+            axes.text(1, mark.value, name, ha="right", va="bottom", transform=along, **small)
         for mark in standing:
-            axes.axvline(mark.value, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+            axes.axvline(mark.value, **chart.DASHED)
             share = _share(axes, mark.value)
-            right = share > 0.6
-            axes.text(
-                share, 0.99, f" {letters(mark.label)} ", ha="right" if right else "left", va="top",
-                size=SMALL, color=SOFT, transform=axes.transAxes,
-            )  # fmt: skip
-        axes.set_xlabel(shortened(x_axis, WIDTH - LEFT - RIGHT, SMALL), loc="right", labelpad=1)
-        axes.text(
-            -LEFT / (WIDTH - LEFT - RIGHT), 1 + 0.1 / PLOT, shortened(y_axis, WIDTH, SMALL),
-            size=SMALL, color=SOFT, transform=axes.transAxes,
-        )  # fmt: skip
+            side, name = "right" if share > 0.6 else "left", f" {chart.letters(mark.label)} "
+            axes.text(share, 0.99, name, ha=side, va="top", transform=axes.transAxes, **small)
+        axes.set_xlabel(chart.shortened(x_axis, WIDE, chart.SMALL), loc="right", labelpad=1)
+        name = chart.shortened(y_axis, chart.WIDTH, chart.SMALL)
+        axes.text(-LEFT / WIDE, 1 + 0.1 / PLOT, name, transform=axes.transAxes, **small)
         if named:
-            _legend(figure, axes, columns, rows * ENTRY / height)
+            figure.legend(
+                *axes.get_legend_handles_labels(), loc="lower left", ncols=columns, borderpad=0.1,
+                bbox_to_anchor=(0.01, 0.0, 0.98, rows * ENTRY / height), labelspacing=0.25,
+                handlelength=2.2, columnspacing=1.0, borderaxespad=0.0,
+            )  # fmt: skip
 
-    return Chart(height, paint)
-
-
-def _stroke(line: Line, index: int) -> Any:
-    if not line.joined:
-        return "none"
-    return (0, (3, 3)) if line.paper else STROKES[index % len(STROKES)] if line.bare else "-"
-
-
-def _ends(point: Point) -> tuple[float, float]:
-    """Of the point with its error bar."""
-    known = [one for one in (point.low, point.y, point.high) if one is not None]
-    return min(known), max(known)
+    return chart.Chart(height, paint)
 
 
 def _share(axes: Axes, x: float) -> float:
-    """How far along the axis a value lies."""
     return float(axes.transAxes.inverted().transform(axes.transData.transform((x, 1)))[0])
 
 
 def _line(axes: Axes, line: Line, index: int) -> None:
-    colour = SOFT if line.paper else SYSTEMS.get(line.kind) or COLOURS[index % len(COLOURS)]
-    shape = SHAPES[index % len(SHAPES)]
-    label = shortened(line.label, WIDTH - 0.5, SMALL)
-    if not line.paper:
-        _errors(axes, line)
+    colour = (
+        chart.SOFT
+        if line.paper
+        else chart.SYSTEMS.get(line.kind) or chart.COLOURS[index % len(chart.COLOURS)]
+    )
+    label = chart.shortened(line.label, chart.WIDTH - 0.5, chart.SMALL)
+    stroke: Any = STROKES[index % len(STROKES)] if line.bare else "-"
+    if line.paper:
+        stroke = (0, (3, 3))
+    for point in () if line.paper else line.points:
+        chart.error_bar(axes, point.x, (point.low, point.high), "y")
     axes.plot(
         [point.x for point in line.points], [point.y for point in line.points],
         # A name that begins with an underscore would not be in the legend.
         label=f" {label}" if label.startswith("_") else label,
-        color=colour, linestyle=_stroke(line, index),
-        linewidth=1.1, marker="" if line.bare else shape, markersize=3.4,
+        color=colour, linestyle=stroke if line.joined else "none", linewidth=1.1,
+        marker="" if line.bare else SHAPES[index % len(SHAPES)], markersize=3.4,
         markerfacecolor="white" if line.paper else colour, markeredgewidth=0.8,
     )  # fmt: skip
 
 
-def _errors(axes: Axes, line: Line) -> None:
-    known = [
-        (point.x, min(point.low, point.high), abs(point.high - point.low) / 2)
-        for point in line.points
-        if point.low is not None and point.high is not None
-    ]
-    if known:
-        xs, lows, halves = zip(*known, strict=True)
-        middles = [low + half for low, half in zip(lows, halves, strict=True)]
-        axes.errorbar(
-            xs, middles, yerr=halves, fmt="none", ecolor=INK, elinewidth=0.8, capsize=1.8,
-            capthick=0.8,
-        )  # fmt: skip
-
-
 def _across(axes: Axes, several: Sequence[Line], standing: Sequence[Mark], linear: bool) -> None:
-    xs = sorted({point.x for line in several for point in line.points})
-    xs = sorted({*xs, *(mark.value for mark in standing)})
+    xs = sorted({
+        *(point.x for line in several for point in line.points), *(mark.value for mark in standing)
+    })  # fmt: skip
     above = [x for x in xs if x > 0]
     if not linear and len(above) > 1 and xs[0] >= 0 and above[-1] > 4 * above[0]:
         if xs[0] > 0:
@@ -210,20 +169,20 @@ def _apart(axes: Axes, xs: Sequence[float]) -> list[float]:
     """Those whose numbers do not run into one another."""
     kept: list[float] = []
     edge = -1e9
-    wide = WIDTH - LEFT - RIGHT
     axes.set_xlim(auto=True)
     for x in xs:
-        share = _share(axes, x)
-        half = width_of(short(x), SMALL) / 2 + 0.03
-        if share * wide - half > edge:
+        middle = _share(axes, x) * WIDE
+        half = chart.width_of(short(x), chart.SMALL) / 2 + 0.03
+        if middle - half > edge:
             kept.append(x)
-            edge = share * wide + half
+            edge = middle + half
     return kept
 
 
 def _up(axes: Axes, several: Sequence[Line], marks: Sequence[Mark], linear: bool) -> None:
-    ends = [end for line in several for point in line.points for end in _ends(point)]
-    ends += [mark.value for mark in marks]
+    points = [point for line in several for point in line.points]
+    known = (end for point in points for end in (point.low, point.y, point.high))
+    ends = [*(end for end in known if end is not None), *(mark.value for mark in marks)]
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     if not linear and low > 0 and high > SPAN * low:
         axes.set_yscale("log")
@@ -232,11 +191,3 @@ def _up(axes: Axes, several: Sequence[Line], marks: Sequence[Mark], linear: bool
         axes.set_ylim(min(low, 0.0), high * 1.05 or 1.0)
     axes.yaxis.set_major_formatter(lambda value, _: short(value))
     axes.minorticks_off()
-
-
-def _legend(figure: Figure, axes: Axes, columns: int, share: float) -> None:
-    figure.legend(
-        *axes.get_legend_handles_labels(), loc="lower left", ncols=columns, borderpad=0.1,
-        bbox_to_anchor=(0.01, 0.0, 0.98, share), labelspacing=0.25, handlelength=2.2,
-        columnspacing=1.0, borderaxespad=0.0,
-    )  # fmt: skip

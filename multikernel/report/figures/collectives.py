@@ -1,25 +1,23 @@
-"""What cores do together: each operation by tree and cores, beside what needs no tree.
-
-Guarantees: trees that were the same on some number of cores share their points there, and the note
-says so. Answers: the paper's section 5.1, for programs.
+"""What cores do together, by tree and number of cores: the messages of a shootdown, and collective
+operations beside what needs no tree. Names of the same tree share its points. Answers: the paper's
+figure 6, and its section 5.1 for programs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
+from msgspec.structs import replace
 
-from multikernel.report.draw.bars import Group, Mark
-from multikernel.report.draw.lines import lines
-from multikernel.report.figures import generic
-from multikernel.report.figures.figure import Block
-from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure
-from multikernel.report.say.table import number
-from multikernel.report.say.wording import MODES, rate_of
+from multikernel.catalogue import OTHERS, PLOT, paper
+from multikernel.report.draw.bars import Group
+from multikernel.report.figures import generic, parts
+from multikernel.report.figures.figure import Block, Figure
+from multikernel.report.say.wording import MODES, capital, grouped
 from multikernel.results.document import Document, Mode, Series
 
-BESIDES = ("operation", "kind", "same", "tree", "target", "told")
+BESIDES = ("operation", "kind", "same", "tree", "target", "told", "depth")
+"""What a protocol's tree was changes with the number of cores, so it names no line."""
 OPERATIONS = ("barrier", "all-reduce", "broadcast", "agreement")
 DRIVERS = (
     "Multikernel: through the booted drivers, which poll all their channels, along a tree installed"
@@ -31,90 +29,100 @@ FROM_LAST = (
     " until the sender knows that all have it."
 )
 IN_ROW = "One after the other, on the clock of one member."
-EQUAL = "Trees that came to the same were measured once and share a value."
+PROTOCOLS = (
+    "Broadcast: all poll one line, each acknowledges on its own. Unicast: a line a core. Multicast:"
+    " over a tree by the machine's parts. NUMA-aware: the same tree, farthest first, lines at the"
+    " receiver. Chosen: of all cores the tree that the system has, of fewer the one predicted to be"
+    " best."
+)
+BARE = "Bare loops on booted cores: no kernel, no page table."
+EQUAL = "What came to the same tree was measured once and shares a point."
 
 
-def draw(document: Document) -> list[Block]:
-    """For each mode bars by operation; where there are several numbers of cores, lines over them,
-    by operation.
-    """
-    ours = [
-        one
-        for one in document.series
-        if one.measure == "completion"
-        and one.parameters.get("operation") in OPERATIONS
-        and not one.control
-    ]
-    rest = [one for one in document.series if one not in ours]
+def draw_shootdown(document: Document) -> list[Block]:
+    ours = _completions(document, ("shootdown",))
     found: list[Block] = []
-    for mode in dict.fromkeys(one.mode for one in ours):
-        measured = [one for one in ours if one.mode == mode]
-        notes = (DRIVERS, FROM_LAST if mode == "single" else IN_ROW)
-        operations = dict.fromkeys(str(one.parameters.get("operation")) for one in measured)
-        for operation in operations if len({one.cores for one in measured}) > 1 else ():
-            own = [one for one in measured if one.parameters.get("operation") == operation]
-            every = _by_tree(own)
-            several = generic.lines_over(every, generic.CORES, leaving=BESIDES)
-            axis = axis_of(own[0])
-            drawing = lines(several, "cores", axis, linear=True)
-            title = f"{_capital(operation)}, by tree and cores, {MODES[mode]}"
-            equal = (EQUAL,) if len(every) > len(own) else ()
-            found.append(
-                line_figure(title, drawing, several, "cores", axis, own, notes=(*notes, *equal))
+    for mode, measured in grouped(ours, lambda one: one.mode).items():
+        every = parts.by_name(
+            replace(one, variant=name)
+            for one in measured
+            for name in parts.names_of(one, one.variant)
+        )
+        title = f"Notifying all cores and hearing from all, {MODES[mode]}"
+        equal = (EQUAL,) if len(every) > len(measured) else ()
+        notes = (PROTOCOLS, BARE, *equal, f"{PLOT} {OTHERS}")
+        values = paper("shootdown")
+        if len({one.cores for one in every}) > 1:
+            several = parts.lines_over(every, parts.CORES, leaving=BESIDES, systems=False)
+            figure = parts.line_figure(
+                title, several, parts.CORES, measured, linear=True, notes=notes, paper=values
             )
+        else:
+            bars = parts.bars_of(document, every, leaving=BESIDES, systems=False)
+            figure = parts.bar_figure(title, [Group("", bars)], measured, notes=notes, paper=values)
+        found.append(figure)
+    return [*found, *generic.rest(document, ours)]
+
+
+def draw_collectives(document: Document) -> list[Block]:
+    ours = _completions(document, OPERATIONS)
+    found: list[Block] = []
+    for mode, measured in grouped(ours, lambda one: one.mode).items():
+        notes = (DRIVERS, FROM_LAST if mode == "single" else IN_ROW)
+        if len({one.cores for one in measured}) > 1:
+            for operation, own in grouped(measured, _operation).items():
+                title = f"{capital(operation)}, by tree and cores, {MODES[mode]}"
+                found.append(_by_tree(title, own, notes))
         found.append(_at_most_cores(document, measured, mode, notes))
-    return [*found, *generic.of_series(document, rest)]
+    return [*found, *generic.rest(document, ours)]
+
+
+def _completions(document: Document, operations: Sequence[str]) -> list[Series]:
+    completed = (one for one in document.series if one.measure == "completion" and not one.control)
+    return [one for one in completed if one.parameters.get("operation") in operations]
+
+
+def _operation(series: Series) -> str:
+    return str(series.parameters["operation"])
+
+
+def _trees(series: Series) -> list[str]:
+    """All names of its tree."""
+    tree = series.parameters.get("tree")
+    return [] if tree is None else parts.names_of(series, str(tree))
+
+
+def _by_tree(title: str, own: Sequence[Series], notes: tuple[str, ...]) -> Figure:
+    every = parts.by_name(parts.renamed(one, name) for one in own for name in _trees(one) or [""])
+    equal = (EQUAL,) if len(every) > len(own) else ()
+    several = parts.lines_over(every, parts.CORES, leaving=BESIDES)
+    return parts.line_figure(title, several, parts.CORES, own, linear=True, notes=(*notes, *equal))
 
 
 def _at_most_cores(
     document: Document, measured: Sequence[Series], mode: Mode, notes: tuple[str, ...]
-) -> Block:
+) -> Figure:
     cores = max(one.cores for one in measured)
     some = [one for one in measured if one.cores == cores]
-    marks: tuple[Mark, ...] = ()
-    if cores == 2 and document.floor:
-        floor = document.floor[0]
-        value = floor.back_to_back if mode == "back-to-back" else floor.single
-        marks = (Mark(f"floor {number(value)}", value),)
-    groups = []
-    for operation in dict.fromkeys(str(one.parameters.get("operation")) for one in some):
-        own = [_with_tree(one) for one in some if one.parameters.get("operation") == operation]
-        bars = bars_of(own, rate_of(document), leaving=BESIDES)
-        groups.append(Group(_capital(operation), bars, marks))
-    return bar_figure(
-        f"What {cores} cores do together, {MODES[mode]}",
-        groups,
-        axis_of(some[0]),
-        some,
-        notes=notes,
-    )
-
-
-def _with_tree(series: Series) -> Series:
-    """Named by its tree too, and by those that are the same: by name if there is room, the document
-    has all.
-    """
-    tree = series.parameters.get("tree")
-    if tree is None:
-        return series
-    names = [str(tree), *filter(None, str(series.parameters.get("same", "")).split(","))]
-    shown = " = ".join(names) if len(names) < 3 else f"{names[0]} = {len(names) - 1} others"
-    return msgspec.structs.replace(series, variant=f"{series.variant}, {shown}")
-
-
-def _by_tree(own: Sequence[Series]) -> list[Series]:
-    """A series once for each name of its tree."""
-    found = [
-        msgspec.structs.replace(one, variant=f"{one.variant}, {name}") if name else one
-        for one in own
-        for name in (
-            str(one.parameters.get("tree", "")),
-            *filter(None, str(one.parameters.get("same", "")).split(",")),
+    floors = document.floor[:1] if cores == 2 else []
+    marks = tuple(parts.floor_mark(floor, mode) for floor in floors)
+    groups = [
+        Group(
+            capital(operation),
+            parts.bars_of(document, [_with_trees(one) for one in own], leaving=BESIDES),
+            marks,
         )
+        for operation, own in grouped(some, _operation).items()
     ]
-    order = list(dict.fromkeys(one.variant for one in found))
-    return sorted(found, key=lambda one: (order.index(one.variant), one.cores))
+    title = f"What {cores} cores do together, {MODES[mode]}"
+    return parts.bar_figure(title, groups, some, notes=notes)
 
 
-def _capital(operation: str) -> str:
-    return operation[:1].upper() + operation[1:]
+def _with_trees(series: Series) -> Series:
+    """Named by its tree and by those that are the same: by name if there is room, the document has
+    all.
+    """
+    names = _trees(series)
+    if len(names) > 2:
+        names = [names[0], f"{len(names) - 1} others"]
+    return parts.renamed(series, " = ".join(names))

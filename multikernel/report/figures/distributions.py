@@ -1,17 +1,14 @@
-"""How latencies are distributed: the share of operations that were done within so many cycles.
-
-Guarantees: of every experiment that times operations one by one; the lines come from the histograms
-of the documents, so what was rare is there as well. Controls are left out.
+"""How latencies are distributed: the share of operations that were done within so many cycles, of
+every experiment that times them one by one, from the histograms of its document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from multikernel.report.draw.lines import Line, Point, lines
 from multikernel.report.figures.figure import Figure
-from multikernel.report.figures.generic import portions
-from multikernel.report.say.wording import MEASURES, amount, labels, rate_of, unit_of
+from multikernel.report.say.wording import MEASURES, amount, grouped, labels, unit_of
 from multikernel.results.document import Document, Series
 
 PERCENTILES = (1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.9)
@@ -21,24 +18,21 @@ LEAST = 20
 """Samples of which a distribution can be drawn."""
 LATENCIES = ("round-trip", "one-way", "completion")
 TITLE = "How latencies are distributed"
+NOTE = "Each operation by itself; of 1 to 99.9 % of them, from the documents' histograms."
 
 
-def draw(document: Document) -> Iterator[Figure]:
-    """By measure and operation, those of one kind together."""
-    families: dict[tuple[object, ...], list[Series]] = {}
-    for one in document.series:
-        if is_one_by_one(one):
-            operation = one.parameters.get("operation")
-            families.setdefault((one.unit, one.measure, operation), []).append(one)
-    # The first are what the experiment is about.
-    drawn = 0
+def draw(document: Document) -> list[Figure]:
+    """The first few, by measure and operation: these are what the experiment is about."""
+    families = grouped(
+        filter(is_one_by_one, document.series),
+        lambda one: (one.unit, one.measure, one.parameters.get("operation")),
+    )
+    found = []
     for (_, measure, what), family in families.items():
-        for some in portions(family, MOST):
-            if drawn == FIGURES:
-                return
-            drawn += 1
-            name = str(what or MEASURES[str(measure)]).replace("-", " ")
-            yield _figure(document, f"{TITLE}: {name}", some, family)
+        title = f"{TITLE}: {str(what or MEASURES[measure]).replace('-', ' ')}"
+        for start in range(0, len(family), MOST):
+            found.append(_figure(document, title, family[start : start + MOST], family))
+    return found[:FIGURES]
 
 
 def is_one_by_one(series: Series) -> bool:
@@ -51,21 +45,12 @@ def _figure(
     document: Document, title: str, some: Sequence[Series], family: Sequence[Series]
 ) -> Figure:
     named = labels(some, leaving=("boots", "operation", "cores"), among=family)
-    several = [
-        Line(label, tuple(_points(one)), bare=True) for label, one in zip(named, some, strict=True)
-    ]
-    rate = rate_of(document)
-    words = [
-        f"{label}: half within {amount(one, one.p50, rate)}, 99 of 100 within"
-        f" {amount(one, one.p99, rate)}"
-        for label, one in zip(named, some, strict=True)
-    ]
+    several, words = [], []
+    for label, one in zip(named, some, strict=True):
+        within = one.dense().percentile
+        points = (Point(max(within(share), 1.0), share) for share in PERCENTILES)
+        several.append(Line(label, tuple(points), bare=True))
+        half, most = (amount(document, one, value) for value in (one.p50, one.p99))
+        words.append(f"{label}: half within {half}, 99 of 100 within {most}")
     drawing = lines(several, unit_of(some[0]), "% of operations within", steps=True)
-    note = "Each operation by itself; of 1 to 99.9 % of them, from the documents' histograms."
-    return Figure(title, "Distributions. " + ". ".join(words) + ".", drawing, (note,))
-
-
-def _points(series: Series) -> Iterator[Point]:
-    histogram = series.dense()
-    for share in PERCENTILES:
-        yield Point(max(histogram.percentile(share), 1.0), share)
+    return Figure(title, "Distributions. " + ". ".join(words) + ".", drawing, (NOTE,))

@@ -1,8 +1,8 @@
 """The latency matrix: what a cache line or a message costs between every two CPUs.
 
 Guarantees: one heat map a way of measuring; a pair measured in one direction only stands in both,
-and it is said; with several series for a pair (lines, home nodes) the least median of them is
-drawn. Idea: core-to-core-latency's picture.
+and it is said; of several series for a pair the least median is drawn. Idea: core-to-core-latency's
+picture.
 """
 
 from __future__ import annotations
@@ -12,59 +12,51 @@ from collections.abc import Sequence
 from multikernel.report.draw.heat import Pair, heat
 from multikernel.report.figures import generic
 from multikernel.report.figures.figure import Block, Figure
-from multikernel.report.say.wording import MEASURES, MODES, amount, rate_of, unit_of
+from multikernel.report.figures.parts import choice_of
+from multikernel.report.say.wording import MEASURES, MODES, amount, grouped, unit_of
 from multikernel.results.document import Document, Series
 
 FROM, TO = "from_cpu", "to_cpu"
 
 
 def draw(document: Document) -> list[Block]:
-    """A heat map a family of series that name two CPUs; the others as of any experiment."""
-    families: dict[tuple[str, str, str, str], list[Series]] = {}
-    rest = []
-    for one in document.series:
-        if _pair(one) is None:
-            rest.append(one)
-        elif not one.control:
-            families.setdefault((one.variant, one.measure, one.mode, one.unit), []).append(one)
-    found: list[Block] = [_map(document, family) for family in families.values()]
-    return [*found, *generic.of_series(document, rest)]
+    paired = [one for one in document.series if _pair(one) is not None]
+    families = grouped(
+        (one for one in paired if not one.control),
+        lambda one: (one.variant, one.measure, one.mode, one.unit),
+    )
+    maps = [_map(document, family) for family in families.values()]
+    return [*maps, *generic.rest(document, paired)]
 
 
 def _pair(series: Series) -> Pair | None:
-    ends = series.parameters.get(FROM), series.parameters.get(TO)
-    if any(isinstance(end, bool) or not isinstance(end, int) for end in ends):
-        return None
-    return int(str(ends[0])), int(str(ends[1]))
+    source, target = choice_of(series, FROM), choice_of(series, TO)
+    return None if source is None or target is None else (int(source), int(target))
 
 
 def _map(document: Document, family: Sequence[Series]) -> Figure:
     least: dict[Pair, Series] = {}
-    for one in family:
-        pair = _pair(one)
-        assert pair is not None
-        if pair not in least or one.p50 < least[pair].p50:
-            least[pair] = one
+    for one in sorted(family, key=lambda one: one.p50):
+        if pair := _pair(one):
+            least.setdefault(pair, one)
+    near, far = (end(least.values(), key=lambda one: one.p50) for end in (min, max))
     values = {pair: one.p50 for pair, one in least.items()}
-    one_way = [pair for pair in values if (pair[1], pair[0]) not in values]
+    one_way = [pair for pair in values if pair[::-1] not in values]
     values.update({(b, a): values[a, b] for a, b in one_way})
     cpus = sorted({cpu for pair in values for cpu in pair})
-    near, far = min(least.values(), key=_median), max(least.values(), key=_median)
-    rate = rate_of(document)
-    ends = [
+    missing = len(cpus) * (len(cpus) - 1) - sum(a != b for a, b in values)
+    ends = " ".join(
         f"{word} pair: CPUs {one.parameters[FROM]} and {one.parameters[TO]},"
-        f" {amount(one, one.p50, rate)}"
+        f" {amount(document, one, one.p50)}."
         for word, one in (("Nearest", near), ("Farthest", far))
-    ]
-    missing = len(cpus) * (len(cpus) - 1) - len([pair for pair in values if pair[0] != pair[1]])
-    notes = [
-        ". ".join(ends) + ".",
-        (
-            f"Each square: the median of a pair, {MEASURES[family[0].measure]},"
-            f" {MODES[family[0].mode]}. No error bars are drawn; the intervals between boots are in"
-            " the table and in the raw data."
-        ),
-    ]
+    )
+    first = family[0]
+    measure = MEASURES[first.measure]
+    each = (
+        f"Each square: the median of a pair, {measure}, {MODES[first.mode]}. No error bars are"
+        " drawn; the intervals between boots are in the table and in the raw data."
+    )
+    notes = [ends, each]
     if len(family) > len(least):
         notes.append(
             "Measured in several ways a pair (lines, home nodes): the least median is drawn."
@@ -74,15 +66,8 @@ def _map(document: Document, family: Sequence[Series]) -> Figure:
     if missing:
         notes.append(f"Empty squares ({missing}) were not measured.")
     return Figure(
-        title=(
-            f"{family[0].variant.replace('-', ' ').capitalize()} between every two CPUs,"
-            f" {family[0].mode}"
-        ),
-        description=f"Heat map of {len(cpus)} CPUs. " + ". ".join(ends) + ".",
-        drawing=heat(values, cpus, f"{unit_of(family[0])}, {MEASURES[family[0].measure]}"),
-        notes=tuple(notes),
+        f"{first.variant.replace('-', ' ').capitalize()} between every two CPUs, {first.mode}",
+        f"Heat map of {len(cpus)} CPUs. {ends}",
+        heat(values, cpus, f"{unit_of(first)}, {measure}"),
+        tuple(notes),
     )
-
-
-def _median(series: Series) -> float:
-    return series.p50

@@ -1,123 +1,149 @@
-"""What most figures are put together from: bars of series, lines over a parameter, and descriptions
-of both in words.
+"""What most figures are put together from: bars of series, lines over a choice, the floor across,
+and descriptions in words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from multikernel.catalogue import PaperValue
-from multikernel.report.draw.bars import Bar, Group, bars
-from multikernel.report.draw.chart import Chart
-from multikernel.report.draw.lines import Line, Point
+from multikernel.report.draw.bars import Bar, Group, Mark, bars
+from multikernel.report.draw.lines import Line, Point, lines
 from multikernel.report.figures.figure import Figure
-from multikernel.report.say.table import number
-from multikernel.report.say.wording import amount, interval_note, labels, unit_of
-from multikernel.results.document import Document, Series
+from multikernel.report.say.wording import amount, interval_note, labels, number, unit_of
+from multikernel.results.document import Document, Floor, Series
 
+LINES = 8
+"""Most in a figure."""
+CORES = "cores"
 
-def bar_of(series: Series, label: str, rate: float | None) -> Bar:
-    """A series as a bar. An interval of one boot is none."""
-    interval = series.median_interval if series.boots > 1 else None
-    return Bar(
-        label=label,
-        value=series.p50,
-        text=amount(series, series.p50, rate),
-        kind=series.system,
-        low=None if interval is None else interval.low,
-        high=None if interval is None else interval.high,
-        control=series.control,
-    )
+T = TypeVar("T")
 
 
 def bars_of(
-    several: Sequence[Series], rate: float | None, *, leaving: Iterable[str] = (),
-    systems: bool = True,
-    among: Sequence[Series] = (),
+    document: Document, several: Sequence[Series], *, leaving: Iterable[str] = (),
+    systems: bool = True, among: Sequence[Series] = (),
 ) -> tuple[Bar, ...]:  # fmt: skip
-    """A bar each, named by what differs."""
+    """A bar each, named by what differs (`wording.labels`). An interval of one boot is none."""
     named = labels(several, leaving=leaving, systems=systems, among=among)
-    return tuple(bar_of(series, label, rate) for series, label in zip(several, named, strict=True))
+    return tuple(
+        Bar(label, one.p50, amount(document, one, one.p50), one.system, *_ends(one), one.control)
+        for one, label in zip(several, named, strict=True)
+    )
 
 
 def paper_bar(value: PaperValue) -> Bar:
-    """A value of the paper as a hollow bar."""
     assert value.value is not None
-    about = "≈ " if value.approximate else ""
     ns = "" if value.ns is None else f" · {number(value.ns)} ns"
-    return Bar(
-        label=f"{value.what}, 2009",
-        value=value.value,
-        text=f"{about}{number(value.value)} cycles{ns}",
-        kind="paper",
-        paper=True,
-    )
+    text = f"{'≈ ' if value.approximate else ''}{number(value.value)} cycles{ns}"
+    return Bar(f"{value.what}, 2009", value.value, text, "paper", paper=True)
 
 
-def point_of(series: Series, x: float) -> Point:
-    """A series as a point of a line."""
-    interval = series.median_interval if series.boots > 1 else None
-    if interval is None:
-        return Point(x, series.p50)
-    return Point(x, series.p50, interval.low, interval.high)
+def floor_mark(floor: Floor, mode: str) -> Mark:
+    """What a line there and back costs in that mode."""
+    value = floor.back_to_back if mode == "back-to-back" else floor.single
+    return Mark(f"floor {number(value)}", value)
 
 
 def bar_figure(
-    title: str, groups: Sequence[Group], axis: str, measured: Sequence[Series], *,
-    notes: Sequence[str] = (),
-    paper: tuple[PaperValue, ...] = (),
+    title: str, groups: Sequence[Group], measured: Sequence[Series], *,
+    notes: Iterable[str] = (), paper: tuple[PaperValue, ...] = (),
 ) -> Figure:  # fmt: skip
-    """A figure of bars, described in words."""
-    return Figure(
-        title=title,
-        description=describe(groups),
-        drawing=bars(groups, axis),
-        notes=(interval_note(measured), *notes),
-        paper=paper,
-    )
-
-
-def describe(groups: Sequence[Group]) -> str:
-    """Every bar's name and value."""
+    """A figure of bars, described by every bar's name and value."""
     sentences = []
     for group in groups:
-        words = "; ".join(f"{bar.label} {bar.text}" for bar in group.bars)
-        marks = "; ".join(f"line at {mark.label}" for mark in group.marks)
-        sentences.append(
-            (f"{group.title}: " if group.title else "") + "; ".join(filter(None, (words, marks)))
-        )
-    return "Bars. " + ". ".join(sentences) + "."
+        words = [f"{bar.label} {bar.text}" for bar in group.bars]
+        words += [f"line at {mark.label}" for mark in group.marks]
+        sentences.append((f"{group.title}: " if group.title else "") + "; ".join(words))
+    drawing = bars(groups, unit_of(measured[0]))
+    described = "Bars. " + ". ".join(sentences) + "."
+    return Figure(title, described, drawing, (interval_note(measured), *notes), paper)
+
+
+def point_of(series: Series, x: float) -> Point:
+    return Point(x, series.p50, *_ends(series))
+
+
+def _ends(series: Series) -> tuple[float | None, float | None]:
+    interval = series.median_interval
+    return (interval.low, interval.high) if series.boots > 1 else (None, None)
+
+
+def choice_of(series: Series, name: str) -> float | None:
+    """Where a series stands on an axis."""
+    value = series.cores if name == CORES else series.parameters.get(name)
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def lines_over(
+    several: Sequence[Series], name: str, *, leaving: Iterable[str] = (), systems: bool = True
+) -> list[Line]:
+    """Lines over a choice: series that differ in nothing else are points of one."""
+    # A point of fewer boots has the wider error bar; it is of the same line.
+    named = labels(several, leaving=(name, "boots", *leaving), systems=systems)
+    points: dict[str, list[Point]] = {}
+    for series, label in zip(several, named, strict=True):
+        x = choice_of(series, name)
+        if x is not None:
+            points.setdefault(label, []).append(point_of(series, x))
+    return [
+        Line(label, tuple(sorted(own, key=lambda point: point.x))) for label, own in points.items()
+    ]
 
 
 def line_figure(
-    title: str, drawing: Chart, several: Sequence[Line], x_name: str, unit: str,
-    measured: Sequence[Series], *,
-    notes: Sequence[str] = (), paper: tuple[PaperValue, ...] = (),
+    title: str, several: Sequence[Line], x_axis: str, measured: Sequence[Series], *,
+    y_axis: str = "", linear: bool = False, marks: Sequence[Mark] = (),
+    standing: Sequence[Mark] = (), notes: Iterable[str] = (), paper: tuple[PaperValue, ...] = (),
 ) -> Figure:  # fmt: skip
-    """A figure of lines, described in words."""
+    """A figure of lines, described by every point. y_axis: the series' unit if not given; linear,
+    marks, standing: as `draw.lines` has them.
+    """
+    unit = y_axis or unit_of(measured[0])
+    drawing = lines(several, x_axis, unit, marks=marks, standing=standing, linear=linear)
     words = [
-        f"{line.label}: "
-        + ", ".join(f"{number(point.y)} at {number(point.x)}" for point in line.points)
+        f"{line.label}: " + ", ".join(f"{number(one.y)} at {number(one.x)}" for one in line.points)
         for line in several
     ]
-    description = f"Lines over {x_name}, in {unit}. " + ". ".join(words) + "."
-    return Figure(title, description, drawing, (interval_note(measured), *notes), paper)
+    described = f"Lines over {x_axis}, in {unit}. " + ". ".join(words) + "."
+    return Figure(title, described, drawing, (interval_note(measured), *notes), paper)
 
 
-def axis_of(series: Series) -> str:
-    """What the values are, as written along an axis."""
-    return unit_of(series)
+def line_figures(
+    title: str, several: Sequence[Line], x_axis: str, measured: Sequence[Series], **options: Any
+) -> list[Figure]:
+    """The same, a figure for so many lines at most."""
+    return [
+        line_figure(name, some, x_axis, measured, **options)
+        for name, some in portions(title, several, LINES)
+    ]
 
 
-def grouped(several: Iterable[Series], key: str) -> Mapping[object, list[Series]]:
-    """Series by a parameter, in order of first appearance."""
-    found: dict[object, list[Series]] = {}
-    for series in several:
-        found.setdefault(series.parameters.get(key), []).append(series)
-    return found
+def portions(title: str, every: Sequence[T], most: int) -> list[tuple[str, Sequence[T]]]:
+    """Cut into pieces of so many at most, each with a title that says which it is."""
+    pieces = [every[start : start + most] for start in range(0, len(every), most)]
+    if len(pieces) < 2:
+        return [(title, piece) for piece in pieces]
+    return [(f"{title} ({at} of {len(pieces)})", piece) for at, piece in enumerate(pieces, 1)]
 
 
-def size_sentence(document: Document) -> str:
-    """How many cores took part."""
-    cores = sorted({series.cores for series in document.series})
-    return f"{cores[-1]} cores" if cores and cores[-1] > 1 else "1 core"
+def names_of(series: Series, name: str) -> list[str]:
+    """That name, and those of what came to the same."""
+    same = str(series.parameters.get("same", ""))
+    return [name, *filter(None, same.split(","))]
+
+
+def renamed(series: Series, *more: object) -> Series:
+    """With more words in its variant; empty ones are left out."""
+    words = [series.variant, *(str(one) for one in more if one)]
+    return replace(series, variant=", ".join(words))
+
+
+def by_name(several: Iterable[Series]) -> list[Series]:
+    """Those of a variant together, in order of first appearance, each by number of cores."""
+    every = list(several)
+    order = list(dict.fromkeys(one.variant for one in every))
+    return sorted(every, key=lambda one: (order.index(one.variant), one.cores))

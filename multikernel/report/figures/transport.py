@@ -1,10 +1,9 @@
 """Our channels beside the host's own: latency, throughput and cache lines of each, in the form of
 table 3.
 
-Guarantees: what differs by orders of magnitude is not drawn on one axis: what stays in cache lines,
-what goes through the host's kernel, what sleeps there, and what shares a CPU have a figure each.
-Cache lines stand in the table where the document has them; where not, it says why. Answers: the
-paper's table 3.
+Guarantees: what stays in cache lines, what goes through the host's kernel, what sleeps there and
+what shares a CPU have a figure each, as they differ by orders of magnitude. Answers: the paper's
+table 3.
 """
 
 from __future__ import annotations
@@ -15,23 +14,13 @@ from multikernel.catalogue import OTHERS, paper
 from multikernel.report.draw.bars import Group
 from multikernel.report.figures import generic
 from multikernel.report.figures.figure import Block, Table
-from multikernel.report.figures.parts import axis_of, bar_figure, bars_of
-from multikernel.report.say.table import number
-from multikernel.report.say.wording import (
-    MODES,
-    SYSTEMS,
-    interval_note,
-    nanoseconds,
-    rate_of,
-    short,
-)
+from multikernel.report.figures.parts import bar_figure, bars_of
+from multikernel.report.say.wording import MODES, SYSTEMS, capital, fixed, in_ns, number, short
 from multikernel.results.document import Document, Mode, Series
 
-MODES_IN_ORDER: tuple[Mode, ...] = ("back-to-back", "single")
 HEADINGS = (
     "message over", "waits", "sleeps / message", "memory", "latency, cycles", "single, cycles",
-    "ns", "× floor",
-    "messages / kcycle",
+    "ns", "× floor", "messages / kcycle",
 )  # fmt: skip
 COUNTED = {
     "L1D loads": "l1d_reads_per_message",
@@ -47,10 +36,21 @@ CLASSES = {
     "sleeps": "Asleep in the host's kernel",
     "one-cpu": "Asleep, both processes on one CPU",
 }
+NOTES = (
+    "Numbers: median of all samples.",
+    (
+        "Latency there and back, back-to-back; ns and × floor are of it. The paper gives the"
+        f" latency of a message. {OTHERS}"
+    ),
+    (
+        "Sleeps: of both sides together, for a message there and back; a side that finds its"
+        " message there does not sleep."
+    ),
+    "A line of ours holds 56 bytes of message and its control word; the host's own carry 64 bytes.",
+)
 
 
 def draw(document: Document) -> list[Block]:
-    """The table, figures by what is crossed; the rest as of any experiment."""
     known = [one for one in document.series if not one.control and "way" in one.parameters]
     trips = [one for one in known if one.measure == "round-trip" and one.unit == "tsc-cycles"]
     rates = [one for one in known if one.unit == "messages/s"]
@@ -60,30 +60,21 @@ def draw(document: Document) -> list[Block]:
     for name, title in CLASSES.items():
         own = [one for one in trips if _class(one) == name]
         groups = [
-            Group(
-                _capital(MODES[mode]), bars_of(some, rate_of(document), leaving=LEFT_OUT, among=own)
-            )
-            for mode in MODES_IN_ORDER
+            Group(capital(words), bars_of(document, some, leaving=LEFT_OUT, among=own))
+            for mode, words in MODES.items()
             if (some := [one for one in own if one.mode == mode])
         ]
         if own:
-            found.append(
-                bar_figure(
-                    f"There and back. {title}", groups, axis_of(own[0]), own, notes=_notes(own)
-                )
-            )
+            crossed = dict.fromkeys(str(one.parameters.get("crosses")) for one in own)
+            note = f"A message crosses {'; '.join(crossed)}."
+            found.append(bar_figure(f"There and back. {title}", groups, own, notes=(note,)))
     for crossing, title in ((False, CLASSES["memory"]), (True, "Through the host's kernel")):
         own = [one for one in rates if (_class(one) != "memory") == crossing]
         if own:
-            bars = bars_of(own, rate_of(document), leaving=LEFT_OUT)
-            notes = ("Longer is better.",)
-            found.append(
-                bar_figure(
-                    f"One way. {title}", [Group("", bars)], axis_of(own[0]), own, notes=notes
-                )
-            )
-    rest = [one for one in document.series if one not in trips and one not in rates]
-    return [*found, *generic.of_series(document, rest)]
+            groups = [Group("", bars_of(document, own, leaving=LEFT_OUT))]
+            note = "Longer is better."
+            found.append(bar_figure(f"One way. {title}", groups, own, notes=(note,)))
+    return [*found, *generic.rest(document, [*trips, *rates])]
 
 
 def _class(series: Series) -> str:
@@ -95,74 +86,41 @@ def _class(series: Series) -> str:
     return "memory" if str(series.parameters.get("crosses", "")).startswith("nothing") else "kernel"
 
 
-def _notes(own: Sequence[Series]) -> tuple[str, ...]:
-    crossed = dict.fromkeys(str(one.parameters.get("crosses")) for one in own)
-    return ("A message crosses " + "; ".join(crossed) + ".",)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-# --- The table
-# --------------------------------------------------------------------------------------------------
-
-
 def _table(document: Document, trips: Sequence[Series], rates: Sequence[Series]) -> Table:
     counted = [name for name, key in COUNTED.items() if any(key in one.parameters for one in trips)]
-    names = list(dict.fromkeys((one.system, one.variant) for one in trips))
-    rows = [
-        _row(
-            document,
-            {one.mode: one for one in trips if (one.system, one.variant) == name},
-            next((one for one in rates if (one.system, one.variant) == name), None),
-            counted,
-        )
-        for name in names
-    ]
+    rows = []
+    for name in dict.fromkeys((one.system, one.variant) for one in trips):
+        by_mode = {one.mode: one for one in trips if (one.system, one.variant) == name}
+        stream = next((one for one in rates if (one.system, one.variant) == name), None)
+        rows.append(_row(document, by_mode, stream, counted))
     why = [warning.text for warning in document.warnings if warning.code == NOT_COUNTED]
     return Table(
-        title="Latency and throughput, as in the paper's table 3",
-        headings=(*HEADINGS, *counted),
-        rows=(*rows, *_paper_rows(counted)),
-        right=frozenset({2, *range(4, len(HEADINGS) + len(counted))}),
-        notes=(
-            interval_note(trips).split(" Error bars")[0].replace("Bars and points", "Numbers"),
-            "Latency there and back, back-to-back; ns and × floor are of it. The paper gives the"
-            " latency of a message. " + OTHERS,
-            (
-                "Sleeps: of both sides together, for a message there and back; a side that finds"
-                " its message there does not sleep."
-            ),
-            (
-                "A line of ours holds 56 bytes of message and its control word; the host's own"
-                " carry 64 bytes."
-            ),
-            *why,
-        ),
-        paper=paper("transport"),
+        "Latency and throughput, as in the paper's table 3",
+        (*HEADINGS, *counted),
+        (*rows, *_paper_rows(counted)),
+        {2, *range(4, len(HEADINGS) + len(counted))},
+        (*NOTES, *why),
+        paper("transport"),
     )
 
 
 def _row(
     document: Document, trips: dict[Mode, Series], stream: Series | None, counted: Sequence[str]
 ) -> tuple[str, ...]:
-    rate = rate_of(document)
+    rate = document.environment.tsc_hz
     first = trips.get("back-to-back") or next(iter(trips.values()))
-    ns = nanoseconds(first, first.p50, rate)
-    shared = first.parameters.get("memory_shared")
-    slept = first.parameters.get("sleeps_per_message")
-    counts = [first.parameters.get(COUNTED[name]) for name in counted]
+    get = first.parameters.get
+    shared = get("memory_shared")
     return (
         f"{SYSTEMS[first.system]} · {first.variant}",
-        str(first.parameters.get("waits", "–")),
-        f"{slept:.2f}" if isinstance(slept, int | float) else "–",
+        str(get("waits", "–")),
+        fixed(get("sleeps_per_message"), 2),
         "–" if shared is None else "shared" if shared else "not shared",
-        *(number(trips[mode].p50) if mode in trips else "–" for mode in MODES_IN_ORDER),
-        "–" if ns is None else short(ns),
-        "–" if first.over_floor is None else f"{first.over_floor:.2f}",
+        *(number(trips[mode].p50) if mode in trips else "–" for mode in MODES),
+        in_ns(document, first),
+        fixed(first.over_floor, 2),
         f"{stream.p50 / rate * 1000:.3g}" if stream is not None and rate else "–",
-        *(f"{count:.1f}" if isinstance(count, int | float) else "–" for count in counts),
+        *(fixed(get(COUNTED[name]), 1) for name in counted),
     )
 
 
@@ -170,22 +128,14 @@ def _paper_rows(counted: Sequence[str]) -> list[tuple[str, ...]]:
     """URPC and L4. Their cache lines stand beside, with the paper's values: they are no loads and
     no misses.
     """
+    values = {one.what: one for one in paper("transport")}
     found = []
     for who in ("URPC", "L4 IPC"):
-        latency = next(one for one in paper("transport") if one.what == f"{who}, latency")
-        stream = next(one for one in paper("transport") if one.what == f"{who}, throughput")
+        latency, stream = values[f"{who}, latency"], values[f"{who}, throughput"]
+        assert latency.machine is not None
         assert latency.value is not None
         assert latency.ns is not None
-        assert latency.machine is not None
         cells = (number(latency.value), "–", short(latency.ns), "–", f"{stream.value:g}")
-        found.append(
-            (
-                f"the paper, {latency.machine.name}: {who}",
-                "–",
-                "–",
-                "–",
-                *cells,
-                *("–" for _ in counted),
-            )
-        )
+        name = f"the paper, {latency.machine.name}: {who}"
+        found.append((name, "–", "–", "–", *cells, *("–" for _ in counted)))
     return found

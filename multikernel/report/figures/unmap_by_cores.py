@@ -1,8 +1,8 @@
-"""Unmap by number of cores and by tree: the paper's figure 7 within one document, and what the tree
-is worth.
+"""Unmap by number of cores and by tree: the paper's figure 7 within one document and over several,
+and what the tree is worth.
 
 Guarantees: the kernels stand side by side only along the same tree, the shared kernel's line and
-Linux as what they are. Answers: figure 7 over cores.
+Linux as what they are.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 
 from multikernel.catalogue import OTHERS, PLOT, paper
 from multikernel.report.draw.bars import Group
-from multikernel.report.draw.lines import Line, Point, lines
-from multikernel.report.figures.figure import Block
-from multikernel.report.figures.parts import axis_of, bar_figure, bars_of, line_figure, point_of
-from multikernel.report.say.by_cores import PROTOCOLS, Curve, Curves, trees_of
-from multikernel.report.say.wording import SYSTEMS, rate_of
+from multikernel.report.draw.lines import Line, Point
+from multikernel.report.figures.figure import Block, Figure
+from multikernel.report.figures.parts import LINES, bar_figure, bars_of, line_figure, point_of
+from multikernel.report.say.by_cores import PROTOCOLS, Curve, Curves, is_unmap, trees_of
+from multikernel.report.say.wording import NOTIFIED_TITLES, SYSTEMS, host_transport_of
 from multikernel.results.document import Document, Series
 
 CURVES = ("Barrelfish", "Linux 2.6.26", "Windows Server 2008 R2 beta")
@@ -23,6 +23,10 @@ OF_THE_PAPER = (
     "Dashed: the paper's curves on its 8×4 AMD of 2009. Only their hollow points are known; what"
     " joins them is drawn for the eye. " + PLOT,
     OTHERS,
+)
+BY_HOST = (
+    "By socket: the monitors' messages and the attention they need go through the host; where"
+    " nothing is said they go by call lines in shared memory."
 )
 AXIS = "cycles until no core can read the page"
 BOOTED = (
@@ -34,6 +38,7 @@ SAME = (
     " same call lines. Between the shared kernel's line and its trees lies what messages cost it;"
     " between trees of one kernel, what the tree is worth."
 )
+BESIDES = ("told", "operation", "cores", "target", "tree", "equal_trees", "booted")
 
 
 def draw(document: Document) -> list[Block]:
@@ -41,7 +46,7 @@ def draw(document: Document) -> list[Block]:
     curves = Curves.of(document)
     if curves is None:
         return []
-    found = []
+    found: list[Block] = []
     if curves.several:
         found.append(_figure_7(curves))
         if len(curves.kinds()) > 1:
@@ -49,33 +54,72 @@ def draw(document: Document) -> list[Block]:
     return [*found, _same_tree(document, curves)]
 
 
-def paper_curve(name: str) -> Line:
-    """A curve of the paper's figure 7."""
-    known = [one for one in paper("unmap") if one.what == name]
+def draw_together(documents: Sequence[Document]) -> list[Block]:
+    """The paper's figure 7, if the documents are of different numbers of cores."""
+    latest: dict[int, list[Series]] = {}
+    for document in sorted(documents, key=lambda one: one.environment.time):
+        unmaps = [one for one in document.series if is_unmap(one)]
+        if unmaps:
+            cores = max(one.cores for one in unmaps)
+            latest[cores] = [one for one in unmaps if one.cores == cores and not one.control]
+    if len(latest) < 2:
+        return []
+    by_memory: dict[str, dict[int, Series]] = {}
+    # Beside those of the same notification and system, so that the difference is the transport's.
+    notified_alike: dict[str, dict[int, Series]] = {}
+    for cores, some in sorted(latest.items()):
+        for one in some:
+            told, transport = one.parameters.get("told"), host_transport_of(one)
+            how = f"by {transport}, {NOTIFIED_TITLES[told]}" if transport else NOTIFIED_TITLES[told]
+            label = f"{SYSTEMS[one.system]} · {one.variant}, {how}"
+            if transport is None:
+                by_memory.setdefault(label, {})[cores] = one
+            if (one.system, told) == ("multikernel", "poll"):
+                notified_alike.setdefault(label, {})[cores] = one
+    title = "Unmap by number of cores"
+    seventh = f"{title}, as in the paper's figure 7"
+    found = _most_cores(seventh, by_memory, OF_THE_PAPER, beside=True)
+    if any(host_transport_of(one) for curve in notified_alike.values() for one in curve.values()):
+        found += _most_cores(f"{title}, by transport", notified_alike, (BY_HOST,), beside=False)
+    return found
+
+
+def _most_cores(
+    title: str, curves: Mapping[str, Curve], notes: Sequence[str], *, beside: bool
+) -> list[Block]:
+    """Of what was measured with several numbers of cores; nothing if that is nothing."""
+    kept = [(label, curve) for label, curve in curves.items() if len(curve) > 1][:LINES]
+    return [_drawn(title, dict(kept), notes, beside=beside)] if kept else []
+
+
+def _drawn(
+    title: str, curves: Mapping[str, Curve], notes: Sequence[str], *, beside: bool
+) -> Figure:
+    """beside: with the paper's curves."""
+    several = [
+        Line(label, tuple(point_of(one, cores) for cores, one in sorted(curve.items())))
+        for label, curve in curves.items()
+        if curve
+    ]
+    if beside:
+        several += map(_paper_curve, CURVES)
+    measured = [one for curve in curves.values() for one in curve.values()]
+    return line_figure(
+        title, several, "cores", measured, y_axis=AXIS, linear=True, notes=notes,
+        paper=paper("unmap") if beside else (),
+    )  # fmt: skip
+
+
+def _paper_curve(name: str) -> Line:
     points = tuple(
         Point(float(one.cores), one.value)
-        for one in known
-        if one.value is not None and one.cores is not None
+        for one in paper("unmap")
+        if one.what == name and one.value is not None and one.cores is not None
     )
     return Line(f"{name}, the paper", points, paper=True)
 
 
-def _line(label: str, curve: Curve) -> Line:
-    return Line(label, tuple(point_of(one, cores) for cores, one in sorted(curve.items())))
-
-
-def _drawn(title: str, curves: Mapping[str, Curve], notes: Sequence[str], *, beside: bool) -> Block:
-    ours = [_line(label, curve) for label, curve in curves.items() if curve]
-    several = [*ours, *(paper_curve(name) for name in CURVES if beside)]
-    measured = [one for curve in curves.values() for one in curve.values()]
-    drawing = lines(several, "cores", AXIS, linear=True)
-    values = paper("unmap") if beside else ()
-    return line_figure(
-        title, drawing, several, "cores", "cycles", measured, notes=notes, paper=values
-    )
-
-
-def _figure_7(curves: Curves) -> Block:
+def _figure_7(curves: Curves) -> Figure:
     kind, shared = curves.best(), SYSTEMS["shared"]
     named = {
         f"multikernel · one-phase, tree {kind}": curves.along("multikernel", "one-phase", kind),
@@ -92,34 +136,33 @@ def _figure_7(curves: Curves) -> Block:
     return _drawn("Unmap by number of cores: the paper's figure 7", named, notes, beside=True)
 
 
-def _by_tree(curves: Curves, protocol: str) -> Block:
-    named: dict[str, Curve] = {}
-    for system, variant in (("multikernel", protocol), ("shared", "mcs")):
-        for kind in curves.kinds():
-            named[f"{SYSTEMS[system]} · {variant}, {kind}"] = curves.along(system, variant, kind)
+def _by_tree(curves: Curves, protocol: str) -> Figure:
+    named: dict[str, Curve] = {
+        f"{SYSTEMS[system]} · {variant}, {kind}": curves.along(system, variant, kind)
+        for system, variant in (("multikernel", protocol), ("shared", "mcs"))
+        for kind in curves.kinds()
+    }
     named[f"{SYSTEMS['shared']} · mcs, its line"] = curves.without("shared")
     return _drawn(f"Unmap by tree and number of cores, {protocol}", named, (SAME,), beside=False)
 
 
-def _same_tree(document: Document, curves: Curves) -> Block:
+def _same_tree(document: Document, curves: Curves) -> Figure:
     """All kernels over all cores, tree by tree."""
     booted = curves.booted
     last = Curves(tuple(one for one in curves.known if one.cores == booted), booted)
-    groups = []
+    named: dict[str, list[Series]] = {}
     for kind in last.kinds():
         along = [one for one in last.known if one.parameters.get("tree") == kind]
         if booted == 2:
             along = [*(one for one in last.known if one.system == "multikernel"), *along]
         names = next(names for one in along if kind in (names := trees_of(one)))
-        groups.append(_group(document, f"Along the tree {', '.join(names)}", along))
-    line = last.without("shared")
-    if line:
-        groups.append(_group(document, "By the shared kernel's line", list(line.values())))
+        named[f"Along the tree {', '.join(names)}"] = along
+    named["By the shared kernel's line"] = list(last.without("shared").values())
+    groups = [
+        Group(title, bars_of(document, several, leaving=BESIDES))
+        for title, several in named.items()
+        if several
+    ]
     measured = [one for one in last.known if one.system != "linux"] or list(curves.known)
     title = f"Unmap in both kernels along the same tree, {booted} cores"
-    return bar_figure(title, groups, axis_of(measured[0]), measured, notes=(SAME,))
-
-
-def _group(document: Document, title: str, several: Sequence[Series]) -> Group:
-    leaving = ("told", "operation", "cores", "target", "tree", "equal_trees", "booted")
-    return Group(title, bars_of(several, rate_of(document), leaving=leaving))
+    return bar_figure(title, groups, measured, notes=(SAME,))

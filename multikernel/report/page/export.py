@@ -1,8 +1,8 @@
 """Reports as files: what is read, in which form it is written, and that nothing is written over.
 
 Guarantees: everything is read and drawn before a file is made; a file appears under its name whole
-or not at all; one that is there stays as it is unless it is to be replaced. What the user can mend
-raises BadInput, a file that is no document DocumentError; then nothing was written.
+or not at all. What the user can mend raises BadInput, a file that is no document DocumentError;
+then nothing was written.
 """
 
 from __future__ import annotations
@@ -13,27 +13,26 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
+
+from msgspec import structs
 
 from multikernel.errors import BadInput, DocumentError
 from multikernel.report.draw.chart import Chart, Form
 from multikernel.report.draw.markup import clean
 from multikernel.report.figures import registry
-from multikernel.report.figures.figure import Figure, stacked
+from multikernel.report.figures.figure import Figure, file_of
 from multikernel.report.page.machines import machines
 from multikernel.report.page.page import page
 from multikernel.report.say.wording import nanoseconds
 from multikernel.results import store, whole
-from multikernel.results.document import Document
+from multikernel.results.document import Document, Interval
 from multikernel.results.encoding import encode_all
 
 DEFAULT = "report.html"
 WHERE = "--output"
-
-
-# --- Reading
-# --------------------------------------------------------------------------------------------------
 
 
 def collect(
@@ -50,14 +49,14 @@ def collect(
 
 
 def _runs(path: Path) -> list[Path]:
-    if not path.is_dir() or any(_documents_in(path)):
+    """Itself, or the run directories that it holds; none where it is a directory of nothing."""
+    if not path.is_dir() or _holds_documents(path):
         return [path]
-    below = sorted(one for one in _listed(path) if one.is_dir() and any(_documents_in(one)))
-    return below or [path]
+    return sorted(one for one in _listed(path) if one.is_dir() and _holds_documents(one)) or [path]
 
 
-def _documents_in(path: Path) -> Iterable[Path]:
-    return (one for one in _listed(path) if store.holds_documents(one))
+def _holds_documents(path: Path) -> bool:
+    return any(map(store.holds_documents, _listed(path)))
 
 
 def _listed(path: Path) -> list[Path]:
@@ -69,39 +68,27 @@ def _listed(path: Path) -> list[Path]:
 
 def _latest_run() -> Path:
     base = Path(store.DEFAULT_BASE)
-    below = _runs(base) if base.is_dir() else []
-    runs = [path for path in below if path != base or any(_documents_in(base))]
+    runs = [path for path in _runs(base) if _holds_documents(path)]
     if not runs:
-        raise BadInput(
-            "there are no results to report",
-            value=base,
-            hint="name a result directory, or measure first: multikernel compare",
-        )
+        hint = "name a result directory, or measure first: multikernel compare"
+        raise BadInput("there are no results to report", value=base, hint=hint)
     return runs[-1]  # their names begin with the time
 
 
-# --- Forms
-# --------------------------------------------------------------------------------------------------
-
-
 def as_html(documents: Sequence[Document]) -> bytes:
-    """The page."""
     return page(documents).encode("utf-8", "replace")
 
 
 def figures_of(documents: Sequence[Document]) -> list[tuple[str, Figure]]:
-    """All figures, each with a name for its file: the experiment's, and a number. Raises BadInput
-    where there is none.
-    """
+    """All figures, each with a name for its file. Raises BadInput where there is none."""
     found: list[tuple[str, Figure]] = []
     counts: Counter[str] = Counter()
     for machine in machines(documents):
         for document in machine.documents:
-            for block in _blocks(document):
+            for block in registry.draw(document):
                 if isinstance(block, Figure):
                     counts[document.experiment] += 1
-                    name = f"{document.experiment}-{counts[document.experiment]}"
-                    found.append((name, block))
+                    found.append((f"{document.experiment}-{counts[document.experiment]}", block))
     if not found:
         raise BadInput("these documents hold no series to draw")
     return found
@@ -110,48 +97,33 @@ def figures_of(documents: Sequence[Document]) -> list[tuple[str, Figure]]:
 def write_figures(
     documents: Sequence[Document], directory: str, form: Form, *, replace: bool = False
 ) -> list[Path]:
-    """A file for each figure; their names. All are drawn before one is written. Raises BadInput,
-    OutputError.
-    """
-    files = [
-        (Path(directory) / f"{name}.{form}", figure.drawing.save(form))
+    """Their files. All are drawn before one is written. Raises BadInput, OutputError."""
+    files = {
+        Path(directory) / f"{name}.{form}": figure.drawing.save(form)
         for name, figure in figures_of(documents)
         if isinstance(figure.drawing, Chart)
-    ]
-    taken = next((target for target, _ in files if os.path.lexists(target) and not replace), None)
+    }
+    taken = next((target for target in files if os.path.lexists(target) and not replace), None)
     if taken is not None:
         raise BadInput(
             "there is a figure of that name already", value=taken, where="--figures",
             hint="nothing was overwritten: choose another directory, or add --force",
         )  # fmt: skip
     store.prepare(directory, where="--figures")
-    for target, data in files:
+    for target, data in files.items():
         write(data, str(target), replace=replace, where="--figures")
-    return [target for target, _ in files]
+    return list(files)
 
 
 def as_svg(documents: Sequence[Document]) -> bytes:
-    """All figures, one below the other."""
-    figures = [figure for _, figure in figures_of(documents)]
-    text = '<?xml version="1.0" encoding="UTF-8"?>\n' + stacked(figures) + "\n"
-    return text.encode("utf-8", "replace")
-
-
-def _blocks(document: Document) -> list[object]:
-    return list(registry.draw(document)) if document.series or document.unmeasured else []
-
-
-def as_json(documents: Sequence[Document]) -> bytes:
-    """The documents as they are, in one array."""
-    return encode_all(documents)
+    return file_of([figure for _, figure in figures_of(documents)])
 
 
 COLUMNS = (
     "experiment", "time", "cpu_model", "row", "key", "system", "variant", "cores", "control",
-    "measure", "mode", "batch", "unit",
-    "samples", "boots", "min", "p5", "p50", "p95", "p99", "p999", "max", "mean", "median_low",
-    "median_high",
-    "coverage", "method", "p50_ns", "over_floor",
+    "measure", "mode", "batch", "unit", "samples", "boots", "min", "p5", "p50", "p95", "p99",
+    "p999", "max", "mean", "median_low", "median_high", "coverage", "method", "p50_ns",
+    "over_floor",
 )  # fmt: skip
 
 
@@ -160,51 +132,37 @@ def as_csv(documents: Sequence[Document]) -> bytes:
     warnings are lines too: of a ratio `key` is its name, `variant` its kind, `p50` its value; of a
     warning `key` is its code, `variant` its text.
     """
-    names = list(
-        dict.fromkeys(
-            name for one in documents for series in one.series for name in series.parameters
-        )
-    )
+    lines = [line for document in documents for line in _lines(document)]
+    names = dict.fromkeys(name for line in lines for name in line if name.startswith("parameter."))
+    columns = (*COLUMNS, *names)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(_cell(f"parameter.{name}") for name in names)])
-    for document in documents:
-        environment = document.environment
-        for one in document.series:
-            interval = one.median_interval
-            ns = nanoseconds(one, one.p50, environment.tsc_hz)
-            cells: list[object] = [
-                document.experiment, environment.time, environment.cpu_model, "series", one.key,
-                one.system, one.variant, one.cores,
-                one.control, one.measure, one.mode, one.batch, one.unit, one.samples, one.boots,
-                one.min, one.p5,
-                one.p50, one.p95, one.p99, one.p999, one.max, one.mean, interval.low, interval.high,
-                interval.coverage,
-                interval.method, ns, one.over_floor, *(one.parameters.get(name) for name in names),
-            ]  # fmt: skip
-            writer.writerow([_cell(cell) for cell in cells])
-        for line in _besides(document):
-            cells = [line.get(name, "") for name in COLUMNS]
-            writer.writerow([_cell(cell) for cell in cells] + [""] * len(names))
+    writer.writerow(map(_cell, columns))
+    writer.writerows([_cell(line.get(name, "")) for name in columns] for line in lines)
     return out.getvalue().encode("utf-8", "replace")
 
 
-def _besides(document: Document) -> Iterator[dict[str, object]]:
-    """Ratios and warnings, by column."""
+def _lines(document: Document) -> Iterator[dict[str, object]]:
+    """By column, and more than the columns are."""
     environment = document.environment
     whose = {
         "experiment": document.experiment, "time": environment.time,
         "cpu_model": environment.cpu_model,
     }  # fmt: skip
+    for one in document.series:
+        parameters = {f"parameter.{name}": value for name, value in one.parameters.items()}
+        ns = {"p50_ns": nanoseconds(document, one, one.p50)}
+        known = {**structs.asdict(one), **_interval(one.median_interval), **ns, **parameters}
+        yield {**known, **whose, "row": "series"}
     for ratio in document.ratios:
-        interval = ratio.interval
-        yield {
-            **whose, "row": "ratio", "key": ratio.name, "variant": ratio.kind, "p50": ratio.value,
-            "median_low": interval.low, "median_high": interval.high,
-            "coverage": interval.coverage, "method": interval.method,
-        }  # fmt: skip
+        named = {"key": ratio.name, "variant": ratio.kind, "p50": ratio.value}
+        yield {**whose, **_interval(ratio.interval), **named, "row": "ratio"}
     for warning in document.warnings:
         yield {**whose, "row": "warning", "key": warning.code, "variant": warning.text}
+
+
+def _interval(interval: Interval) -> dict[str, object]:
+    return {**structs.asdict(interval), "median_low": interval.low, "median_high": interval.high}
 
 
 def _cell(value: object) -> object:
@@ -216,7 +174,7 @@ def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = clean(value)
-    return "'" + text if text[:1] in tuple("=+-@\t\r") else text
+    return "'" + text if text.startswith(tuple("=+-@\t\r")) else text
 
 
 FORMS: dict[str, Callable[[Sequence[Document]], bytes]] = {
@@ -224,7 +182,7 @@ FORMS: dict[str, Callable[[Sequence[Document]], bytes]] = {
     ".htm": as_html,
     ".svg": as_svg,
     ".csv": as_csv,
-    ".json": as_json,
+    ".json": encode_all,
 }
 
 
@@ -234,15 +192,10 @@ def form_of(output: str) -> Callable[[Sequence[Document]], bytes]:
     if suffix not in FORMS:
         raise BadInput(
             "the name does not say which form the report has",
-            value=json.dumps(output, ensure_ascii=False),
-            where=WHERE,
+            value=json.dumps(output, ensure_ascii=False), where=WHERE,
             hint="end it in .html, .svg, .csv or .json",
-        )
+        )  # fmt: skip
     return FORMS[suffix]
-
-
-# --- Writing
-# --------------------------------------------------------------------------------------------------
 
 
 def write(data: bytes, output: str | None, *, replace: bool = False, where: str = WHERE) -> Path:
@@ -251,23 +204,18 @@ def write(data: bytes, output: str | None, *, replace: bool = False, where: str 
     replace: over one that is there; where: the option to name in errors. Raises BadInput,
     OutputError.
     """
-    if output is not None:
-        target = Path(output)
-        if not _written(data, target, replace=replace, where=where):
-            raise BadInput(
-                "there is a file of that name already",
-                value=target,
-                where=where,
-                hint="nothing was overwritten: choose another name, or add --force",
-            )
-        return target
-    counter = 1
-    while True:
+    if output is None:
         stem, suffix = os.path.splitext(DEFAULT)
-        target = Path(DEFAULT if counter == 1 else f"{stem}-{counter}{suffix}")
-        if _written(data, target, replace=replace, where=where):
-            return target
-        counter += 1
+        names = (f"{stem}-{number}{suffix}" for number in count(2))
+        targets = map(Path, chain([DEFAULT], names))
+        return next(one for one in targets if _written(data, one, replace=replace, where=where))
+    target = Path(output)
+    if not _written(data, target, replace=replace, where=where):
+        raise BadInput(
+            "there is a file of that name already", value=target, where=where,
+            hint="nothing was overwritten: choose another name, or add --force",
+        )  # fmt: skip
+    return target
 
 
 def _written(data: bytes, target: Path, *, replace: bool, where: str) -> bool:
@@ -285,9 +233,6 @@ def _written(data: bytes, target: Path, *, replace: bool, where: str) -> bool:
     except (OSError, ValueError) as error:
         failure = error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
         raise store.cannot_write(
-            "the report" if where == WHERE else "the figures",
-            failure,
-            value=target,
-            where=where,
+            "the report" if where == WHERE else "the figures", failure, value=target, where=where,
             hint="name a file in a directory that is there and can be written",
-        ) from None
+        ) from None  # fmt: skip

@@ -1,18 +1,19 @@
 """The documents of a report, by machine: which belong together, what machine it was, and what may
 be said of it.
 
-Guarantees: documents of different machines never share a section; the same document given twice
-appears once; within a machine experiments come as the paper has them, the latest run first. Nothing
-names a host or a user, because no document does.
+Guarantees: documents of different machines never share a section; a document given twice appears
+once; experiments come as the paper has them, the latest run first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from multikernel.report.figures.registry import place_of
 from multikernel.report.say.verdict import judgements, verdict
+from multikernel.report.say.wording import counted, grouped
 from multikernel.results.document import Document, Environment
 from multikernel.results.same_machine import machine_differences
 
@@ -33,95 +34,67 @@ class Machine:
 
     @property
     def latest(self) -> list[Document]:
-        """The latest document of each experiment."""
-        found: dict[str, Document] = {}
-        for document in self.documents:
-            found.setdefault(document.experiment, document)
-        return list(found.values())
+        return [several[0] for several in self.by_experiment.values()]
 
-    def of(self, experiment: str) -> list[Document]:
-        """All documents of an experiment, the latest first."""
-        return [one for one in self.documents if one.experiment == experiment]
+    @property
+    def by_experiment(self) -> dict[str, list[Document]]:
+        return grouped(self.documents, lambda one: one.experiment)
 
 
 def machines(documents: Iterable[Document]) -> list[Machine]:
     """By machine, in the order in which they were given."""
     groups: list[list[Document]] = []
     for document in documents:
-        group = next(
-            (
-                one
-                for one in groups
-                if not machine_differences(one[0].environment, document.environment)
-            ),
-            None,
-        )
-        if group is None:
+        for group in groups:
+            if not machine_differences(group[0].environment, document.environment):
+                if document not in group:
+                    group.append(document)
+                break
+        else:
             groups.append([document])
-        elif document not in group:
-            group.append(document)
-    return [Machine(tuple(_ordered(group))) for group in groups]
-
-
-def _ordered(group: Iterable[Document]) -> list[Document]:
-    latest_first = sorted(group, key=lambda one: one.environment.time, reverse=True)
-    return sorted(latest_first, key=lambda one: place_of(one.experiment))
-
-
-# --- In words
-# --------------------------------------------------------------------------------------------------
+    for group in groups:
+        group.sort(key=lambda one: one.environment.time, reverse=True)
+        group.sort(key=lambda one: place_of(one.experiment))
+    return [Machine(tuple(group)) for group in groups]
 
 
 def title_of(environment: Environment) -> str:
-    """A line that names the machine."""
     cpus = environment.topology.get("cpus")
-    count = f", {_count(cpus, 'CPU')}" if isinstance(cpus, int) else ""
+    count = f", {counted(cpus, 'CPU')}" if isinstance(cpus, int) else ""
     return f"{environment.cpu_model}{count}"
 
 
 def described(machine: Machine) -> str:
-    """What machine it is, in two or three sentences."""
     environment = machine.environment
-    topology = environment.topology
+    nodes = environment.topology.get("nodes")
+    counts = {**environment.topology, "nodes": len(nodes) if isinstance(nodes, list) else None}
+    words = {"packages": "package", "cores": "physical core", "cpus": "CPU", "nodes": "memory node"}
     parts = [
-        _count(topology[name], word)
-        for name, word in (("packages", "package"), ("cores", "physical core"), ("cpus", "CPU"))
-        if isinstance(topology.get(name), int)
+        counted(counts[name], word)
+        for name, word in words.items()
+        if isinstance(counts.get(name), int) and (counts[name] or name != "nodes")
     ]
-    nodes = topology.get("nodes")
-    if isinstance(nodes, list) and nodes:
-        parts.append(_count(len(nodes), "memory node"))
-    where = {
-        True: "a virtual machine",
-        False: "bare metal",
-        None: "virtual or not, it does not say",
-    }
-    kind = where[environment.virtualised] + (
-        f" ({environment.hypervisor})" if environment.hypervisor else ""
-    )
+    kind = "a virtual machine" if environment.virtualised else "bare metal"
+    if environment.virtualised is None:
+        kind = "virtual or not, it does not say"
+    if environment.hypervisor:
+        kind += f" ({environment.hypervisor})"
     text = f"{environment.cpu_model} ({environment.architecture}), {kind}"
     text += f": {', '.join(parts)}. " if parts else ". "
     text += f"Linux {environment.kernel}."
-    if environment.tsc_hz:
+    if rate := environment.tsc_hz:
+        clock = f"{rate / 1e6:,.1f}".replace(",", "\u202f")
         text += (
-            f" The time stamp counter ticks at {environment.tsc_hz / 1e6:,.1f}\u202fMHz".replace(
-                ",", "\u202f"
-            )
+            f" The time stamp counter ticks at {clock}\u202fMHz, so 1\u202f000 TSC cycles are"
+            f" {1e12 / rate:.0f} ns."
         )
-        text += ", so 1\u202f000 TSC cycles are " + f"{1e12 / environment.tsc_hz:.0f} ns."
     used = sorted({cpu for document in machine.documents for cpu in document.environment.cpus})
     text += f" Measured on CPU{'s' if len(used) != 1 else ''} {', '.join(map(str, used[:32]))}"
     return text + (" and more." if len(used) > 32 else ".")
 
 
-def _count(number: object, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A warning, and which experiments have it."""
-
     code: str
     text: str
     experiments: tuple[str, ...]
@@ -129,11 +102,11 @@ class Warned:
 
 def warnings(machine: Machine) -> list[Warned]:
     """Every warning once, with its experiments; then what the verdict must be read with."""
-    found: dict[tuple[str, str], dict[str, None]] = {}
-    for document in machine.documents:
-        for caution in document.warnings:
-            found.setdefault((caution.code, caution.text), {})[document.experiment] = None
-    listed = [Warned(code, text, tuple(names)) for (code, text), names in found.items()]
+    every = [(one, document) for document in machine.documents for one in document.warnings]
+    listed = [
+        Warned(caution.code, caution.text, tuple(dict.fromkeys(one.experiment for _, one in own)))
+        for caution, own in grouped(every, itemgetter(0)).items()
+    ]
     known = tuple(one.text for one in listed)
     for title, sentences in verdict(machine.latest):
         if title == CAVEATS:
@@ -159,13 +132,11 @@ def sentences(machine: Machine) -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
-Facts = Sequence[tuple[str, Callable[[Environment], object]]]
-
-FACTS: Facts = (
+FACTS: Sequence[tuple[str, Callable[[Environment], object]]] = (
     ("processor", lambda one: one.cpu_model),
     ("architecture", lambda one: one.architecture),
     ("processor's flags", lambda one: ", ".join(one.cpu_flags)),
-    ("topology", lambda one: _topology(one)),
+    ("topology", lambda one: _pairs(one.topology, "; ")),
     (
         "virtual",
         lambda one: {True: one.hypervisor or "yes", False: "no", None: None}[one.virtualised],
@@ -180,13 +151,10 @@ FACTS: Facts = (
     ("load after", lambda one: _load(one.after.load)),
     ("stolen meanwhile", lambda one: _steal(one)),
     ("Python", lambda one: one.python),
-    (
-        "packages",
-        lambda one: ", ".join(f"{name} {version}" for name, version in one.packages.items()),
-    ),
+    ("packages", lambda one: _pairs(one.packages)),
     ("compiler", lambda one: one.compiler),
     ("compiler's flags", lambda one: one.compiler_flags),
-    ("build", lambda one: ", ".join(f"{name} {value}" for name, value in one.build.items())),
+    ("build", lambda one: _pairs(one.build)),
     ("revision", lambda one: one.revision),
     ("command", lambda one: " ".join(one.command)),
     ("seed", lambda one: one.seed),
@@ -195,9 +163,7 @@ FACTS: Facts = (
 
 
 def facts(machine: Machine) -> list[tuple[str, str]]:
-    """The environment, a row each; where documents differ, each value with the experiments that
-    have it.
-    """
+    """The environment; where documents differ, each value with the experiments that have it."""
     found = []
     for name, fact in FACTS:
         values: dict[str, dict[str, None]] = {}
@@ -206,20 +172,16 @@ def facts(machine: Machine) -> list[tuple[str, str]]:
             text = "unknown" if value is None or value == "" else str(value)
             values.setdefault(text, {})[document.experiment] = None
         if len(values) == 1:
-            found.append((name, next(iter(values))))
+            (said,) = values
         else:
-            found.append(
-                (name, "; ".join(f"{text} ({', '.join(names)})" for text, names in values.items()))
-            )
+            said = "; ".join(f"{text} ({', '.join(names)})" for text, names in values.items())
+        found.append((name, said))
     return found
 
 
-def _topology(environment: Environment) -> str:
-    return "; ".join(
-        f"{name} {_flat(value)}"
-        for name, value in environment.topology.items()
-        if value not in ([], {})
-    )
+def _pairs(values: Mapping[str, object], between: str = ", ") -> str:
+    known = {name: value for name, value in values.items() if value not in ([], {})}
+    return between.join(f"{name} {_flat(value)}" for name, value in known.items())
 
 
 def _flat(value: object) -> str:
@@ -244,8 +206,6 @@ def _load(load: tuple[float, float, float] | None) -> str | None:
 
 def _steal(environment: Environment) -> str | None:
     before, after = environment.before.steal_ticks, environment.after.steal_ticks
-    ticks = [
-        after_ - before_ for cpu, after_ in after.items()
-        if after_ is not None and (before_ := before.get(cpu)) is not None
-    ]  # fmt: skip
+    known = [(before.get(cpu), ticks) for cpu, ticks in after.items()]
+    ticks = [new - old for old, new in known if old is not None and new is not None]
     return f"{sum(ticks) / 100:.2f} s" if ticks else None

@@ -1,32 +1,28 @@
 """The answer: what the documents say of the multikernel, the shared kernel and Linux, in a sentence
 and a few rows.
 
-Guarantees: a row holds one configuration of the multikernel beside what it is compared with, each
-as its document has it; whether the difference is one is the judge's, and stands in the row. Nothing
-is in the rows that has no words in its document.
+Guarantees: a row holds one configuration of the multikernel beside what it is compared with, as its
+document has it and has words for it; whether they differ is the judge's to say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from multikernel.report.say.verdict import judge
+from multikernel.report.say.verdict import judge, oversubscribed
 from multikernel.report.say.wording import short
 from multikernel.results import judge as judging
-from multikernel.results.document import Document, Ratio, Series, Words
+from multikernel.results.document import Document, Series, Words
 
 MOST = 8
 FIRST = "unmap"
 """The experiment whose rows come first: the paper's own question."""
 HEADINGS = ("what", "multikernel", "shared", "Linux", "ratio", "sure?")
 SURE: dict[judging.Outcome, str] = {
-    "better": "better",
-    "worse": "worse",
-    "same": "the same",
-    "unknown": "cannot be told",
-}
-KINDS = ("structure", "spared", "asking", "cost", "notification")
+    "better": "better", "worse": "worse", "same": "the same", "unknown": "cannot be told",
+}  # fmt: skip
+RANKS = {"structure": 0, "spared": 1, "asking": 2, "cost": 3, "notification": 4}
 LAST = ("map-", "touch-")
 """Rows that stand back where there are many."""
 
@@ -38,12 +34,11 @@ class Row:
     """
 
     what: str
-    key: str
     unit: str
-    values: dict[str, float] = field(default_factory=dict)
-    other: str = ""
-    ratio: float = 1.0
-    outcome: judging.Outcome = "unknown"
+    values: dict[str, float]
+    other: str
+    ratio: float
+    outcome: judging.Outcome
 
     def cells(self) -> tuple[str, ...]:
         """As HEADINGS has them."""
@@ -63,40 +58,30 @@ NOTE = (
 )
 
 
-def rows(documents: Sequence[Document], most: int = MOST) -> list[Row]:
-    """The most telling ones."""
+def rows(documents: Sequence[Document]) -> list[Row]:
     found: dict[tuple[str, str], Row] = {}
     for document in sorted(documents, key=lambda one: one.experiment != FIRST):
-        if any(warning.code == "oversubscribed" for warning in document.warnings):
+        if oversubscribed(document):
             continue
         series = {one.key: one for one in document.series}
-        for ratio in sorted(document.ratios, key=_rank):
+        for ratio in sorted(document.ratios, key=lambda one: RANKS.get(one.kind, len(RANKS))):
             over, under = series.get(ratio.over), series.get(ratio.under)
             if ratio.words is None or not ratio.words.counterpart or not over or not under:
                 continue
             ours, theirs = (under, over) if under.system == "multikernel" else (over, under)
             if ours.system != "multikernel" or theirs.system == "multikernel":
                 continue
-            row = found.get((document.experiment, ours.key))
-            if row is None:
-                judgement = judge(ratio, ratio.words, judging.spread_of(document, ratio))
+            place = document.experiment, ours.key
+            if place not in found:
+                outcome = judge(ratio, ratio.words, judging.spread_of(document, ratio)).outcome
                 value = ratio.value if ratio.words.more_is_better else 1 / ratio.value
                 name = "Linux" if theirs.system == "linux" else theirs.system
-                row = Row(
-                    _what(ratio.words, ours), ours.key, ours.unit, {"multikernel": ours.p50}, name,
-                    value, judgement.outcome,
-                )  # fmt: skip
-                found[document.experiment, ours.key] = row
-            row.values.setdefault(theirs.system, theirs.p50)
-    every = list(found.values())
-    if len(every) > most:
-        every.sort(key=lambda row: row.key.startswith(LAST))
-    kept = every[:most]
-    return [row for row in found.values() if row in kept]
-
-
-def _rank(ratio: Ratio) -> int:
-    return KINDS.index(ratio.kind) if ratio.kind in KINDS else len(KINDS)
+                values = {"multikernel": ours.p50}
+                what = _what(ratio.words, ours)
+                found[place] = Row(what, ours.unit, values, name, value, outcome)
+            found[place].values.setdefault(theirs.system, theirs.p50)
+    kept = sorted(found, key=lambda place: place[1].startswith(LAST))[:MOST]
+    return [row for place, row in found.items() if place in kept]
 
 
 def _what(words: Words, ours: Series) -> str:
@@ -107,24 +92,19 @@ def _what(words: Words, ours: Series) -> str:
 
 
 def sentence(found: Sequence[Row]) -> str:
-    """The first row in words; nothing where there is none."""
-    if not found:
-        return ""
     row = found[0]
-    unit = {"tsc-cycles": "cycles"}.get(row.unit, row.unit)
+    unit = "cycles" if row.unit == "tsc-cycles" else row.unit
     others = [
         f"{name} {short(row.values[system])}"
         for system, name in (("shared", "the shared kernel"), ("linux", "Linux"))
         if system in row.values
     ]
-    than = {"shared": "the shared kernel"}.get(row.other, row.other)
+    than = "the shared kernel" if row.other == "shared" else row.other
     verdict = {
         "better": f"{row.ratio:.2f} × as fast as {than}",
         "worse": f"slower than {than}, {1 / row.ratio:.2f} × its time",
         "same": f"as fast as {than}",
         "unknown": f"too close to {than}, or too unsteady, for these boots to tell",
     }[row.outcome]
-    return (
-        f"{row.what}: the multikernel takes {short(row.values['multikernel'])} {unit}"
-        f"{''.join(f', {one}' for one in others)}. The multikernel is {verdict}."
-    )
+    values = ", ".join([f"{short(row.values['multikernel'])} {unit}", *others])
+    return f"{row.what}: the multikernel takes {values}. The multikernel is {verdict}."

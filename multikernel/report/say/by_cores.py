@@ -2,8 +2,7 @@
 
 Guarantees: a curve holds one kind of notification in one kernel; where kinds of tree have the same
 edges the series that was run stands for all of them. From which number of cores on one is cheaper
-is said only where the whole interval of every ratio from there on says so. Nothing is said of a
-document of one number of cores.
+is said only where the whole interval of every ratio from there on says so.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from multikernel.report.say.table import number
-from multikernel.report.say.wording import host_transport_of
+from multikernel.report.say.wording import host_transport_of, number
 from multikernel.results.document import Document, Series
 
 Curve = Mapping[int, Series]
@@ -27,23 +25,19 @@ OTHERS = {
 
 
 def is_by_cores(series: Series) -> bool:
-    """Whether a series is of so many of the cores that were booted."""
     return isinstance(series.parameters.get("booted"), int)
 
 
 def is_unmap(series: Series) -> bool:
     """Whether it is an unmap by all cores."""
-    usual = (
-        series.measure == "completion" and series.unit == "tsc-cycles" and not is_by_cores(series)
-    )
-    return usual and series.parameters.get("operation") in ("unmap", None)
+    timed = series.measure == "completion" and series.unit == "tsc-cycles"
+    operation = series.parameters.get("operation")
+    return timed and not is_by_cores(series) and operation in ("unmap", None)
 
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """known: the series, those by all cores included that end a curve; booted: how many cores all
-    are.
-    """
+    """known: the series, with those by all cores that end a curve; booted: how many all are."""
 
     known: tuple[Series, ...]
     booted: int
@@ -60,37 +54,25 @@ class Curves:
 
     @property
     def several(self) -> bool:
-        """Whether there is more than one number of cores."""
         return len({one.cores for one in self.known}) > 1
 
     def kinds(self) -> list[str]:
         """Kinds of tree that were run under their own name."""
-        return list(
-            dict.fromkeys(
-                str(one.parameters["tree"]) for one in self.known if "tree" in one.parameters
-            )
-        )
+        trees = (one.parameters.get("tree") for one in self.known)
+        return list(dict.fromkeys(str(tree) for tree in trees if tree is not None))
 
     def along(self, system: str, variant: str, kind: str) -> Curve:
         """A kernel's, along trees of that kind."""
-        return {
-            one.cores: one
-            for one in self.known
-            if (one.system, one.variant) == (system, variant) and kind in trees_of(one)
-        }
+        own = (one for one in self.known if (one.system, one.variant) == (system, variant))
+        return {one.cores: one for one in own if kind in trees_of(one)}
 
     def without(self, system: str) -> Curve:
         """The shared kernel's by its line, or Linux's."""
-        return {
-            one.cores: one
-            for one in self.known
-            if one.system == system and "tree" not in one.parameters
-        }
+        own = (one for one in self.known if one.system == system)
+        return {one.cores: one for one in own if "tree" not in one.parameters}
 
     def best(self) -> str:
-        """The kind that is the multikernel's fastest over most cores, of those run with every
-        number of them.
-        """
+        """The kind of the multikernel's fastest over most cores, of those run with most numbers."""
         curves = {kind: self.along("multikernel", "one-phase", kind) for kind in self.kinds()}
         found = {kind: curve for kind, curve in curves.items() if curve}
         if not found:
@@ -107,25 +89,18 @@ def trees_of(series: Series) -> list[str]:
 def _ends_a_curve(series: Series, booted: int) -> bool:
     if series.control or series.cores != booted or host_transport_of(series) is not None:
         return False
-    how = (series.system, series.parameters.get("told"))
-    # Over two cores there is but one tree, which the multikernel's usual series are along.
-    return how in {("shared", "poll"), ("linux", "interrupt")} or (
-        booted == 2 and how == ("multikernel", "poll")
-    )
-
-
-# --- In words
-# --------------------------------------------------------------------------------------------------
+    usual = {("shared", "poll"), ("linux", "interrupt")}
+    if booted == 2:  # there is but one tree, which the multikernel's usual series are along
+        usual.add(("multikernel", "poll"))
+    return (series.system, series.parameters.get("told")) in usual
 
 
 def sentences(document: Document) -> list[str]:
     """How the unmap's cost goes with the number of cores."""
     curves = Curves.of(document)
-    return (
-        []
-        if curves is None or not curves.several
-        else [*_courses(curves), *_crossings(document, curves)]
-    )
+    if curves is None or not curves.several:
+        return []
+    return [*_courses(curves), *_crossings(document, curves)]
 
 
 def _courses(curves: Curves) -> Iterator[str]:
@@ -169,10 +144,8 @@ def _from(cheaper: Mapping[int, bool]) -> str:
     numbers = [cores for cores, is_cheaper in cheaper.items() if is_cheaper]
     if not numbers:
         return "with no number of cores"
-    if numbers == [cores for cores in cheaper if cores >= numbers[0]]:
-        return (
-            f"from {numbers[0]} cores on"
-            if len(numbers) < len(cheaper)
-            else "with every number of cores"
-        )
+    if len(numbers) == len(cheaper):
+        return "with every number of cores"
+    if numbers == list(cheaper)[-len(numbers) :]:
+        return f"from {numbers[0]} cores on"
     return f"with {', '.join(map(str, numbers))} cores"

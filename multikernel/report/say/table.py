@@ -1,16 +1,24 @@
 """One table of everything measured: what it was, TSC cycles, ns, how many floors, and how sure.
-
-Guarantees: every series of every document has a row, in the documents' order; a number that makes
-no sense somewhere is a dash there. On a terminal the table has lines and colour, anywhere else it
-is plain text of the same columns.
+Every series has a row; a number that makes no sense somewhere is a dash.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import IO
 
-from multikernel.results.document import Document, Interval, Series, Unmeasured
+from multikernel.report.say.wording import (
+    counted,
+    fixed,
+    grouped,
+    nanoseconds,
+    number,
+    span,
+    varying,
+)
+from multikernel.results.document import Document, Series, Unmeasured
 
 HEADINGS = (
     "experiment", "system", "what", "target", "notified", "TSC cycles", "ns", "× floor",
@@ -24,149 +32,109 @@ NOTE = (
 )
 
 
-def number(value: float) -> str:
-    """Three digits or more, thin spaces between thousands; large ones in k and M."""
-    if value >= 1e6:
-        return f"{value / 1e6:.3g} M"
-    if value >= 99_999.5:
-        return f"{value / 1e3:.0f} k"
-    return f"{value:,.0f}".replace(",", " ")
-
-
 def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
-    """The cells, one row a series. Series that would be called the same get all that differs
-    between them.
-    """
+    """A row a series; those that would be called the same get all that differs between them."""
     found = []
     for document in documents:
         several = [(_row(document, series), series) for series in document.series]
-        alike: dict[tuple[object, ...], list[Series]] = {}
+        alike = grouped(several, lambda one: _name(one[0]))
         for row, series in several:
-            alike.setdefault((*row[:5], row[5].endswith("/s")), []).append(series)
-        for row, series in several:
-            more = _besides(series, alike[(*row[:5], row[5].endswith("/s"))])
+            more = _besides(series, [one for _, one in alike[_name(row)]])
             found.append((*row[:2], " ".join((row[2], *more)), *row[3:]))
-        found += [_unmeasured(document, one) for one in document.unmeasured]
+        for one in document.unmeasured:
+            named = (document.experiment, one.system, one.key, *_how(one))
+            found.append((*named, *["–"] * 4, f"{one.slices} slices"))
     return found
 
 
+def _name(row: tuple[str, ...]) -> tuple[object, ...]:
+    """What it is called; a rate is told from a time."""
+    return (*row[:5], row[5].endswith("/s"))
+
+
 def _besides(series: Series, alike: Sequence[Series]) -> list[str]:
-    """Parameters that differ among these."""
-    words = []
-    for name in dict.fromkeys(name for one in alike for name in one.parameters):
-        value = series.parameters.get(name)
-        # Numbers with a fraction are counts taken while measuring.
-        if (
-            value is None
-            or len({repr(one.parameters.get(name)) for one in alike}) < 2
-            or isinstance(value, float)
-        ):
-            continue
-        words.append(str(value) if name == "operation" else f"{name.replace('_', ' ')} {value}")
+    known = ((name, series.parameters.get(name)) for name in varying(alike))
+    words = [
+        str(value) if name == "operation" else f"{name.replace('_', ' ')} {value}"
+        for name, value in known
+        if value is not None
+    ]
     if len({one.measure for one in alike}) > 1:
         words.append(series.measure)
-    if len({one.batch for one in alike}) > 1:
-        words.append(f"b={series.batch}" if series.mode == "back-to-back" else "single")
-    return words
+    return words + ([_batch(series)] if len({one.batch for one in alike}) > 1 else [])
 
 
-def _unmeasured(document: Document, one: Unmeasured) -> tuple[str, ...]:
-    target, told = (str(one.parameters.get(name) or "–") for name in ("target", "told"))
-    slices = f"{one.slices} slices"
-    return (document.experiment, one.system, one.key, target, told, *["–"] * 4, slices)
+def _batch(series: Series) -> str:
+    return f"b={series.batch}" if series.mode == "back-to-back" else "single"
+
+
+def _how(one: Series | Unmeasured) -> tuple[str, str]:
+    return str(one.parameters.get("target") or "–"), str(one.parameters.get("told") or "–")
 
 
 def _row(document: Document, series: Series) -> tuple[str, ...]:
-    cycles = series.unit == "tsc-cycles"
-    rate = document.environment.tsc_hz
+    ns = nanoseconds(document, series, series.p50) if series.unit == "tsc-cycles" else None
     unit = "/s" if series.unit.endswith("/s") else ""
     return (
         document.experiment,
         series.system,
         _what(document, series),
-        str(series.parameters.get("target") or "–"),
-        str(series.parameters.get("told") or "–"),
+        *_how(series),
         number(series.p50) + unit,
-        f"{series.p50 * 1e9 / rate:,.0f}".replace(",", " ") if cycles and rate else "–",
-        "–" if series.over_floor is None else f"{series.over_floor:.2f}",
-        _interval(series.median_interval) + unit,
+        "–" if ns is None else f"{ns:,.0f}".replace(",", " "),
+        fixed(series.over_floor, 2),
+        span(series.median_interval) + unit,
         f"{number(series.p5)} – {number(series.p99)}{unit}",
     )
 
 
 def _what(document: Document, series: Series) -> str:
     """What distinguishes the row from the document's others, but for how cores were notified."""
-    alike = [
-        one
-        for one in document.series
-        if (one.system, one.variant) == (series.system, series.variant)
-    ]
-    words = [series.variant]
-    transport = series.parameters.get("transport")
-    if transport is not None:
-        words.append(f"by {transport}")
-    if series.parameters.get("tree") is not None:
-        words.append(f"tree {series.parameters['tree']}")
-    if series.parameters.get("booted") is not None:
-        words.append(f"{series.cores} of {series.parameters['booted']} cores")
-    elif len({one.cores for one in alike}) > 1:
-        words.append(f"{series.cores} cores" if series.cores > 1 else "1 core")
-    pair = series.parameters.get("pair")
-    if pair is not None:
-        words.append(f"CPUs {pair}")
-    if series.parameters.get("from_cpu") is not None:
-        words.append(f"CPU {series.parameters['from_cpu']} → {series.parameters.get('to_cpu')}")
-        if len({one.parameters.get("home") for one in alike}) > 1:
-            words.append(f"home {series.parameters.get('home')}")
-    if series.parameters.get("slots") is not None:
-        words.append(f"{series.parameters['slots']} slots")
-    if series.parameters.get("every_ns") is not None:
-        words.append(f"every {series.parameters['every_ns']} ns")
-    budget = series.parameters.get("budget_us")
-    if isinstance(budget, int | float):
-        words.append(f"P={budget:g} µs every {series.parameters.get('every_us')} µs")
-    if series.measure == "occupancy":
-        words.append("messages ahead")
+    own = (series.system, series.variant)
+    alike = [one for one in document.series if (one.system, one.variant) == own]
+    get = series.parameters.get
+    booted, source, budget = get("booted"), get("from_cpu"), get("budget_us")
+    per = f"{budget:g}" if isinstance(budget, int | float) else None
+    by_cores = booted is None and len({one.cores for one in alike}) > 1
+    homes = source is not None and len({one.parameters.get("home") for one in alike}) > 1
     modes = {one.mode for one in alike if one.measure == series.measure}
-    if series.measure == "round-trip" or len(modes) > 1:
-        words.append(f"b={series.batch}" if series.mode == "back-to-back" else "single")
-    if series.control:
-        words.append("(control)")
-    return " ".join(words)
-
-
-def _interval(interval: Interval) -> str:
-    return f"{number(interval.low)} – {number(interval.high)}"
-
-
-def show(documents: Sequence[Document], out: IO[str]) -> None:
-    """Prints the table: with lines on a terminal, plain elsewhere."""
-    cells = rows(documents)
-    if out.isatty():
-        _show_on_terminal(cells, out)
-    else:
-        out.write(plain(HEADINGS, cells, right=NUMBERS))
-    out.write(NOTE + "\n")
+    parts = (
+        (get("transport") is not None, f"by {get('transport')}"),
+        (get("tree") is not None, f"tree {get('tree')}"),
+        (booted is not None, f"{series.cores} of {booted} cores"),
+        (by_cores, counted(series.cores, "core")),
+        (get("pair") is not None, f"CPUs {get('pair')}"),
+        (source is not None, f"CPU {source} → {get('to_cpu')}"),
+        (homes, f"home {get('home')}"),
+        (get("slots") is not None, f"{get('slots')} slots"),
+        (get("every_ns") is not None, f"every {get('every_ns')} ns"),
+        (per is not None, f"P={per} µs every {get('every_us')} µs"),
+        (series.measure == "occupancy", "messages ahead"),
+        (series.measure == "round-trip" or len(modes) > 1, _batch(series)),
+        (series.control, "(control)"),
+    )
+    return " ".join([series.variant, *(text for known, text in parts if known)])
 
 
 def plain(
     headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int] = ()
 ) -> str:
-    """Columns of text, two blanks between, no trailing blanks; columns in `right` are aligned
-    there.
-    """
+    """Columns of text, two blanks between, no trailing blanks; right: columns aligned there."""
     widths = [max(len(line[i]) for line in (headings, *cells)) for i in range(len(headings))]
     lines = []
     for line in (headings, ["-" * width for width in widths], *cells):
-        parts = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
+        several = enumerate(zip(line, widths, strict=True))
+        parts = [f"{cell:{'>' if i in right else '<'}{width}}" for i, (cell, width) in several]
         lines.append("  ".join(parts).rstrip())
     return "\n".join(lines) + "\n"
 
 
-def _show_on_terminal(cells: Sequence[Sequence[str]], out: IO[str]) -> None:
+def show(documents: Sequence[Document], out: IO[str]) -> None:
+    """Prints the table: with lines on a terminal, plain elsewhere."""
+    cells = rows(documents)
+    if not out.isatty():
+        out.write(plain(HEADINGS, cells, right=NUMBERS) + NOTE + "\n")
+        return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -175,11 +143,10 @@ def _show_on_terminal(cells: Sequence[Sequence[str]], out: IO[str]) -> None:
     for i, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="right" if i in NUMBERS else "left", no_wrap=i in NUMBERS)
     colours = {"multikernel": "cyan", "shared": "yellow", "linux": "magenta"}
-    before = cells[0][0] if cells else ""
-    for line in cells:
-        if line[0] != before:
-            table.add_section()
-            before = line[0]
-        table.add_row(*line, style=colours.get(line[1]))
+    for _, lines in groupby(cells, itemgetter(0)):
+        table.add_section()
+        for line in lines:
+            table.add_row(*line, style=colours.get(line[1]))
     # Parameters are text, and neither markup nor emoji.
     Console(file=out, markup=False, emoji=False).print(table)
+    out.write(NOTE + "\n")

@@ -2,20 +2,20 @@
 must be said of it.
 
 Guarantees: no line is wider than asked for (but never narrower than NARROWEST); every online CPU is
-shown, or stands for others like it and says for which; a machine nobody has says so in the first
-line. Nothing is said by colour.
+shown, or stands for others like it and says for which.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.topology.measured_levels import Comparison
 from multikernel.machine.topology.model import Topology
 from multikernel.machine.topology.parts import Part, amount, boxes
+from multikernel.report.say.wording import counted, grouped
 
 NARROWEST = 40
 COLLAPSE_CPUS, COLLAPSE_ALIKE = 64, 3
@@ -29,7 +29,6 @@ _ASCII = str.maketrans("┌┐└┘─│·…×–", "++++-|,~x-")
 
 
 def drawn(topology: Topology, width: int = 100) -> list[str]:
-    """The lines."""
     width = max(width, NARROWEST)
     found = boxes(topology)
     barred = frozenset(topology.disallowed)
@@ -41,67 +40,50 @@ def drawn(topology: Topology, width: int = 100) -> list[str]:
 
 
 def in_ascii(lines: Iterable[str]) -> list[str]:
-    """The same, for terminals that know nothing else."""
     return [line.translate(_ASCII).encode("ascii", "replace").decode() for line in lines]
-
-
-# --- What is said in words
-# ------------------------------------------------------------------------------------------
 
 
 def heading(topology: Topology) -> list[str]:
     """Where it comes from, and how many of what there are."""
     nodes = len(topology.nodes)
     counts = [
-        _count(len(topology.packages), "package"),
-        _count(len(topology.dies), "die") if len(topology.dies) > len(topology.packages) else "",
-        _count(nodes, "memory node") if nodes > 1 else "",
-        _count(len(topology.cores), "core"),
-        _count(len(topology.online), "CPU"),
+        counted(len(topology.packages), "package"),
+        counted(len(topology.dies), "die") if len(topology.dies) > len(topology.packages) else "",
+        counted(nodes, "memory node") if nodes > 1 else "",
+        counted(len(topology.cores), "core"),
+        counted(len(topology.online), "CPU"),
     ]
     where = topology.source or "a machine of unknown source"
     if topology.architecture:
         where += f", {topology.architecture}"
-    return [where, ", ".join(one for one in counts if one)]
+    return [where, ", ".join(filter(None, counts))]
 
 
 def remarks(topology: Topology) -> list[str]:
-    """What the boxes do not show, and what the marks mean."""
+    found = []
     core_of = {cpu: core for core in map(frozenset, topology.cores) for cpu in core}
-    own = {
-        (one.level, one.size or 0)
-        for one in topology.caches
-        if set(one.cpus) <= core_of[one.cpus[0]]
-    }
-    texts = [
-        f"L{level}"
-        f" {' or '.join(amount(size) for i, size in sorted(own) if i == level and size)}".rstrip()
-        for level in sorted({level for level, _ in own})
-    ]
-    found = [f"a core's own: {', '.join(texts)}"] if texts else []
+    own = [one for one in topology.caches if core_of[one.cpus[0]].issuperset(one.cpus)]
+    texts = []
+    for level, caches in sorted(grouped(own, lambda one: one.level).items()):
+        sizes = sorted({one.size for one in caches if one.size})
+        texts.append(f"L{level} {' or '.join(map(amount, sizes))}".rstrip())
+    if texts:
+        found.append(f"a core's own: {', '.join(texts)}")
     for kind, mark in KIND_MARKS.items():
         cpus = [cpu.id for cpu in topology.cpus if cpu.kind == kind]
         if cpus:
             found.append(f"{mark}: {kind} cores, CPUs {format_cpu_list(cpus)}")
-    speeds = sorted(
-        {cpu.capacity for cpu in topology.cpus if cpu.capacity is not None}, reverse=True
-    )
-    if len(speeds) > 1:
-        texts = [
-            f"{speed}: CPUs"
-            f" {format_cpu_list(cpu.id for cpu in topology.cpus if cpu.capacity == speed)}"
-            for speed in speeds
-        ]
+    speeds = grouped(topology.cpus, lambda cpu: cpu.capacity)
+    known = sorted((speed for speed in speeds if speed is not None), reverse=True)
+    if len(known) > 1:
+        texts = [f"{one}: CPUs {format_cpu_list(cpu.id for cpu in speeds[one])}" for one in known]
         found.append(f"relative speed {'; '.join(texts)}")
     if topology.disallowed:
-        reason = (
-            "the control group's cpuset"
-            if topology.cpuset is not None and not set(topology.disallowed) & set(topology.cpuset)
-            else "affinity mask or control group"
-        )
-        found.append(
-            f"(n): not allowed here, {reason}: CPUs {format_cpu_list(topology.disallowed)}"
-        )
+        reason = "affinity mask or control group"
+        if topology.cpuset is not None and not set(topology.disallowed) & set(topology.cpuset):
+            reason = "the control group's cpuset"
+        barred = format_cpu_list(topology.disallowed)
+        found.append(f"(n): not allowed here, {reason}: CPUs {barred}")
     if topology.offline:
         found.append(f"offline: CPUs {format_cpu_list(topology.offline)}")
     if topology.links:
@@ -125,9 +107,7 @@ def assumed_nodes(topology: Topology, cpus: Iterable[int]) -> list[str]:
 
 
 def distance_rows(topology: Topology) -> list[tuple[str, ...]]:
-    """From node to node: a row of column names, then a row a node; empty if there is nothing to
-    show, or too much.
-    """
+    """Column names, then a row a node; nothing if there is nothing to show, or too much."""
     nodes = topology.nodes
     if not 2 <= len(nodes) <= MOST_NODES or not any(node.distances for node in nodes):
         return []
@@ -159,10 +139,6 @@ def distances(topology: Topology, width: int) -> list[str]:
     return _wrapped(f"{title}: {', '.join(map(str, values)) or 'not known'}", width)
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")
-
-
 def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent="  ") or [""]
 
@@ -171,13 +147,11 @@ def agreement(comparison: Comparison) -> list[str]:
     """What was measured, and where it disagrees with what is declared; a paragraph each."""
     found = []
     for number, one in enumerate(comparison.classes, 1):
-        between = (
-            f"{one.low:.0f} – {one.high:.0f}" if one.high - one.low >= 1 else f"{one.middle:.0f}"
-        )
-        labels = "; ".join(level.label for level in one.levels)
+        wide = one.high - one.low >= 1
+        between = f"{one.low:.0f} – {one.high:.0f}" if wide else f"{one.middle:.0f}"
         found.append(
-            f"class {number}: {_count(len(one.pairs), 'pair')}, median {one.middle:.0f} TSC cycles"
-            f" ({between}): " + labels
+            f"class {number}: {counted(len(one.pairs), 'pair')}, median {one.middle:.0f} TSC cycles"
+            f" ({between}): {'; '.join(level.label for level in one.levels)}"
         )
     if comparison.warnings:
         return [*found, *(f"warning: {one.text}" for one in comparison.warnings)]
@@ -186,18 +160,12 @@ def agreement(comparison: Comparison) -> list[str]:
     return [*found, "what was measured and what the machine declares agree"]
 
 
-# --- Boxes
-# --------------------------------------------------------------------------------------------------
-
-
 def runs(
     parts: Sequence[Part], barred: frozenset[int], *, collapse: bool
 ) -> list[tuple[Part, tuple[Part, ...]]]:
     """Each part that is drawn, and those like it that follow and are not."""
     found: list[tuple[Part, tuple[Part, ...]]] = []
-    for _, group in groupby(
-        parts, key=lambda part: (part.shape(), [cpu in barred for cpu in part.cpus])
-    ):
+    for _, group in groupby(parts, lambda one: (one.shape(), [cpu in barred for cpu in one.cpus])):
         alike = tuple(group)
         if collapse and alike[0].parts and len(alike) >= COLLAPSE_ALIKE:
             found.append((alike[0], alike[1:]))
@@ -209,14 +177,10 @@ def runs(
 def more(hidden: Sequence[Part]) -> str:
     """Which those are that are not drawn."""
     kind = hidden[0].names[0].kind
-    numbers = [part.names[0].number for part in hidden]
-    known = [number for number in numbers if number is not None]
-    plural = f"{kind}s"
-    named = (
-        f"{plural} {format_cpu_list(known)}, "
-        if len(known) == len(numbers) and kind != "die"
-        else ""
-    )
+    numbers = [number for part in hidden if (number := part.names[0].number) is not None]
+    named = ""
+    if len(numbers) == len(hidden) and kind != "die":
+        named = f"{kind}s {format_cpu_list(numbers)}, "
     cpus = format_cpu_list(cpu for part in hidden for cpu in part.cpus)
     return f"… {len(hidden)} more like this: {named}CPUs {cpus}"
 
@@ -230,7 +194,6 @@ def core_label(part: Part, barred: frozenset[int]) -> str:
 def _flow(
     parts: Sequence[Part], width: int, barred: frozenset[int], *, collapse: bool
 ) -> list[str]:
-    """Parts side by side as long as there is room, then below."""
     lines: list[str] = []
     row: list[list[str]] = []
     for part, hidden in runs(parts, barred, collapse=collapse):
@@ -247,24 +210,21 @@ def _flow(
 
 
 def _beside(row: list[list[str]]) -> list[str]:
-    height = max((len(block) for block in row), default=0)
-    filled = [block + [" " * len(block[0])] * (height - len(block)) for block in row]
-    return [" ".join(parts).rstrip() for parts in zip(*filled, strict=True)]
+    widths = [len(block[0]) for block in row]
+    return [
+        " ".join(map(str.ljust, parts, widths)).rstrip()
+        for parts in zip_longest(*row, fillvalue="")
+    ]
 
 
 def _block(part: Part, width: int, barred: frozenset[int], *, collapse: bool) -> list[str]:
-    if not part.parts:
-        return _clipped(core_label(part, barred), width)
+    if not part.parts:  # a core; of very many threads it takes several lines
+        label = core_label(part, barred)
+        lines = textwrap.wrap(label, width) or [label]
+        return [line.ljust(max(map(len, lines))) for line in lines]
     inner = _flow(part.parts, width - 4, barred, collapse=collapse)
     titles = textwrap.wrap(part.title, width - 4)
     room = max(len(line) for line in [*titles, *inner])
     top = f"┌ {titles[0]} " + "─" * (room - len(titles[0])) + "┐"
     body = [f"│ {line.ljust(room)} │" for line in [*titles[1:], *inner]]
     return [top, *body, "└" + "─" * (room + 2) + "┘"]
-
-
-def _clipped(label: str, width: int) -> list[str]:
-    """A core of very many threads takes several lines."""
-    lines = textwrap.wrap(label, width) or [label]
-    room = max(map(len, lines))
-    return [line.ljust(room) for line in lines]

@@ -1,14 +1,8 @@
 """The verdict: what the documents show, in sentences with ratios, and what they don't.
 
-Guarantees: every ratio that has words has its sentence, so every configuration in which the
-multikernel is slower has one. In "structure" both sides are notified in the same way; in "tree" one
-kernel is notified along different trees, or by messages and by its line; "transport" is what the
-monitors' messages cost where they share no memory; in "spared" one side has nobody to notify; in
-"asking" the multikernel's cores agree and the shared kernel's take locks; in "notification" the
-sides are notified differently; "cost" is what else is paid. Other kinds have a section each.
-Whether there is a difference, none, or nothing to be said of it is the judge's
-(`results.judge`). How costs go with the number of cores is said only of documents that hold
-several (`by_cores`); nothing at all is claimed where cores shared CPUs.
+Guarantees: every ratio that has words has its sentence, in the section of its kind (TITLES), so
+every configuration in which the multikernel is slower has one. Whether there is a difference is the
+judge's to say (`results.judge`); nothing is claimed where cores shared CPUs.
 """
 
 from __future__ import annotations
@@ -19,9 +13,9 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from multikernel.report.say import by_cores
-from multikernel.report.say.wording import host_transport_of
+from multikernel.report.say.wording import capital, grouped, host_transport_of
 from multikernel.results import judge as judging
-from multikernel.results.document import Document, Ratio, Series, Words
+from multikernel.results.document import Document, Ratio, Words
 
 TITLES = {
     "structure": "What structure is worth (both sides notified in the same way)",
@@ -56,7 +50,6 @@ class Judgement:
 
     @property
     def full(self) -> str:
-        """Sentence and remark."""
         return f"{self.sentence} {self.remark}".rstrip()
 
 
@@ -86,16 +79,13 @@ def judge(ratio: Ratio, words: Words, spread: float) -> Judgement:
                 how = f"{words.subject} is {side} than {words.other}, and by how much"
                 how += " cannot be told"
             span += f": {UNDECIDED[found.reason]}"
-    lead = f"{words.lead}: " if words.lead else ""
-    sentence = f"{lead}{how} ({span})."
-    remark = words.remarks.get(found.outcome, "")
-    return Judgement(ratio, words, found.outcome, sentence[0].upper() + sentence[1:], remark)
+    sentence = capital(f"{words.lead}: {how} ({span})." if words.lead else f"{how} ({span}).")
+    return Judgement(ratio, words, found.outcome, sentence, words.remarks.get(found.outcome, ""))
 
 
 def _times(value: float) -> str:
-    return (
-        f"{value:.2f} ×" if value < 9.95 else f"{value:.1f} ×" if value < 99.5 else f"{value:.0f} ×"
-    )
+    digits = 2 if value < 9.95 else 1 if value < 99.5 else 0
+    return f"{value:.{digits}f} ×"
 
 
 def judgements(documents: Sequence[Document]) -> list[Judgement]:
@@ -108,11 +98,13 @@ def judgements(documents: Sequence[Document]) -> list[Judgement]:
     ]
 
 
+def oversubscribed(document: Document) -> bool:
+    return any(warning.code == "oversubscribed" for warning in document.warnings)
+
+
 def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
     """Sections of sentences: (title, sentences)."""
-    if any(
-        warning.code == "oversubscribed" for document in documents for warning in document.warnings
-    ):
+    if any(map(oversubscribed, documents)):
         systems = sorted({one.system for document in documents for one in document.unmeasured})
         sentence = (
             f"Every configuration ran and gave correct answers ({', '.join(systems)}). Cores shared"
@@ -120,96 +112,73 @@ def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
         )
         return [("What this shows", [sentence])]
     found = judgements(documents)
-    sections: list[tuple[str, list[str]]] = []
-    kinds = dict.fromkeys([*TITLES, *(one.ratio.kind for one in found)])
-    for kind in kinds:
-        title = TITLES.get(kind, kind.replace("-", " ").capitalize())
-        sentences = [one.full for one in found if one.ratio.kind == kind]
-        if kind == "cost":
-            sentences = [*_costs(documents), *sentences]
-        if sentences:
-            sections.append((title, sentences))
-    growth = [sentence for document in documents for sentence in by_cores.sentences(document)]
-    if growth:
-        sections.append(("By the number of cores", growth))
-    sections.append(("Where the multikernel is slower", _slower(found)))
-    caveats = _caveats(documents)
-    if caveats:
-        sections.append(("To be read with", caveats))
-    return sections
-
-
-def _slower(found: Sequence[Judgement]) -> list[str]:
-    slower = [one for one in found if one.outcome == "worse" and one.words.counterpart]
-    if not found:
-        return ["Nothing was compared."]
-    return [one.sentence for one in slower] or ["In nothing that is compared above."]
+    kinds = grouped(found, lambda one: one.ratio.kind)
+    sections = {
+        TITLES.get(kind, capital(kind.replace("-", " "))): [
+            *(_costs(documents) if kind == "cost" else ()),
+            *(one.full for one in kinds.get(kind, ())),
+        ]
+        for kind in dict.fromkeys([*TITLES, *kinds])
+    }
+    sections["By the number of cores"] = [
+        sentence for document in documents for sentence in by_cores.sentences(document)
+    ]
+    slower = [one.sentence for one in found if one.outcome == "worse" and one.words.counterpart]
+    none = "In nothing that is compared above." if found else "Nothing was compared."
+    sections["Where the multikernel is slower"] = slower or [none]
+    sections["To be read with"] = _caveats(documents)
+    return [(title, sentences) for title, sentences in sections.items() if sentences]
 
 
 def _caveats(documents: Sequence[Document]) -> list[str]:
-    texts: dict[str, None] = {}
+    texts = []
     for document in documents:
         noise = judging.spread_of(document)
         if noise:
-            control = (
+            texts.append(
                 f"{document.experiment}: a configuration measured twice differs by up to"
                 f" {100 * noise:.1f} % from itself."
             )
-            texts[control] = None
         for warning in document.warnings:
             if warning.code in CAVEATS:
                 lead = f"{document.experiment}: " if warning.code == "floor-moved" else ""
-                texts[lead + warning.text] = None
-        counts = {
-            series.cores for series in document.series if series.system in ("multikernel", "shared")
-        }
-        if (
-            len(document.environment.cpus) > 1
-            and len(counts) < 2
-            and not by_cores.sentences(document)
-        ):
+                texts.append(lead + warning.text)
+        kernels = [one for one in document.series if one.system in ("multikernel", "shared")]
+        one_count = len({one.cores for one in kernels}) < 2
+        if len(document.environment.cpus) > 1 and one_count and not by_cores.sentences(document):
             number = len(set(document.environment.cpus))
-            texts[f"Measured on {number} cores: nothing here says how costs grow with cores."] = (
-                None
+            texts.append(
+                f"Measured on {number} cores: nothing here says how costs grow with cores."
             )
-    return list(texts)
+    return list(dict.fromkeys(texts))
 
 
 def _costs(documents: Sequence[Document]) -> list[str]:
-    """What an unmap costs beyond the local call, in floors."""
+    """What an unmap costs beyond the local call, in floors: of the first document that knows."""
     for document in documents:
         medians = {
-            _name(series): series.p50
-            for series in document.series
-            if not series.control
-            and host_transport_of(series) is None
-            and not by_cores.is_by_cores(series)
+            (one.system, one.variant, one.parameters.get("target")): one.p50
+            for one in document.series
+            if not (one.control or host_transport_of(one) or by_cores.is_by_cores(one))
         }
-        local, floors = (
-            medians.get("raw local None"),
-            [floor.back_to_back for floor in document.floor],
-        )
-        notified = [
-            (name, medians[key])
-            for name, key in (
-                ("in one phase", "multikernel one-phase polling"),
-                ("in two phases", "multikernel two-phase polling"),
-                ("in the shared kernel", "shared mcs polling"),
-            )
-            if key in medians
+        local = medians.get(("raw", "local", None))
+        floor = max((one.back_to_back for one in document.floor), default=None)
+        if local is None or floor is None:
+            continue
+        ways = {
+            "in one phase": ("multikernel", "one-phase"),
+            "in two phases": ("multikernel", "two-phase"),
+            "in the shared kernel": ("shared", "mcs"),
+        }
+        beyond = [
+            f"{(medians[*way, 'polling'] - local) / floor:.1f} {name}"
+            for name, way in ways.items()
+            if (*way, "polling") in medians
         ]
-        if local and floors and notified:
-            beyond = ", ".join(
-                f"{(median - local) / max(floors):.1f} {name}" for name, median in notified
-            )
+        if beyond:
             sentence = (
                 f"Beyond the mapping call itself ({local:.0f} cycles, nobody notified), an unmap"
-                " notified by poll costs so many back-to-back floors of"
-                f" {max(floors):.0f} cycles: {beyond}."
+                f" notified by poll costs so many back-to-back floors of {floor:.0f} cycles:"
             )
-            return [sentence]
+            return [f"{sentence} {', '.join(beyond)}."]
     return []
-
-
-def _name(series: Series) -> str:
-    return f"{series.system} {series.variant} {series.parameters.get('target')}"
