@@ -31,9 +31,9 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import exp, log
-from statistics import median
+from statistics import fmean, median
 from typing import Literal, NamedTuple
 
 from multikernel.errors import BadInput
@@ -86,15 +86,6 @@ class Measured(NamedTuple):
     low: float
     high: float
 
-    @classmethod
-    def of(cls, samples: Sequence[float]) -> Measured:
-        """From repeated measurements of a pair: their median, and about where the median of others
-        would lie.
-        """
-        middle = median(samples)
-        spread = median(abs(one - middle) for one in samples) * 1.86 / len(samples) ** 0.5
-        return cls(middle, middle - 2 * spread, middle + 2 * spread)
-
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -116,6 +107,11 @@ class Level:
             text += f" at distance {'/'.join(map(str, self.distance))}"
         return text
 
+    @property
+    def nearness(self) -> tuple[int, tuple[int, ...], tuple[str, ...]]:
+        """Smaller, the nearer it is declared to be."""
+        return list(RELATIONS).index(self.relation), self.distance, self.kinds
+
 
 @dataclass(frozen=True, slots=True)
 class Class:
@@ -132,95 +128,82 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """What must be said. ratio: the larger median over the smaller, of the two that are
-    compared.
-    """
+    """What must be said, and of which levels."""
 
     code: Literal["level-split", "level-merged", "level-inverted", "too-noisy"]
     text: str
     levels: tuple[Level, ...] = ()
-    ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """noise: what is typical of a pair, as NOISE is. pairs: how many were judged."""
+    """pairs: how many were judged."""
 
     classes: tuple[Class, ...]
     warnings: tuple[Disagreement, ...]
-    noise: float
     pairs: int
 
 
 def levels_of(topology: Topology, pairs: Iterable[Pair]) -> dict[Pair, Level]:
     """What is declared of pairs. Raises BadInput for a CPU that is not online."""
-    distances = {
-        (node.id, other): distance for node in topology.nodes for other, distance in node.distances
-    }
     several = len(topology.nodes) > 1
+    distances = {
+        (node.id, other): distance
+        for node in topology.nodes
+        for other, distance in node.distances
+        if several
+    }
     found = {}
     for a, b in pairs:
         one, other = topology.cpu(a), topology.cpu(b)
         ways = ((one.node, other.node), (other.node, one.node))
-        far = sorted({distances[way] for way in ways if way in distances}) if several else []
-        kinds = (
-            tuple(sorted(kind or "other" for kind in (one.kind, other.kind)))
-            if one.kind or other.kind
-            else ()
-        )
-        found[a, b] = Level(topology.relation(a, b), tuple(far), kinds)
+        far = sorted({distances[way] for way in ways if way in distances})
+        kinds = sorted((one.kind or "other", other.kind or "other"))
+        hybrid = one.kind or other.kind
+        found[a, b] = Level(topology.relation(a, b), tuple(far), tuple(kinds) if hybrid else ())
     return found
 
 
-def compared(topology: Topology, measured: Mapping[Pair, Measured | Sequence[float]]) -> Comparison:
-    """Classes and warnings. measured: by pair, in either direction or both; a sequence is of
-    repeated measurements.
+def compared(topology: Topology, measured: Mapping[Pair, Measured]) -> Comparison:
+    """Classes and warnings. measured: by pair, in either direction or both.
 
     Raises BadInput for a CPU that is not online, and for what is no duration.
     """
     values = _undirected(measured)
-    declared = levels_of(topology, values)
     by_level: dict[Level, list[Pair]] = defaultdict(list)
-    for pair in sorted(values):
-        by_level[declared[pair]].append(pair)
-    noise = (
-        median((one.high - one.low) / (2 * one.value) for one in values.values()) if values else 0.0
-    )
-    if noise > NOISE:
+    for pair, level in levels_of(topology, sorted(values)).items():
+        by_level[level].append(pair)
+    noise = [(one.high - one.low) / (2 * one.value) for one in values.values()]
+    if noise and median(noise) > NOISE:
         text = (
-            f"The round trips are typically known to ±{noise:.0%} only: they cannot show whether"
-            f" the machine is built as it says (±{NOISE:.0%} would do)."
+            f"The round trips are typically known to ±{median(noise):.0%} only: they cannot show"
+            f" whether the machine is built as it says (±{NOISE:.0%} would do)."
         )
-        return Comparison((), (Disagreement("too-noisy", text),), noise, len(values))
+        return Comparison((), (Disagreement("too-noisy", text),), len(values))
     logs = {pair: log(one.value) for pair, one in values.items()}
     warnings: list[Disagreement] = []
     parts: list[tuple[Level, list[Pair]]] = []
-    for level in sorted(by_level, key=_nearness):
+    for level in sorted(by_level, key=lambda one: one.nearness):
         found = _parts(by_level[level], logs)
         parts += [(level, part) for part in found]
         warnings += [_split(level, lower, upper, logs) for lower, upper in pairwise(found)]
     warnings += _against_each_other(by_level, logs)
-    return Comparison(_classes(parts, logs), tuple(warnings), noise, len(values))
+    return Comparison(_classes(parts, logs), tuple(warnings), len(values))
 
 
-def _undirected(measured: Mapping[Pair, Measured | Sequence[float]]) -> dict[Pair, Measured]:
+def _undirected(measured: Mapping[Pair, Measured]) -> dict[Pair, Measured]:
     """Both directions of a pair are one: their mean."""
     both: dict[Pair, list[Measured]] = defaultdict(list)
     for (a, b), one in measured.items():
-        if a == b:
-            continue
-        reading = one if isinstance(one, Measured) else Measured.of(one)
-        if not 0 < reading.value < float("inf") or not reading.low <= reading.value <= reading.high:
-            raise BadInput("no duration", value=reading.value, where=f"CPUs {a} and {b}")
-        both[min(a, b), max(a, b)].append(reading)
-    return {
-        pair: Measured(*(sum(column) / len(column) for column in zip(*some, strict=True)))
-        for pair, some in both.items()
-    }
+        if not 0 < one.value < float("inf") or not one.low <= one.value <= one.high:
+            raise BadInput("no duration", value=one.value, where=f"CPUs {a} and {b}")
+        if a != b:
+            both[min(a, b), max(a, b)].append(one)
+    return {pair: Measured(*map(fmean, zip(*some, strict=True))) for pair, some in both.items()}
 
 
-def _nearness(level: Level) -> tuple[int, tuple[int, ...], tuple[str, ...]]:
-    return list(RELATIONS).index(level.relation), level.distance, level.kinds
+def _middle(pairs: Iterable[Pair], logs: Mapping[Pair, float]) -> float:
+    return median(logs[pair] for pair in pairs)
 
 
 # --- One level
@@ -238,19 +221,15 @@ def _parts(
     at = _cut(ordered, [logs[pair] for pair in ordered], level) if depth < DEEPEST else None
     if at is None:
         return [ordered]
-    return [
-        part
-        for some in (ordered[:at], ordered[at:])
-        for part in _parts(some, logs, level, depth + 1)
-    ]
+    halves = (ordered[:at], ordered[at:])
+    return [part for some in halves for part in _parts(some, logs, level, depth + 1)]
 
 
 def _cut(ordered: Sequence[Pair], values: Sequence[float], level: Sequence[Pair]) -> int | None:
     """Where two classes meet, if these are two: the number of pairs in the faster. values: sorted
     logarithms.
     """
-    count = len(values)
-    pairs_of = Counter(cpu for pair in level for cpu in pair)
+    count, pairs_of = len(values), _taken(level)
     # A class differs from a tail by the valley before it.
     for at in _steps(values):
         low, high = values[at // 2], values[(at + count) // 2]
@@ -281,25 +260,26 @@ def _steps(values: Sequence[float]) -> list[int]:
 
 def _shaped(small: Sequence[Pair], pairs_of: Mapping[int, int]) -> bool:
     """Whether few pairs are no accident: groups of CPUs, all pairs within each; or nearly all pairs
-    of some CPUs.
-
-    pairs_of: how many pairs of the whole level a CPU takes part in.
+    of some CPUs. pairs_of: in how many pairs of the whole level a CPU is.
     """
-    taken = Counter(cpu for pair in small for cpu in pair)
-    odd = {cpu for cpu, number in taken.items() if number >= max(SHAPED * pairs_of[cpu], LEAST)}
-    if sum(bool(odd.intersection(pair)) for pair in small) >= SHAPED * len(small):
+    taken = _taken(small).items()
+    odd = {cpu for cpu, number in taken if number >= max(SHAPED * pairs_of[cpu], LEAST)}
+    if sum(not odd.isdisjoint(pair) for pair in small) >= SHAPED * len(small):
         return True
-    return sum(map(len, _groups(small) or ())) >= SHAPED * len(pairs_of)
+    return sum(map(len, _groups(small))) >= SHAPED * len(pairs_of)
 
 
-def _groups(pairs: Iterable[Pair]) -> list[tuple[int, ...]] | None:
-    """The groups of CPUs of which these are all the pairs; None if they are not of that shape, but
+def _taken(pairs: Iterable[Pair]) -> Counter[int]:
+    """In how many of these pairs a CPU is."""
+    return Counter(cpu for pair in pairs for cpu in pair)
+
+
+def _groups(pairs: Sequence[Pair]) -> list[tuple[int, ...]]:
+    """The groups of CPUs of which these are all the pairs; none if they are not of that shape, but
     for a few.
     """
     beside: dict[int, set[int]] = defaultdict(set)
-    count = 0
     for a, b in pairs:
-        count += 1
         beside[a].add(b)
         beside[b].add(a)
     groups, left = [], set(beside)
@@ -307,51 +287,43 @@ def _groups(pairs: Iterable[Pair]) -> list[tuple[int, ...]] | None:
         first = min(left)
         group = {first, *(beside[first] & left)}
         # Every member must know most of the others; an accident does not.
-        group = {one for one in group if len(group & (beside[one] | {one})) > len(group) / 2} | {
-            first
-        }
-        left -= group
-        groups.append(tuple(sorted(group)))
-    groups = [group for group in groups if len(group) > 1]
-    inside = (
-        sum(sum(other in beside[one] for other in group) for group in groups for one in group) // 2
-    )
-    possible = sum(len(group) * (len(group) - 1) // 2 for group in groups)
-    if not groups or inside < (1 - VALLEY) * count or inside < (1 - VALLEY) * possible:
-        return None
-    return groups
+        known = {one for one in group if len(group & beside[one]) + 1 > len(group) / 2}
+        groups.append(tuple(sorted({first, *known})))
+        left.difference_update(groups[-1])
+    within = [pair for group in groups for pair in combinations(group, 2)]
+    found = sum(b in beside[a] for a, b in within)
+    if found < (1 - VALLEY) * max(len(pairs), len(within)):
+        return []
+    return [group for group in groups if len(group) > 1]
 
 
 def _split(
     level: Level, lower: Sequence[Pair], upper: Sequence[Pair], logs: Mapping[Pair, float]
 ) -> Disagreement:
-    fast, slow = (exp(median(logs[pair] for pair in part)) for part in (lower, upper))
+    fast, slow = exp(_middle(lower, logs)), exp(_middle(upper, logs))
     text = (
         f"The machine declares one level, {level.label}, and two are measured: {len(lower)} pairs"
         f" take {fast:.0f} and {len(upper)} take {slow:.0f} TSC cycles, {slow / fast:.1f} × as"
         " long."
     )
-    groups = _groups(lower)
+    groups = list(map(format_cpu_list, _groups(lower)))
     odd = _odd(lower, upper)
     if odd:
         text += f" The slower ones are those with CPU {format_cpu_list(odd)}."
-    elif groups and len(groups) > 1:
-        named = [format_cpu_list(group) for group in groups[:4]] + (
-            ["…"] if len(groups) > 4 else []
-        )
+    elif len(groups) > 1:
+        named = " | ".join([*groups[:4], *(["…"] if len(groups) > 4 else [])])
         text += (
-            f" The faster ones are those within CPUs {' | '.join(named)}: they share something it"
-            " does not say."
+            f" The faster ones are those within CPUs {named}: they share something it does not say."
         )
-    return Disagreement("level-split", text, (level,), slow / fast)
+    return Disagreement("level-split", text, (level,))
 
 
 def _odd(lower: Sequence[Pair], upper: Sequence[Pair]) -> list[int]:
     """Few CPUs of which nearly all pairs are slow, and that explain nearly all slow pairs."""
-    slow, fast = (Counter(cpu for pair in part for cpu in pair) for part in (upper, lower))
-    odd = [cpu for cpu in slow if slow[cpu] >= 2 and slow[cpu] >= SHAPED * (slow[cpu] + fast[cpu])]
-    explained = sum(bool({a, b} & set(odd)) for a, b in upper)
-    few = len(odd) * 4 <= len(slow | fast)
+    slow, both = _taken(upper), _taken([*lower, *upper])
+    odd = {cpu for cpu in slow if slow[cpu] >= max(2, SHAPED * both[cpu])}
+    explained = sum(not odd.isdisjoint(pair) for pair in upper)
+    few = len(odd) * 4 <= len(both)
     return sorted(odd) if few and explained >= SHAPED * len(upper) else []
 
 
@@ -364,27 +336,24 @@ def _against_each_other(
 ) -> list[Disagreement]:
     """Merges and inversions of neighbouring levels, of the same kinds of cores."""
     found = []
-    middles = {level: median(logs[pair] for pair in pairs) for level, pairs in by_level.items()}
-    kinds = sorted({level.kinds for level in by_level})
-    for kind in kinds:
-        order = sorted((level for level in by_level if level.kinds == kind), key=_nearness)
-        for near, far in pairwise(order):
-            ratio = exp(middles[far] - middles[near])
-            if ratio >= SAME_BELOW:
-                continue
-            takes = f"{exp(middles[near]):.0f} and {exp(middles[far]):.0f} TSC cycles"
-            if ratio > 1 / SAME_BELOW:
-                text = (
-                    f"The machine declares two levels, {near.label} and {far.label}, and they take"
-                    f" the same, {takes}: one of them makes no difference to a cache line."
-                )
-                found.append(Disagreement("level-merged", text, (near, far), max(ratio, 1 / ratio)))
-            else:
-                text = (
-                    f"{near.label[0].upper()}{near.label[1:]} are declared to be nearer than"
-                    f" {far.label}, and take longer: {takes}."
-                )
-                found.append(Disagreement("level-inverted", text, (near, far), 1 / ratio))
+    order = sorted(by_level, key=lambda level: (level.kinds, level.nearness))
+    for near, far in pairwise(order):
+        close, away = (exp(_middle(by_level[level], logs)) for level in (near, far))
+        if near.kinds != far.kinds or away / close >= SAME_BELOW:
+            continue
+        takes = f"{close:.0f} and {away:.0f} TSC cycles"
+        if away / close > 1 / SAME_BELOW:
+            text = (
+                f"The machine declares two levels, {near.label} and {far.label}, and they take the"
+                f" same, {takes}: one of them makes no difference to a cache line."
+            )
+            found.append(Disagreement("level-merged", text, (near, far)))
+        else:
+            text = (
+                f"{near.label[0].upper()}{near.label[1:]} are declared to be nearer than"
+                f" {far.label}, and take longer: {takes}."
+            )
+            found.append(Disagreement("level-inverted", text, (near, far)))
     return found
 
 
@@ -392,18 +361,18 @@ def _classes(
     parts: Sequence[tuple[Level, list[Pair]]], logs: Mapping[Pair, float]
 ) -> tuple[Class, ...]:
     """Parts of levels that take the same are one class; from the fastest."""
-    middles = [(median(logs[pair] for pair in pairs), level, pairs) for level, pairs in parts]
-    middles.sort(key=lambda one: one[0])
-    joined: list[list[tuple[float, Level, list[Pair]]]] = []
-    for one in middles:
-        if joined and one[0] - joined[-1][0][0] < log(SAME_BELOW):
-            joined[-1].append(one)
-        else:
-            joined.append([one])
+    joined: list[list[tuple[Level, list[Pair]]]] = []
+    first = 0.0
+    for level, pairs in sorted(parts, key=lambda part: _middle(part[1], logs)):
+        middle = _middle(pairs, logs)
+        if not joined or middle - first >= log(SAME_BELOW):
+            joined.append([])
+            first = middle
+        joined[-1].append((level, pairs))
     found = []
     for group in joined:
-        pairs = sorted(pair for _, _, some in group for pair in some)
+        pairs = sorted(pair for _, some in group for pair in some)
         cycles = sorted(exp(logs[pair]) for pair in pairs)
-        levels = tuple(dict.fromkeys(sorted((level for _, level, _ in group), key=_nearness)))
-        found.append(Class(levels, tuple(pairs), cycles[0], median(cycles), cycles[-1]))
+        levels = sorted({level for level, _ in group}, key=lambda level: level.nearness)
+        found.append(Class(tuple(levels), tuple(pairs), cycles[0], median(cycles), cycles[-1]))
     return tuple(found)
