@@ -11,11 +11,12 @@ what is asked.
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from multikernel.errors import BadInput
 from multikernel.machine import limits
@@ -28,6 +29,8 @@ Which of two things is nearer is decided by how many CPUs share it (a cluster ma
 narrower than a second- or third-level cache); of two that are shared by the same CPUs, the one
 named first here.
 """
+Groups = tuple[tuple[int, ...], ...]
+"""Each the tuple of its CPUs."""
 LIVE = "live"
 
 
@@ -38,7 +41,7 @@ def capture_source(path: str | os.PathLike[str]) -> str:
 
 
 def closest(a: Mapping[int, Relation], b: Mapping[int, Relation]) -> Relation:
-    """The closest thing that is shared by two CPUs, of each of which is given what it shares."""
+    """The closest thing that two CPUs share; of each is given what it shares, as `shared` does."""
     return next((kind for place, kind in a.items() if place in b), "system")
 
 
@@ -161,11 +164,8 @@ class Topology:
 
     @property
     def offline(self) -> tuple[int, ...]:
-        """CPUs that are there and switched off. What they share with others the kernel does not
-        say.
-        """
-        online = set(self.online)
-        return tuple(cpu for cpu in self.present or self.possible if cpu not in online)
+        """CPUs that are there and switched off; what they share the kernel does not say."""
+        return tuple(cpu for cpu in self.present or self.possible if cpu not in self._by_number)
 
     @property
     def disallowed(self) -> tuple[int, ...]:
@@ -184,69 +184,58 @@ class Topology:
         return tuple(cpu for cpu in self.online if cpu in listed)
 
     @property
+    def unplaced(self) -> tuple[int, ...]:
+        """Online CPUs that no memory node lists; which node they are near is assumed."""
+        placed = {cpu for node in self.nodes for cpu in node.cpus}
+        return tuple(cpu for cpu in self.online if cpu not in placed)
+
+    @property
     def invented(self) -> bool:
         """Whether nobody has this machine: wherever it appears, that must be said."""
         return self.source.startswith("invented")
 
+    # Groups of CPUs, in order of their first CPU.
+
     @property
-    def cores(self) -> tuple[tuple[int, ...], ...]:
-        """Physical cores, each the tuple of its CPUs."""
+    def cores(self) -> Groups:
+        """Physical cores."""
         return self._groups(lambda cpu: min(cpu.siblings, default=cpu.id))
 
     @property
-    def clusters(self) -> tuple[tuple[int, ...], ...]:
-        """Clusters, each the tuple of its CPUs; empty where the machine has none or does not
-        say.
-        """
-        return tuple(
-            group
-            for group in self._groups(lambda cpu: (cpu.cluster is None, cpu.cluster))
-            if self.cpu(group[0]).cluster is not None
-        )
+    def clusters(self) -> Groups:
+        """Empty where the machine has none or does not say; so are l2 and l3."""
+        return self._groups(lambda cpu: cpu.cluster)
 
     @property
-    def dies(self) -> tuple[tuple[int, ...], ...]:
-        """Dies, each the tuple of its CPUs."""
+    def dies(self) -> Groups:
+        """In packages: their numbers repeat."""
         return self._groups(lambda cpu: (cpu.package, cpu.die))
 
     @property
-    def packages(self) -> tuple[tuple[int, ...], ...]:
-        """Packages (sockets), each the tuple of its CPUs."""
+    def packages(self) -> Groups:
+        """Sockets."""
         return self._groups(lambda cpu: cpu.package)
 
     @property
-    def l2(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of CPUs that share a second-level cache; empty where the machine does not say."""
+    def l2(self) -> Groups:
+        """CPUs that share a second-level cache."""
         return tuple(cache.cpus for cache in self.caches if cache.level == 2)
 
     @property
-    def l3(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of CPUs that share a third-level cache; empty where there is none or the machine
-        does not say.
-        """
+    def l3(self) -> Groups:
+        """CPUs that share a third-level cache."""
         return tuple(cache.cpus for cache in self.caches if cache.level == 3)
 
     def cpu(self, number: int) -> Cpu:
         """The online CPU of that number; raises BadInput if there is none."""
         found = self._by_number.get(number)
         if found is None:
-            raise BadInput(
-                "no such online CPU",
-                value=number,
-                hint=f"online are {format_cpu_list(self.online)}",
-            )
+            hint = f"online are {format_cpu_list(self.online)}"
+            raise BadInput("no such online CPU", value=number, hint=hint)
         return found
 
-    @property
-    def unplaced(self) -> tuple[int, ...]:
-        """Online CPUs that no memory node lists; which node they are near is assumed."""
-        placed = {cpu for node in self.nodes for cpu in node.cpus}
-        return tuple(cpu for cpu in self.online if cpu not in placed)
-
     def relation(self, a: int, b: int) -> Relation:
-        """The closest thing that online CPUs `a` and `b` share; raises BadInput for a CPU that is
-        not online.
-        """
+        """The closest thing that two CPUs share; raises BadInput for one that is not online."""
         return "same" if a == b else closest(self.shared(a), self.shared(b))
 
     def shared(self, number: int) -> Mapping[int, Relation]:
@@ -261,7 +250,7 @@ class Topology:
         """All that CPUs share: of what kind it is, and by which CPUs. From the fewest CPUs to the
         most; of equals the kind comes first that Relation names first.
         """
-        levels: dict[Relation, tuple[tuple[int, ...], ...]] = {
+        levels: dict[Relation, Groups] = {
             "smt": self.cores,
             "l2": self.l2,
             "cluster": self.clusters,
@@ -269,9 +258,8 @@ class Topology:
             "die": self.dies,
             "package": self.packages,
         }
-        order = get_args(Relation)
         found = [(name, group) for name, many in levels.items() for group in many]
-        return tuple(sorted(found, key=lambda one: (len(one[1]), order.index(one[0]))))
+        return tuple(sorted(found, key=lambda one: len(one[1])))
 
     @cached_property
     def _by_number(self) -> dict[int, Cpu]:
@@ -289,39 +277,39 @@ class Topology:
         """The topology as a result document records it: counts, and CPU lists in the kernel's
         format.
         """
-        kinds = {cpu.kind for cpu in self.cpus if cpu.kind}
+        listed = format_cpu_list
+        kinds = sorted({cpu.kind for cpu in self.cpus} - {""})
         return {
             "packages": len(self.packages),
             "dies": len(self.dies),
             "cores": len(self.cores),
             "cpus": len(self.cpus),
-            "threads_per_core": max(len(core) for core in self.cores),
+            "threads_per_core": max(map(len, self.cores)),
             "source": self.source,
-            "online": format_cpu_list(self.online),
-            "offline": format_cpu_list(self.offline),
-            "possible": format_cpu_list(self.possible),
-            "allowed": format_cpu_list(self.allowed),
-            "siblings": [format_cpu_list(core) for core in self.cores if len(core) > 1],
-            "clusters": [format_cpu_list(group) for group in self.clusters],
-            "l2": [format_cpu_list(group) for group in self.l2],
-            "l3": [format_cpu_list(group) for group in self.l3],
+            "online": listed(self.online),
+            "offline": listed(self.offline),
+            "possible": listed(self.possible),
+            "allowed": listed(self.allowed),
+            "siblings": [listed(core) for core in self.cores if len(core) > 1],
+            "clusters": list(map(listed, self.clusters)),
+            "l2": list(map(listed, self.l2)),
+            "l3": list(map(listed, self.l3)),
             "nodes": [
                 {
                     "id": node.id,
-                    "cpus": format_cpu_list(node.cpus),
+                    "cpus": listed(node.cpus),
                     "distances": [d for _, d in node.distances],
                 }
                 for node in self.nodes
             ],
             "kinds": {
-                kind: format_cpu_list(cpu.id for cpu in self.cpus if cpu.kind == kind)
-                for kind in sorted(kinds)
+                kind: listed(cpu.id for cpu in self.cpus if cpu.kind == kind) for kind in kinds
             },
         }
 
-    def _groups(self, key: Callable[[Cpu], Any]) -> tuple[tuple[int, ...], ...]:
-        """CPUs grouped by `key`, groups in order of their first CPU."""
-        groups: dict[Any, list[int]] = {}
+    def _groups(self, key: Callable[[Cpu], Hashable]) -> Groups:
+        """By key; None belongs to no group."""
+        groups: dict[Hashable, list[int]] = defaultdict(list)
         for cpu in self.cpus:
-            groups.setdefault(key(cpu), []).append(cpu.id)
-        return tuple(tuple(group) for group in groups.values())
+            groups[key(cpu)].append(cpu.id)
+        return tuple(tuple(group) for value, group in groups.items() if value is not None)
