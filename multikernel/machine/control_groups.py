@@ -49,17 +49,13 @@ def throttled(text: Text) -> int | None:
     """How often these groups' time was used up and their tasks had to wait, all together; None
     where nobody counts that.
     """
-    found = []
-    for group in directories(text, "cpu") or [MOUNT]:
-        match = re.search(r"^nr_throttled ([0-9]{1,18})$", text(f"{group}/cpu.stat") or "", re.M)
-        found += [int(match[1])] if match else []
-    return sum(found) if found else None
+    stats = [text(f"{group}/cpu.stat") or "" for group in directories(text, "cpu") or [MOUNT]]
+    found = re.findall(r"^nr_throttled ([0-9]{1,18})$", "\n".join(stats), re.MULTILINE)
+    return sum(map(int, found)) if found else None
 
 
 def _quota(text: Text, group: str) -> float | None:
-    """cpu.max ("150000 100000": µs of time, µs of period) of version 2, or cpu.cfs_* of version
-    1.
-    """
+    """cpu.max ("150000 100000": µs of time, of period) of version 2, cpu.cfs_* of version 1."""
     words = (text(f"{group}/cpu.max") or "").split()
     if len(words) != 2:
         words = [(text(f"{group}/cpu.cfs_{what}_us") or "").strip() for what in ("quota", "period")]

@@ -57,7 +57,6 @@ class Reader:
     lists: Lists = field(default_factory=Lists)
     _online: frozenset[int] = frozenset()
     _mates_of: dict[int, Cpus] = field(default_factory=dict)
-    _one_object: dict[Cpus, Cpus] = field(default_factory=dict)
 
     def read(self, allowed: Iterable[int] | None = None, online: Iterable[int] = ()) -> Topology:
         """The machine. allowed: as in Topology.read; None: what the tree says. online: these, where
@@ -129,13 +128,11 @@ class Reader:
         return None
 
     def _mates(self, directory: str, *names: str) -> Cpus:
-        """The online CPUs of such a list, () for none; equal ones are the same object."""
+        """The online CPUs of such a list, () for none; of one list found once."""
         listed = self._list(directory, *names) or ()
-        found = self._mates_of.get(id(listed))
-        if found is None:
-            online = tuple(cpu for cpu in listed if cpu in self._online)
-            found = self._mates_of[id(listed)] = self._one_object.setdefault(online, online)
-        return found
+        if id(listed) not in self._mates_of:
+            self._mates_of[id(listed)] = tuple(cpu for cpu in listed if cpu in self._online)
+        return self._mates_of[id(listed)]
 
     def _numbered(self, directory: str, prefix: str) -> list[int]:
         """N of every entry `prefix`N in `directory`, sorted; empty if there is no such
@@ -194,7 +191,7 @@ class Reader:
         return found
 
     def _caches(self, numbers: Cpus) -> tuple[Cache, ...]:
-        caches: dict[tuple[int, int], Cache] = {}
+        caches: dict[tuple[int, Cpus], Cache] = {}
         for number in numbers:
             directory = f"{CPU}/cpu{number}/cache"
             for index in self._numbered(directory, "index"):
@@ -206,8 +203,8 @@ class Reader:
                 cpus = self._mates(entry, "shared_cpu_list", "shared_cpu_map")
                 if _holds(cpus, number):
                     line = self._number(f"{entry}/coherency_line_size")
-                    caches[level, id(cpus)] = Cache(level, cpus, self._size(f"{entry}/size"), line)
-        return tuple(sorted(caches.values(), key=lambda one: (one.level, one.cpus)))
+                    caches[level, cpus] = Cache(level, cpus, self._size(f"{entry}/size"), line)
+        return tuple(cache for _, cache in sorted(caches.items()))
 
     def _size(self, path: str) -> int | None:
         match = re.fullmatch("([0-9]{1,9})([KMG]?)", self.tree.text(path) or "", re.ASCII)
