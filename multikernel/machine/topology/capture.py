@@ -50,9 +50,6 @@ MOST_BYTES = 256 << 20
 HINT = "multikernel topology capture makes a good one"
 
 
-# --- What belongs to it
-# ---------------------------------------------------------------------------------------------
-
 Check = Callable[[str], object]
 """Raises ValueError, with a sentence, for a line that such a file cannot hold."""
 
@@ -129,9 +126,7 @@ def _paths(tree: Tree, above: str = "") -> Iterator[str]:
 
 
 def files_of(root: str | os.PathLike[str] = "/") -> dict[str, str]:
-    """The files of a capture, by path: text. Of control groups and processes only what they allow
-    is kept.
-    """
+    """Text by path. Of control groups and processes only what they allow is kept."""
     tree = Directory(root)
     found = {}
     for path in _paths(tree):
@@ -153,10 +148,6 @@ def files_of(root: str | os.PathLike[str] = "/") -> dict[str, str]:
     if mask is not None:
         found["proc/self/status"] = f"Cpus_allowed_list:\t{format_cpu_list(mask)}"
     return found
-
-
-# --- Writing and reading
-# --------------------------------------------------------------------------------------------------
 
 
 class _Label(msgspec.Struct):
@@ -257,18 +248,14 @@ def _unpacked(data: bytes, where: str) -> dict[str, str]:
 
 
 def _path(name: str) -> str:
-    """The member's name as in /sys: hwloc's captures put all into a directory of the machine's
-    name.
-    """
+    """As in /sys: hwloc's captures put all into a directory of the machine's name."""
     name = name.removeprefix("./").lstrip("/")
     first, _, rest = name.partition("/")
     return rest if first not in ("sys", "proc") and rest.startswith(("sys/", "proc/")) else name
 
 
 def _check(member: str, text: str, where: str, lists: Lists) -> None:
-    """Whether a file says what a file of its name says. hwloc's captures have empty files for what
-    was not there.
-    """
+    """Whether a file says what its kind says. hwloc has empty ones for what was not there."""
     check = _check_of(member)
     if check is None or not text:
         return

@@ -252,16 +252,14 @@ def _consistent(topology: Topology) -> Topology:
             raise _Wrong(f"$.cpus[{place}].siblings do not say the same of each other")
     groups = [(f"$.caches[{place}]", one.cpus) for place, one in enumerate(topology.caches)]
     groups += [(f"$.nodes[{place}]", one.cpus) for place, one in enumerate(topology.nodes)]
-    groups += [("$.allowed", topology.allowed)]
-    for name, cpus in groups:
+    for name, cpus in [*groups, ("$.allowed", topology.allowed)]:
         if not online.issuperset(cpus):
             raise _Wrong(f"{name} names CPU {min(set(cpus) - online)}, which is not in $.cpus")
     for place, node in enumerate(topology.nodes):
-        for number in node.cpus:
-            home = topology.cpu(number).node
-            if home != node.id:
+        for cpu in map(topology.cpu, node.cpus):
+            if cpu.node != node.id:
                 raise _Wrong(
-                    f"$.nodes[{place}] names CPU {number}, which says it is in node {home}"
+                    f"$.nodes[{place}] names CPU {cpu.id}, which says it is in node {cpu.node}"
                 )
     for end in chain.from_iterable(topology.links):
         if end not in packages:

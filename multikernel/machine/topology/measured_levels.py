@@ -40,28 +40,19 @@ from multikernel.errors import BadInput
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.topology.model import Relation, Topology
 
-NOISE = 0.08
-"""Pairs may typically be known no worse than this."""
-OUTLIERS = 0.01
-"""Share of a level's pairs that may take longer for any reason."""
-SPLIT_EFFECT, LEVEL_EFFECT = 1.35, 1.25
-"""What is always found, and what is never mistaken, as ratios; see above."""
+NOISE = 0.08  # pairs may typically be known no worse than this
+OUTLIERS = 0.01  # share of a level's pairs that may take longer for any reason
+SPLIT_EFFECT, LEVEL_EFFECT = 1.35, 1.25  # always found, never mistaken, as ratios; see above
+# Where decisions lie, between those bounds: classes are cut at such a ratio of medians, levels are
+# the same below.
 CUT_AT, SAME_BELOW = 1.2, 1.12
-"""Where decisions lie, between those bounds: classes are cut at such a ratio of medians, levels are
-the same below.
-"""
-VALLEY = 0.1
-"""Between two classes lie no more values than this share of the smaller one, but for outliers."""
-SHARE, LEAST = 0.1, 3
-"""A class of such a share of a level's pairs, and of so many, needs no shape."""
+VALLEY = 0.1  # of the smaller class may be as many values between two, but for outliers
+SHARE, LEAST = 0.1, 3  # a class of such a share of a level's pairs, and of so many, needs no shape
+# Of the CPUs of a level so many must be in groups that explain a small class; or of a CPU's pairs
+# so many in it.
 SHAPED = 0.75
-"""Of the CPUs of a level so many must be in groups that explain a small class; or of a CPU's pairs
-so many in it.
-"""
-TRIED = 128
-"""Cuts tried of either kind."""
-DEEPEST = 4
-"""A level is divided no more often, one part within the other."""
+TRIED = 128  # cuts of either kind
+DEEPEST = 4  # a level is divided no more often, one part within the other
 
 RELATIONS: Mapping[str, str] = {
     "smt": "hardware threads of one core",
@@ -78,9 +69,7 @@ Pair = tuple[int, int]
 
 
 class Measured(NamedTuple):
-    """What a pair takes there and back, in cycles or any other unit, and between what that probably
-    lies.
-    """
+    """What a pair takes there and back, in any unit, and between what that probably lies."""
 
     value: float
     low: float
@@ -89,13 +78,11 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Pairs that are declared alike. relation: as Topology.relation; distance: between their nodes,
-    where there are several; kinds: of hybrid cores.
-    """
+    """Pairs that are declared alike."""
 
     relation: Relation
-    distance: tuple[int, ...] = ()
-    kinds: tuple[str, ...] = ()
+    distance: tuple[int, ...] = ()  # of their nodes, where there are several
+    kinds: tuple[str, ...] = ()  # of hybrid cores
 
     @property
     def label(self) -> str:
@@ -115,12 +102,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """Pairs (the smaller CPU first) that take about as long. levels: which declared ones it is made
-    of.
-    """
+    """Pairs that take about as long."""
 
-    levels: tuple[Level, ...]
-    pairs: tuple[Pair, ...] = field(repr=False)
+    levels: tuple[Level, ...]  # that were declared of them
+    pairs: tuple[Pair, ...] = field(repr=False)  # the smaller CPU first
     low: float
     middle: float
     high: float
@@ -137,11 +122,11 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """pairs: how many were judged."""
+    """Measured classes beside declared levels."""
 
     classes: tuple[Class, ...]
     warnings: tuple[Disagreement, ...]
-    pairs: int
+    pairs: int  # that were judged
 
 
 def levels_of(topology: Topology, pairs: Iterable[Pair]) -> dict[Pair, Level]:
@@ -204,10 +189,6 @@ def _undirected(measured: Mapping[Pair, Measured]) -> dict[Pair, Measured]:
 
 def _middle(pairs: Iterable[Pair], logs: Mapping[Pair, float]) -> float:
     return median(logs[pair] for pair in pairs)
-
-
-# --- One level
-# --------------------------------------------------------------------------------------------------
 
 
 def _parts(
@@ -325,10 +306,6 @@ def _odd(lower: Sequence[Pair], upper: Sequence[Pair]) -> list[int]:
     explained = sum(not odd.isdisjoint(pair) for pair in upper)
     few = len(odd) * 4 <= len(both)
     return sorted(odd) if few and explained >= SHAPED * len(upper) else []
-
-
-# --- Levels against each other
-# --------------------------------------------------------------------------------------
 
 
 def _against_each_other(

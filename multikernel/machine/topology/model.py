@@ -41,96 +41,78 @@ def capture_source(path: str | os.PathLike[str]) -> str:
 
 
 def closest(a: Mapping[int, Relation], b: Mapping[int, Relation]) -> Relation:
-    """The closest thing that two CPUs share; of each is given what it shares, as `shared` does."""
+    """Of two CPUs, given what each of them shares (Topology.shared)."""
     return next((kind for place, kind in a.items() if place in b), "system")
 
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """One online CPU (hardware thread).
-
-    siblings: the CPUs of the same physical core, itself included, sorted. die: unique within its
-    package only. cluster: the lowest CPU of its cluster (CPUs that share more than a core and less
-    than a die, as the firmware says), None where there is none. capacity: the kernel's relative
-    speed (1024 = the fastest), None where it says nothing. kind: "performance" or "efficiency" on
-    hybrid x86 processors, "" elsewhere.
+    """One online CPU (hardware thread). cluster: the lowest CPU of those that share more than a
+    core and less than a die, as the firmware says.
     """
 
     id: int
     package: int = 0
-    die: int = 0
+    die: int = 0  # unique within its package only
     node: int = 0
-    siblings: tuple[int, ...] = ()
-    capacity: int | None = None
-    kind: str = ""
+    siblings: tuple[int, ...] = ()  # the CPUs of its core, itself included, sorted
+    capacity: int | None = None  # relative speed, 1024 = the fastest
+    kind: str = ""  # "performance", "efficiency" or "low-power" on hybrid x86 processors
     cluster: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """One data or unified cache and the CPUs that share it (sorted). Sizes in bytes, None where
-    unknown.
-    """
+    """One data or unified cache. Sizes in bytes, None where unknown."""
 
     level: int
-    cpus: tuple[int, ...]
+    cpus: tuple[int, ...]  # that share it, sorted
     size: int | None = None
     line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One memory node; cpus is empty for memory without processors.
-
-    distances: (node id, distance) for every online node, in the firmware's units (10 = local);
-    empty if unknown. device: what kind of device this is the memory of ("GPU"), "" for the
-    machine's own.
+    """One memory node. distances: (node id, distance) for every online node, in the firmware's
+    units (10 = local); empty if unknown.
     """
 
     id: int
-    cpus: tuple[int, ...]
+    cpus: tuple[int, ...]  # empty for memory without processors
     distances: tuple[tuple[int, int], ...] = ()
-    device: str = ""
+    device: str = ""  # "GPU": whose memory this is, where it is not the machine's own
 
     def distance(self, node: int) -> int | None:
-        """Firmware distance from this node to `node` (10 = local), None where unknown."""
+        """From this node to `node`, None where unknown."""
         return dict(self.distances).get(node)
 
 
 @dataclass(frozen=True)
 class Topology:
-    """A machine. cpus, caches and nodes are sorted; possible, present, allowed and cpuset are
-    sorted CPU numbers.
-
-    possible: CPUs the kernel has room for; present: those that are there, online or not (empty: the
-    machine does not say). allowed: the online CPUs this process may run on (affinity mask, control
-    groups). cpuset: what its control group grants, online or not; None where no group says
-    anything. links: pairs of packages that are wired to each other, where that is known.
-    architecture: as uname says ("x86_64"), "" if unknown. source: where all this comes from:
-    "live", "capture NAME", "invented: 8x4", "" if the maker did not say.
+    """A machine; everything is sorted. source: where all this comes from: "live", "capture NAME",
+    "invented: 8x4", "" if the maker did not say.
     """
 
     cpus: tuple[Cpu, ...]
     caches: tuple[Cache, ...]
     nodes: tuple[Node, ...]
-    possible: tuple[int, ...]
-    allowed: tuple[int, ...]
-    present: tuple[int, ...] = ()
-    cpuset: tuple[int, ...] | None = None
-    links: tuple[tuple[int, int], ...] = ()
-    architecture: str = ""
+    possible: tuple[int, ...]  # CPUs the kernel has room for
+    allowed: tuple[int, ...]  # online CPUs this process may run on: affinity mask, control groups
+    present: tuple[int, ...] = ()  # CPUs that are there, online or not; empty: unknown
+    cpuset: tuple[int, ...] | None = None  # what the control group grants, online or not, if any
+    links: tuple[tuple[int, int], ...] = ()  # packages wired to each other, where that is known
+    architecture: str = ""  # as uname says ("x86_64")
     source: str = ""
 
     @classmethod
     def read(
         cls, root: str | os.PathLike[str] = "/", allowed: Iterable[int] | None = None
     ) -> "Topology":
-        """Read the /sys tree under `root`.
+        """Read the /sys tree under `root`. Raises BadInput when it shows no CPU at all.
 
-        allowed: CPUs the caller may use. By default the affinity mask of this process for the live
-        machine ("/"); for any other root what the tree itself says (control group, status of the
-        process), else all online CPUs. CPUs that are not online are left out of it. Raises BadInput
-        when the tree shows no CPU at all.
+        allowed: CPUs the caller may use, as far as they are online. By default the affinity mask of
+        this process for the live machine ("/"); for any other root what the tree itself says
+        (control group, status of the process), else all online CPUs.
         """
         # The reader makes topologies, so it imports this file.
         from multikernel.machine.topology.reader import Reader

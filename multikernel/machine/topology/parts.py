@@ -23,13 +23,11 @@ LEVELS = ("package", "node", "die", "L3", "cluster", "L2", "core")
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One name of a box. kind: of LEVELS. number: the kernel's, or None for what has none. size:
-    bytes, of caches.
-    """
+    """One name of a box."""
 
-    kind: str
-    number: int | None = None
-    size: int | None = None
+    kind: str  # of LEVELS
+    number: int | None = None  # the kernel's, where it has one
+    size: int | None = None  # of caches, in bytes
 
     def __str__(self) -> str:
         number = "" if self.number is None else f" {self.number}"
@@ -38,13 +36,11 @@ class Name:
 
 @dataclass(slots=True)
 class Part:
-    """A box, or a core (without parts of its own). cpus: sorted. kind: of hybrid cores, as in
-    Cpu.
-    """
+    """A box, or a core (without parts of its own)."""
 
     names: list[Name]
-    cpus: tuple[int, ...]
-    kind: str = ""
+    cpus: tuple[int, ...]  # sorted
+    kind: str = ""  # of cores, as in Cpu
     parts: list[Part] = field(default_factory=list)
 
     @property
@@ -60,10 +56,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """A whole machine. across: what lies across boxes, in words."""
+    """A whole machine."""
 
     parts: list[Part]
-    across: list[str]
+    across: list[str]  # what lies across boxes, in words
 
 
 def amount(size: int) -> str:

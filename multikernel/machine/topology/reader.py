@@ -59,10 +59,8 @@ class Reader:
     _mates_of: dict[int, Cpus] = field(default_factory=dict)
 
     def read(self, allowed: Iterable[int] | None = None, online: Iterable[int] = ()) -> Topology:
-        """The machine. allowed: as in Topology.read; None: what the tree says. online: these, where
-        no file says.
-
-        Raises BadInput when there is no CPU at all.
+        """Raises BadInput when there is no CPU at all. allowed: as in Topology.read; None: what
+        the tree says. online: these, where no file says.
         """
         there = tuple(self._numbered(CPU, "cpu"))
         # CPU 0 often has no "online" file, because it cannot be taken offline: absent means online.
@@ -114,9 +112,7 @@ class Reader:
         return int(text) if re.fullmatch("[0-9]{1,18}", text, re.ASCII) else None
 
     def _list(self, directory: str, *names: str) -> Cpus | None:
-        """The first of these files that holds a non-empty CPU list, sorted: newer names first,
-        older after.
-        """
+        """The first of these files, newer ones before older ones, that lists any CPU."""
         for name in names:
             parse = parse_cpu_mask if name.endswith(MASKS) else parse_cpu_list
             try:
@@ -135,9 +131,7 @@ class Reader:
         return self._mates_of[id(listed)]
 
     def _numbered(self, directory: str, prefix: str) -> list[int]:
-        """N of every entry `prefix`N in `directory`, sorted; empty if there is no such
-        directory.
-        """
+        """N of every entry `prefix`N in `directory`, sorted."""
         names = self.tree.names(directory)
         matches = (re.fullmatch(prefix + "([0-9]{1,9})", name, re.ASCII) for name in names)
         numbers = (int(match[1]) for match in matches if match)

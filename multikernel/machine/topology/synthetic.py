@@ -54,14 +54,12 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A machine of the paper. text: its shape, in words. sizes: of caches, in bytes, by level.
-    links: pairs of packages that are wired to each other; without any, a bus leads from all
-    packages to all memory.
-    """
+    """A machine of the paper."""
 
-    text: str
+    text: str  # its shape
     title: str
-    sizes: Mapping[int, int]
+    sizes: Mapping[int, int]  # of caches, in bytes, by level
+    # Packages that are wired to each other; without any, a bus leads from all to all memory.
     links: tuple[tuple[int, int], ...] = ()
 
 
