@@ -49,7 +49,6 @@ MOST_BYTES = 256 << 20
 """
 HINT = "multikernel topology capture makes a good one"
 
-
 Check = Callable[[str], object]
 """Raises ValueError, with a sentence, for a line that such a file cannot hold."""
 

@@ -240,14 +240,20 @@ def _steps(values: Sequence[float]) -> list[int]:
 
 
 def _shaped(small: Sequence[Pair], pairs_of: Mapping[int, int]) -> bool:
-    """Whether few pairs are no accident: groups of CPUs, all pairs within each; or nearly all pairs
-    of some CPUs. pairs_of: in how many pairs of the whole level a CPU is.
+    """Whether few pairs are no accident: nearly all pairs of some CPUs; or groups of CPUs, all
+    pairs within each. pairs_of: in how many pairs of the whole level a CPU is.
     """
-    taken = _taken(small).items()
-    odd = {cpu for cpu, number in taken if number >= max(SHAPED * pairs_of[cpu], LEAST)}
-    if sum(not odd.isdisjoint(pair) for pair in small) >= SHAPED * len(small):
+    if _odd(small, pairs_of, LEAST):
         return True
     return sum(map(len, _groups(small))) >= SHAPED * len(pairs_of)
+
+
+def _odd(some: Sequence[Pair], pairs_of: Mapping[int, int], least: int) -> list[int]:
+    """CPUs of which nearly all pairs are among these, if they explain nearly all of these."""
+    taken = _taken(some).items()
+    odd = {cpu for cpu, number in taken if number >= max(SHAPED * pairs_of[cpu], least)}
+    explained = sum(not odd.isdisjoint(pair) for pair in some)
+    return sorted(odd) if explained >= SHAPED * len(some) else []
 
 
 def _taken(pairs: Iterable[Pair]) -> Counter[int]:
@@ -288,8 +294,9 @@ def _split(
         " long."
     )
     groups = list(map(format_cpu_list, _groups(lower)))
-    odd = _odd(lower, upper)
-    if odd:
+    pairs_of = _taken([*lower, *upper])
+    odd = _odd(upper, pairs_of, 2)
+    if 0 < len(odd) * 4 <= len(pairs_of):
         text += f" The slower ones are those with CPU {format_cpu_list(odd)}."
     elif len(groups) > 1:
         named = " | ".join([*groups[:4], *(["…"] if len(groups) > 4 else [])])
@@ -297,15 +304,6 @@ def _split(
             f" The faster ones are those within CPUs {named}: they share something it does not say."
         )
     return Disagreement("level-split", text, (level,))
-
-
-def _odd(lower: Sequence[Pair], upper: Sequence[Pair]) -> list[int]:
-    """Few CPUs of which nearly all pairs are slow, and that explain nearly all slow pairs."""
-    slow, both = _taken(upper), _taken([*lower, *upper])
-    odd = {cpu for cpu in slow if slow[cpu] >= max(2, SHAPED * both[cpu])}
-    explained = sum(not odd.isdisjoint(pair) for pair in upper)
-    few = len(odd) * 4 <= len(both)
-    return sorted(odd) if few and explained >= SHAPED * len(upper) else []
 
 
 def _against_each_other(
