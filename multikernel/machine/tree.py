@@ -32,8 +32,7 @@ def text_of(path: Path, most: int = MOST_PROC_BYTES) -> str | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        parts = []
-        room = most + 1
+        parts, room = [], most + 1
         # /sys hands out a page at a time
         while room > 0 and (part := os.read(descriptor, min(room, 1 << 18))):
             parts.append(part)

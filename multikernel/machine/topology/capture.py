@@ -267,11 +267,8 @@ def _check(member: str, text: str, where: str, lists: Lists) -> None:
             else:
                 check(line)
         except ValueError as error:
-            raise BadInput(
-                f"this capture is damaged: {error}",
-                where=f"{where}: {member}, line {number}",
-                hint=HINT,
-            ) from None
+            at = f"{where}: {member}, line {number}"
+            raise BadInput(f"this capture is damaged: {error}", where=at, hint=HINT) from None
 
 
 def _architecture(label: str | None, where: str) -> str:

@@ -12,7 +12,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import Annotated, Any, ClassVar
 
@@ -104,18 +104,12 @@ def encoded(topology: Topology) -> str:
         name: [record(form, one) for one in getattr(topology, name)]
         for name, form in _LISTED.items()
     }
-    members = msgspec.to_builtins(record(_Machine, topology, **parts)).items()
-    return "{\n" + ",\n".join(f" {_json(key)}: {_lines(value)}" for key, value in members) + "\n}\n"
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _lines(value: object) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "[\n" + ",\n".join(f"  {_json(one)}" for one in value) + "\n ]"
-    return _json(value)
+    written = partial(json.dumps, ensure_ascii=False)
+    members = []
+    for key, value in msgspec.to_builtins(record(_Machine, topology, **parts)).items():
+        lines = ",\n  ".join(map(written, value)) if key in _LISTED else ""
+        members.append(f" {written(key)}: " + (f"[\n  {lines}\n ]" if lines else written(value)))
+    return "{\n" + ",\n".join(members) + "\n}\n"
 
 
 def decoded(text: str | bytes, where: str = "") -> Topology:
@@ -126,13 +120,14 @@ def decoded(text: str | bytes, where: str = "") -> Topology:
     try:
         plain = text if isinstance(text, str) else text.decode()
         value = json.loads(plain)
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise _not_json("it is not UTF-8", line, where) from None
-    except json.JSONDecodeError as error:
-        raise _not_json(error.msg, error.lineno, where) from None
-    except (RecursionError, ValueError):  # too deep; a number of too many digits
-        raise _not_json("numbers or nesting beyond all measure", 1, where) from None
+    except (RecursionError, ValueError) as error:
+        reason, line = "numbers or nesting beyond all measure", 1
+        if isinstance(error, UnicodeDecodeError):
+            reason, line = "it is not UTF-8", error.object.count(b"\n", 0, error.start) + 1
+        elif isinstance(error, json.JSONDecodeError):
+            reason, line = error.msg, error.lineno
+        hint = "multikernel topology -o machine.json writes a good one"
+        raise BadInput(f"not JSON: {reason}", where=_at(where, line), hint=hint) from None
     schema = value.get("schema") if isinstance(value, dict) else None
     if schema != SCHEMA:
         raise BadInput(
@@ -155,11 +150,6 @@ def decoded(text: str | bytes, where: str = "") -> Topology:
 
 def _at(where: str, line: int) -> str:
     return f"{where}, line {line}" if where else f"line {line}"
-
-
-def _not_json(reason: str, line: int, where: str) -> BadInput:
-    hint = "multikernel topology -o machine.json writes a good one"
-    return BadInput(f"not JSON: {reason}", where=_at(where, line), hint=hint)
 
 
 def _line_of(text: str, path: str) -> int:

@@ -194,9 +194,7 @@ def _middle(pairs: Iterable[Pair], logs: Mapping[Pair, float]) -> float:
 def _parts(
     pairs: Sequence[Pair], logs: Mapping[Pair, float], level: Sequence[Pair] = (), depth: int = 0
 ) -> list[list[Pair]]:
-    """The classes within a level, or within these pairs of it, from the fastest; one, if it is
-    uniform.
-    """
+    """The classes within these pairs of a level, from the fastest; one, if they are uniform."""
     level = level or pairs
     ordered = sorted(pairs, key=lambda pair: (logs[pair], pair))
     at = _cut(ordered, [logs[pair] for pair in ordered], level) if depth < DEEPEST else None
@@ -207,9 +205,7 @@ def _parts(
 
 
 def _cut(ordered: Sequence[Pair], values: Sequence[float], level: Sequence[Pair]) -> int | None:
-    """Where two classes meet, if these are two: the number of pairs in the faster. values: sorted
-    logarithms.
-    """
+    """If these are two classes, how many pairs are in the faster. values: their logarithms."""
     count, pairs_of = len(values), _taken(level)
     # A class differs from a tail by the valley before it.
     for at in _steps(values):
@@ -229,9 +225,7 @@ def _cut(ordered: Sequence[Pair], values: Sequence[float], level: Sequence[Pair]
 
 
 def _steps(values: Sequence[float]) -> list[int]:
-    """Where to try a cut: where steps are large, the largest first, and evenly between the
-    tails.
-    """
+    """Where to try a cut: at large steps, the largest first, and evenly between the tails."""
     count = len(values)
     large = sorted(range(2, count - 1), key=lambda at: values[at - 1] - values[at])[:TRIED]
     low, high = values[count // 50], values[-1 - count // 50]
@@ -262,9 +256,7 @@ def _taken(pairs: Iterable[Pair]) -> Counter[int]:
 
 
 def _groups(pairs: Sequence[Pair]) -> list[tuple[int, ...]]:
-    """The groups of CPUs of which these are all the pairs; none if they are not of that shape, but
-    for a few.
-    """
+    """The groups of CPUs of which these are all the pairs, but for a few; else none."""
     beside: dict[int, set[int]] = defaultdict(set)
     for a, b in pairs:
         beside[a].add(b)
@@ -290,8 +282,8 @@ def _split(
     fast, slow = exp(_middle(lower, logs)), exp(_middle(upper, logs))
     text = (
         f"The machine declares one level, {level.label}, and two are measured: {len(lower)} pairs"
-        f" take {fast:.0f} and {len(upper)} take {slow:.0f} TSC cycles, {slow / fast:.1f} × as"
-        " long."
+        f" take {fast:.0f} and {len(upper)} take {slow:.0f} TSC cycles,"
+        f" {slow / fast:.1f} × as long."
     )
     groups = list(map(format_cpu_list, _groups(lower)))
     pairs_of = _taken([*lower, *upper])

@@ -152,24 +152,19 @@ class Topology:
     @property
     def disallowed(self) -> tuple[int, ...]:
         """Online CPUs that this process may not run on."""
-        allowed = set(self.allowed)
-        return tuple(cpu for cpu in self.online if cpu not in allowed)
+        return tuple(sorted({*self.online} - {*self.allowed}))
 
     @property
     def granted(self) -> tuple[int, ...]:
-        """Online CPUs that the control group grants: a process may widen the mask that it was
-        started with to these.
-        """
+        """Online CPUs that the control group grants: a process may widen its mask to these."""
         if self.cpuset is None:
             return self.online
-        listed = {*self.cpuset, *self.allowed}
-        return tuple(cpu for cpu in self.online if cpu in listed)
+        return tuple(sorted({*self.online} & {*self.cpuset, *self.allowed}))
 
     @property
     def unplaced(self) -> tuple[int, ...]:
         """Online CPUs that no memory node lists; which node they are near is assumed."""
-        placed = {cpu for node in self.nodes for cpu in node.cpus}
-        return tuple(cpu for cpu in self.online if cpu not in placed)
+        return tuple(sorted({*self.online}.difference(*(node.cpus for node in self.nodes))))
 
     @property
     def invented(self) -> bool:
@@ -256,9 +251,7 @@ class Topology:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """The topology as a result document records it: counts, and CPU lists in the kernel's
-        format.
-        """
+        """As a result document records it: counts, and CPU lists in the kernel's format."""
         listed = format_cpu_list
         kinds = sorted({cpu.kind for cpu in self.cpus} - {""})
         return {

@@ -31,9 +31,7 @@ MASKS = ("_siblings", "_map", "cpumap")
 CPUSETS = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
 """What a control group grants."""
 KINDS = {"cpu_core": "performance", "cpu_atom": "efficiency", "cpu_lowpower": "low-power"}
-"""Hybrid x86: the performance-counter drivers list the CPUs of each kind, in
-sys/devices/DRIVER/cpus.
-"""
+"""Hybrid x86: sys/devices/DRIVER/cpus of performance-counter drivers lists the CPUs of a kind."""
 MAX_NODES = 1024
 """Of more memory nodes, no distances are read: Linux knows no more."""
 GPUS = "proc/driver/nvidia/gpus"
@@ -91,9 +89,7 @@ class Reader:
         )
 
     def cpuset(self) -> Cpus | None:
-        """What the control group of the process grants. A group without the file has what its
-        parent has.
-        """
+        """What the control group of the process grants; without the file, what its parent does."""
         groups = control_groups.directories(self.tree.text, "cpuset")
         return next(filter(None, (self._list(group, *CPUSETS) for group in groups)), None)
 
@@ -207,7 +203,9 @@ class Reader:
     def _nodes(self, numbers: Cpus) -> tuple[Node, ...]:
         # "distance" has one column an *online* node, not one a possible node.
         columns = self._list(NODE, "online") or tuple(self._numbered(NODE, "node"))
-        of_gpus = self._of_gpus()
+        gpus = (self.tree.text(f"{GPUS}/{name}/numa_status") for name in self.tree.names(GPUS))
+        matches = (re.search(r"^Node:\s*([0-9]{1,9})$", text or "", re.MULTILINE) for text in gpus)
+        of_gpus = {int(match[1]) for match in matches if match}
         left = set(numbers)
         nodes = []
         for number in columns:
@@ -232,12 +230,6 @@ class Reader:
             replace(node, distances=tuple(one for one in node.distances if one[0] in there))
             for node in nodes
         )
-
-    def _of_gpus(self) -> set[int]:
-        """Nodes that are the memory of a graphics processor."""
-        texts = (self.tree.text(f"{GPUS}/{name}/numa_status") for name in self.tree.names(GPUS))
-        matches = (re.search(r"^Node:\s*([0-9]{1,9})$", text or "", re.M) for text in texts)
-        return {int(match[1]) for match in matches if match}
 
 
 def _holds(cpus: Cpus, number: int) -> bool:

@@ -37,9 +37,7 @@ from multikernel.machine.topology.model import Cache, Cpu, Node, Topology
 MAX_CPUS = 4096
 """Largest machine that is invented: sixteen times the largest of two sockets today."""
 HOME, BESIDE, AWAY, HOP = 10, 12, 20, 6
-"""Distances in the firmware's units: own node, other node of the package, other package, each link
-on the way.
-"""
+"""Distances: own node, other node of the package, other package, each link on the way."""
 WAYS = "say for example 8x4, 2x4x2 or '2 packages, 3 dies, 8 cores, smt 2'"
 
 _LEVELS = ("package", "node", "die", "l3", "cluster", "l2", "core", "thread")
@@ -88,15 +86,11 @@ PRESETS: Mapping[str, Preset] = {
         ),
     ),
 }  # fmt: skip
-"""The machines of the paper's §4.1. The links of 8x4-amd are drawn by hand there, and one of them
-is doubtful.
-"""
+"""The machines of the paper's §4.1. Links of 8x4-amd are drawn by hand there, one is doubtful."""
 
 
 def from_string(text: str, *, where: str = "--machine") -> Topology:
-    """The machine that a sentence describes, or the preset of that name. where: to name in errors.
-    Raises BadInput.
-    """
+    """The machine of a sentence, or preset. where: to name in errors. Raises BadInput."""
     name = " ".join(text.lower().split())
     refused = partial(BadInput, value=shown(text), where=where, hint=WAYS)
     preset = PRESETS.get(name)
@@ -118,9 +112,7 @@ def from_string(text: str, *, where: str = "--machine") -> Topology:
 
 
 def hops(links: Iterable[tuple[int, int]], start: int) -> dict[int, int]:
-    """How many links the shortest way from a package takes, for every package that can be
-    reached.
-    """
+    """By package that can be reached from this one: how many links the shortest way takes."""
     beside: dict[int, set[int]] = defaultdict(set)
     for a, b in links:
         beside[a].add(b)
@@ -135,9 +127,7 @@ def hops(links: Iterable[tuple[int, int]], start: int) -> dict[int, int]:
 
 
 def _levels(text: str, refused: Callable[..., BadInput]) -> dict[str, int]:
-    """By level, from the outside in, how many there are in the one before. Packages and cores are
-    always among them.
-    """
+    """By level, packages, cores and threads included: how many there are in the one before."""
     text = text.lower()
     if re.fullmatch(r"\s*[0-9]+(\s*[x×]\s*[0-9]+)+\s*", text, re.ASCII):
         counts = re.split("[x×]", text)
