@@ -40,29 +40,23 @@ def directories(text: Text, controller: str) -> list[str]:
 def cpu_quota(text: Text) -> float | None:
     """CPUs' worth of time: the tightest limit of all these groups; None for no limit. Where no
     group is named, the one that is seen as the root counts.
-    """
-    groups = directories(text, "cpu") or [MOUNT]
-    return min((quota for group in groups if (quota := _quota(text, group))), default=None)
 
-
-def throttled(text: Text) -> int | None:
-    """How often these groups' time was used up and their tasks had to wait, all together; None
-    where nobody counts that.
+    Read are cpu.max ("150000 100000": µs of time, of period) of version 2, cpu.cfs_* of version 1.
     """
     found = []
     for group in directories(text, "cpu") or [MOUNT]:
-        match = re.search(r"^nr_throttled ([0-9]{1,18})$", text(f"{group}/cpu.stat") or "", re.M)
-        found += [int(match[1])] if match else []
-    return sum(found) if found else None
+        words = (text(f"{group}/cpu.max") or "").split()
+        if len(words) != 2:
+            files = (f"{group}/cpu.cfs_{what}_us" for what in ("quota", "period"))
+            words = [(text(file) or "").strip() for file in files]
+        # "max" and -1 are no limit.
+        if all(re.fullmatch(r"[0-9]{1,18}", word, re.ASCII) and int(word) for word in words):
+            found.append(int(words[0]) / int(words[1]))
+    return min(found, default=None)
 
 
-def _quota(text: Text, group: str) -> float | None:
-    """cpu.max ("150000 100000": µs of time, µs of period) of version 2, or cpu.cfs_* of version
-    1.
-    """
-    words = (text(f"{group}/cpu.max") or "").split()
-    if len(words) != 2:
-        words = [(text(f"{group}/cpu.cfs_{what}_us") or "").strip() for what in ("quota", "period")]
-    if not all(re.fullmatch(r"[0-9]{1,18}", word, re.ASCII) and int(word) for word in words):
-        return None  # "max" and -1 are no limit
-    return int(words[0]) / int(words[1])
+def throttled(text: Text) -> int | None:
+    """How often tasks of these groups had to wait for time; None where nobody counts that."""
+    stats = [text(f"{group}/cpu.stat") or "" for group in directories(text, "cpu") or [MOUNT]]
+    found = re.findall(r"^nr_throttled ([0-9]{1,18})$", "\n".join(stats), re.MULTILINE)
+    return sum(map(int, found)) if found else None

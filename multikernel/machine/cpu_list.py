@@ -10,10 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 
 MAX_CPU_ID = 65535
-"""Largest CPU number accepted in a list: Linux is built for at most 8192 (x86-64) today; the rest
-is a typing error.
+"""Largest CPU number in a list: Linux is built for at most 8192 (x86-64); more is a typing error.
 """
-
 MOST_NAMED = 1 << 18
 """Most CPUs in a list, those that are named twice counted twice."""
 
@@ -24,9 +22,9 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     Raises ValueError, with a sentence, on anything else: signs, reversed ranges, numbers above
     `MAX_CPU_ID`, more than `MOST_NAMED` of them.
     """
-    cpus: list[int] = []
     if not text.strip():
         return ()
+    cpus: list[int] = []
     for part in text.strip().split(","):
         match = re.fullmatch(r"\s*([0-9]+)(?:-([0-9]+))?\s*", part, re.ASCII)
         if match is None:
@@ -34,8 +32,7 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
         # Length first: int() of a very long digit string raises an error about something else.
         if any(len(number) > 9 or int(number) > MAX_CPU_ID for number in match.groups("0")):
             raise ValueError(f"{shown(part)} is beyond the largest CPU number, {MAX_CPU_ID}")
-        first = int(match[1])
-        last = first if match[2] is None else int(match[2])
+        first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
             raise ValueError(f"the range {shown(part)} runs backwards")
         if len(cpus) + last - first > MOST_NAMED:
@@ -55,10 +52,11 @@ def parse_cpu_mask(text: str) -> tuple[int, ...]:
         re.fullmatch(r"[0-9a-fA-F]{1,8}", word, re.ASCII) for word in words
     ):
         raise ValueError(f"{shown(text)} is no mask of CPUs, such as 00000000,0000000f")
-    bits = 0
-    for word in words:
-        bits = bits << 32 | int(word, 16)
+    bits = int("".join(word.zfill(8) for word in words), 16)
     return tuple(cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1)
+
+
+Parse = Callable[[str], tuple[int, ...]]
 
 
 class Lists:
@@ -69,11 +67,9 @@ class Lists:
 
     def __init__(self) -> None:
         self._room = 1 << 23
-        self._read: dict[tuple[Callable[[str], tuple[int, ...]], str], tuple[int, ...]] = {}
+        self._read: dict[tuple[Parse, str], tuple[int, ...]] = {}
 
-    def read(
-        self, text: str, parse: Callable[[str], tuple[int, ...]] = parse_cpu_list
-    ) -> tuple[int, ...]:
+    def read(self, text: str, parse: Parse = parse_cpu_list) -> tuple[int, ...]:
         """The CPUs; equal texts give the same object. Raises ValueError, as `parse` does."""
         found = self._read.get((parse, text))
         if found is None:
@@ -86,9 +82,7 @@ class Lists:
 
 
 def format_cpu_list(cpus: Iterable[int]) -> str:
-    """Write CPUs in the kernel's list format, sorted and without repeats: (3, 2, 0) → "0,2-3"; () →
-    "".
-    """
+    """In the kernel's list format, sorted and without repeats: (3, 2, 0) → "0,2-3"; () → ""."""
     runs: list[list[int]] = []
     for cpu in sorted(set(cpus)):
         if runs and runs[-1][1] == cpu - 1:
@@ -99,6 +93,6 @@ def format_cpu_list(cpus: Iterable[int]) -> str:
 
 
 def shown(text: str) -> str:
-    """The user's text as a message may quote it: on one line, and not longer than a line."""
+    """The user's text as a message may quote it: on one line, and a short one."""
     stripped = text.strip()
     return repr(stripped if len(stripped) <= 40 else stripped[:39] + "…")

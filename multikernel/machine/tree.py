@@ -7,6 +7,7 @@ pipe in the place of a file).
 
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -14,9 +15,7 @@ from typing import Protocol
 MOST_BYTES = 1 << 16
 """Longest file of interest: a list of thousands of CPUs takes a few pages."""
 MOST_PROC_BYTES = 64 << 20
-"""Longest file of /proc: those that have a column a CPU (interrupts) take megabytes on large
-machines.
-"""
+"""Longest file of /proc: with a column a CPU (interrupts) it takes megabytes on large machines."""
 
 
 def stripped(text: str) -> str:
@@ -33,8 +32,7 @@ def text_of(path: Path, most: int = MOST_PROC_BYTES) -> str | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        parts = []
-        room = most + 1
+        parts, room = [], most + 1
         # /sys hands out a page at a time
         while room > 0 and (part := os.read(descriptor, min(room, 1 << 18))):
             parts.append(part)
@@ -47,13 +45,13 @@ def text_of(path: Path, most: int = MOST_PROC_BYTES) -> str | None:
 
 
 class Tree(Protocol):
-    """Paths are relative to the root, parts separated by "/"."""
+    """Paths are relative to the root, parts separated by "/". Texts come without surrounding
+    blanks, names sorted.
+    """
 
-    def text(self, path: str) -> str | None:
-        """What a file says, without surrounding blanks."""
+    def text(self, path: str) -> str | None: ...
 
-    def names(self, path: str) -> list[str]:
-        """What a directory holds, sorted."""
+    def names(self, path: str) -> list[str]: ...
 
 
 class Directory:
@@ -63,12 +61,10 @@ class Directory:
         self.root = Path(root)
 
     def text(self, path: str) -> str | None:
-        """As Tree.text."""
         text = text_of(self.root / path, MOST_BYTES)
         return None if text is None else stripped(text)
 
     def names(self, path: str) -> list[str]:
-        """As Tree.names."""
         try:
             return sorted(os.listdir(self.root / path))
         except (OSError, ValueError):
@@ -80,17 +76,15 @@ class Captured:
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self.files = files
-        self._names: dict[str, set[str]] = {}
+        self._names: dict[str, set[str]] = defaultdict(set)
         for path in files:
             parts = path.split("/")
-            for depth in range(len(parts)):
-                self._names.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
+            for depth, name in enumerate(parts):
+                self._names["/".join(parts[:depth])].add(name)
 
     def text(self, path: str) -> str | None:
-        """As Tree.text."""
         text = self.files.get(path)
         return None if text is None else stripped(text)
 
     def names(self, path: str) -> list[str]:
-        """As Tree.names."""
         return sorted(self._names.get(path, ()))

@@ -30,10 +30,11 @@ to be read before they are kept.
 
 import re
 import tempfile
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
-from s1_machine.trees import CPU, NODE, write
+from s1_machine.trees import CPU, NODE, cache_files, write
 
 from multikernel.machine.cpu_list import parse_cpu_list
 from multikernel.machine.topology import capture
@@ -63,7 +64,7 @@ def read(name: str) -> Topology:
 def expanded(text: str) -> dict[str, str]:
     """The files of a description, text by path."""
     files: dict[str, str] = {}
-    indices: dict[int, int] = {}
+    indices: Counter[int] = Counter()
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
@@ -98,18 +99,8 @@ def expanded(text: str) -> dict[str, str]:
             case ["cache", level, kind, size]:
                 for group in groups(value):
                     for cpu in parse_cpu_list(group):
-                        index = indices.get(cpu, 0)
-                        indices[cpu] = index + 1
-                        base = f"{CPU}/cpu{cpu}/cache/index{index}"
-                        files |= {
-                            f"{base}/level": level,
-                            f"{base}/type": kind,
-                            f"{base}/size": size,
-                        }
-                        files |= {
-                            f"{base}/shared_cpu_list": group,
-                            f"{base}/coherency_line_size": "64",
-                        }
+                        files |= cache_files(cpu, indices[cpu], int(level), kind, size, group)
+                        indices[cpu] += 1
             case _:
                 for group in groups(value):
                     for cpu in parse_cpu_list(group):

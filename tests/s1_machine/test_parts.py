@@ -30,7 +30,7 @@ def test_a_node_of_halves_of_two_packages_is_no_box() -> None:
     topology = with_nodes(from_string("2x4"), (0, 1, 4, 5), (2, 3, 6, 7))
     found = boxes(topology)
     assert [part.title for part in found.parts] == ["package 0 · L3", "package 1 · L3"]
-    assert found.across == ("node 0: CPUs 0-1,4-5", "node 1: CPUs 2-3,6-7")
+    assert found.across == ["node 0: CPUs 0-1,4-5", "node 1: CPUs 2-3,6-7"]
     text = "\n".join(drawn(topology, 90))
     assert "lies across others: node 0: CPUs 0-1,4-5" in text
     assert "distances between nodes, derived: not known" in text

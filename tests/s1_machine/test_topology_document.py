@@ -13,6 +13,7 @@ from multikernel.machine.topology.model import Cache, Cpu, Node, Topology
 from multikernel.machine.topology.synthetic import from_string
 
 NUMBERS = st.integers(0, 1 << 40)
+MAYBE = st.none() | NUMBERS
 WORDS = st.text(st.characters(categories=("L", "N", "P", "Sm")), max_size=20)
 
 
@@ -31,7 +32,7 @@ def topologies(draw: st.DrawFn) -> Topology:
             die=draw(NUMBERS),
             node=home[cpu],
             siblings=tuple(one for one in numbers if core[one] == core[cpu]),
-            capacity=draw(st.none() | NUMBERS),
+            capacity=draw(MAYBE),
             kind=draw(WORDS),
             cluster=draw(st.none() | st.sampled_from(numbers)),
         )
@@ -41,12 +42,7 @@ def topologies(draw: st.DrawFn) -> Topology:
     return Topology(
         cpus=cpus,
         caches=tuple(
-            Cache(
-                draw(st.integers(1, 4)),
-                draw(subset),
-                draw(st.none() | NUMBERS),
-                draw(st.none() | NUMBERS),
-            )
+            Cache(draw(st.integers(1, 4)), draw(subset), draw(MAYBE), draw(MAYBE))
             for _ in range(draw(st.integers(0, 4)))
         ),
         nodes=tuple(
@@ -76,73 +72,55 @@ def test_nothing_is_lost(topology: Topology) -> None:
     assert json.loads(text)["schema"] == "multikernel-topology/1"
 
 
-def changed(change: Callable[[Any], object]) -> str:
-    """A good text with one change."""
-    record = json.loads(from_string("2x2x2").to_json())
-    change(record)
-    return json.dumps(record)
+def put(*path: str | int, **fields: object) -> Callable[[Any], object]:
+    """A change of fields of what lies there."""
+
+    def change(record: Any) -> None:
+        for step in path:
+            record = record[step]
+        record.update(fields)
+
+    return change
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda r: r.pop("nodes"), r"missing required field `nodes`"),
-        (lambda r: r.update({"\x1b[31m\n" + "x" * 10_000: 1}), r"unknown field"),
-        (lambda r: r["cpus"][3].update({"\ud800": 1}), r"letters that are none"),
-        (lambda r: r["cpus"][3].update(die=1 << 80), r"\$\.cpus\[3\]\.die"),
-        (lambda r: r["nodes"][1].update(device="x" * 201), r"\$\.nodes\[1\]\.device"),
-        (lambda r: r.update(more=1), r"unknown field `more`"),
-        (
-            lambda r: r["cpus"][3].update(package="x"),
-            r"\$\.cpus\[3\]\.package .*`int`",
-        ),
-        (lambda r: r["cpus"][3].update(package=True), r"\$\.cpus\[3\]\.package"),
-        (lambda r: r["cpus"][3].update(id=70000), r"\$\.cpus\[3\]\.id .* <= 65535"),
-        (lambda r: r["cpus"][3].update(id=2), r"not in order, or names a CPU twice"),
-        (
-            lambda r: r["cpus"][3].update(node=9),
-            r"\$\.cpus\[3\]\.node is 9, and there is no such node",
-        ),
-        (
-            lambda r: r["cpus"][0].update(siblings="0-1"),
-            r"siblings do not say the same of each other",
-        ),
-        (
-            lambda r: r["cpus"][0].update(siblings="4"),
-            r"siblings do not say the same of each other",
-        ),
-        (
-            lambda r: r["cpus"][0].update(siblings="3-1"),
-            r"\$\.cpus\[0\]\.siblings .*the range '3-1' runs backwards",
-        ),
-        (
-            lambda r: r["caches"][1].update(cpus="0-63"),
-            r"\$\.caches\[1\] names CPU 8, which is not in \$\.cpus",
-        ),
-        (lambda r: r["caches"][1].update(level=0), r"\$\.caches\[1\]\.level"),
-        (
-            lambda r: r["nodes"][0].update(cpus="0-2,4-5"),
-            r"\$\.nodes\[0\] names CPU 2, which says it is in node 1",
-        ),
-        (
-            lambda r: r["nodes"][0].update(distances=[[0]]),
-            r"\$\.nodes\[0\]\.distances.* 2",
-        ),
-        (lambda r: r["nodes"][1].update(id=0), r"names a node twice"),
-        (lambda r: r.update(nodes=[]), r"\$\.nodes is empty"),
-        (lambda r: r.update(cpus=[]), r"at least one CPU"),
-        (lambda r: r.update(allowed="9"), r"\$\.allowed names CPU 9"),
-        (lambda r: r.update(links=[[0, 5]]), r"\$\.links names package 5"),
-        (lambda r: r.update(source="a\nb"), r"`source` has letters"),
-        (lambda r: r.update(source="\ud800"), r"`source` has letters"),
-        (lambda r: r.update(cpus={}), r"\$\.cpus .*`array`"),
+        (lambda record: record.pop("nodes"), r"missing required field `nodes`"),
+        (put(**{"\x1b[31m\n" + "x" * 10_000: 1}), r"unknown field"),
+        (put("cpus", 3, **{"\ud800": 1}), r"letters that are none"),
+        (put("cpus", 3, die=1 << 80), r"\$\.cpus\[3\]\.die"),
+        (put("nodes", 1, device="x" * 201), r"\$\.nodes\[1\]\.device"),
+        (put(more=1), r"unknown field `more`"),
+        (put("cpus", 3, package="x"), r"\$\.cpus\[3\]\.package .*`int`"),
+        (put("cpus", 3, package=True), r"\$\.cpus\[3\]\.package"),
+        (put("cpus", 3, id=70000), r"\$\.cpus\[3\]\.id .* <= 65535"),
+        (put("cpus", 3, id=2), r"not in order, or names a CPU twice"),
+        (put("cpus", 3, node=9), r"\$\.cpus\[3\]\.node is 9, and there is no such node"),
+        (put("cpus", 0, siblings="0-1"), r"siblings do not say the same of each other"),
+        (put("cpus", 0, siblings="4"), r"siblings do not say the same of each other"),
+        (put("cpus", 0, siblings="3-1"), r"\$\.cpus\[0\]\.siblings .*'3-1' runs backwards"),
+        (put("caches", 1, cpus="0-63"), r"\$\.caches\[1\] names CPU 8, which is not in \$\.cpus"),
+        (put("caches", 1, level=0), r"\$\.caches\[1\]\.level"),
+        (put("nodes", 0, cpus="0-2,4-5"), r"\$\.nodes\[0\] names CPU 2, .* is in node 1"),
+        (put("nodes", 0, distances=[[0]]), r"\$\.nodes\[0\]\.distances.* 2"),
+        (put("nodes", 1, id=0), r"names a node twice"),
+        (put(nodes=[]), r"\$\.nodes is empty"),
+        (put(cpus=[]), r"at least one CPU"),
+        (put(allowed="9"), r"\$\.allowed names CPU 9"),
+        (put(links=[[0, 5]]), r"\$\.links names package 5"),
+        (put(source="a\nb"), r"`source` has letters"),
+        (put(source="\ud800"), r"`source` has letters"),
+        (put(cpus={}), r"\$\.cpus .*`array`"),
     ],
 )
 def test_what_contradicts_itself_is_refused_with_its_place(
     change: Callable[[Any], object], says: str
 ) -> None:
+    record = json.loads(from_string("2x2x2").to_json())
+    change(record)
     with pytest.raises(BadInput, match=says) as caught:
-        Topology.from_json(changed(change), "machine.json")
+        Topology.from_json(json.dumps(record), "machine.json")
     message = str(caught.value)
     assert "machine.json" in message
     assert message.isprintable()

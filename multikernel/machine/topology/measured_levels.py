@@ -31,37 +31,28 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import exp, log
-from statistics import median
+from statistics import fmean, median
 from typing import Literal, NamedTuple
 
 from multikernel.errors import BadInput
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.topology.model import Relation, Topology
 
-NOISE = 0.08
-"""Pairs may typically be known no worse than this."""
-OUTLIERS = 0.01
-"""Share of a level's pairs that may take longer for any reason."""
-SPLIT_EFFECT, LEVEL_EFFECT = 1.35, 1.25
-"""What is always found, and what is never mistaken, as ratios; see above."""
+NOISE = 0.08  # pairs may typically be known no worse than this
+OUTLIERS = 0.01  # share of a level's pairs that may take longer for any reason
+SPLIT_EFFECT, LEVEL_EFFECT = 1.35, 1.25  # always found, never mistaken, as ratios; see above
+# Where decisions lie, between those bounds: classes are cut at such a ratio of medians, levels are
+# the same below.
 CUT_AT, SAME_BELOW = 1.2, 1.12
-"""Where decisions lie, between those bounds: classes are cut at such a ratio of medians, levels are
-the same below.
-"""
-VALLEY = 0.1
-"""Between two classes lie no more values than this share of the smaller one, but for outliers."""
-SHARE, LEAST = 0.1, 3
-"""A class of such a share of a level's pairs, and of so many, needs no shape."""
+VALLEY = 0.1  # of the smaller class may be as many values between two, but for outliers
+SHARE, LEAST = 0.1, 3  # a class of such a share of a level's pairs, and of so many, needs no shape
+# Of the CPUs of a level so many must be in groups that explain a small class; or of a CPU's pairs
+# so many in it.
 SHAPED = 0.75
-"""Of the CPUs of a level so many must be in groups that explain a small class; or of a CPU's pairs
-so many in it.
-"""
-TRIED = 128
-"""Cuts tried of either kind."""
-DEEPEST = 4
-"""A level is divided no more often, one part within the other."""
+TRIED = 128  # cuts of either kind
+DEEPEST = 4  # a level is divided no more often, one part within the other
 
 RELATIONS: Mapping[str, str] = {
     "smt": "hardware threads of one core",
@@ -78,33 +69,20 @@ Pair = tuple[int, int]
 
 
 class Measured(NamedTuple):
-    """What a pair takes there and back, in cycles or any other unit, and between what that probably
-    lies.
-    """
+    """What a pair takes there and back, in any unit, and between what that probably lies."""
 
     value: float
     low: float
     high: float
 
-    @classmethod
-    def of(cls, samples: Sequence[float]) -> Measured:
-        """From repeated measurements of a pair: their median, and about where the median of others
-        would lie.
-        """
-        middle = median(samples)
-        spread = median(abs(one - middle) for one in samples) * 1.86 / len(samples) ** 0.5
-        return cls(middle, middle - 2 * spread, middle + 2 * spread)
-
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Pairs that are declared alike. relation: as Topology.relation; distance: between their nodes,
-    where there are several; kinds: of hybrid cores.
-    """
+    """Pairs that are declared alike."""
 
     relation: Relation
-    distance: tuple[int, ...] = ()
-    kinds: tuple[str, ...] = ()
+    distance: tuple[int, ...] = ()  # of their nodes, where there are several
+    kinds: tuple[str, ...] = ()  # of hybrid cores
 
     @property
     def label(self) -> str:
@@ -116,15 +94,18 @@ class Level:
             text += f" at distance {'/'.join(map(str, self.distance))}"
         return text
 
+    @property
+    def nearness(self) -> tuple[int, tuple[int, ...], tuple[str, ...]]:
+        """Smaller, the nearer it is declared to be."""
+        return list(RELATIONS).index(self.relation), self.distance, self.kinds
+
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """Pairs (the smaller CPU first) that take about as long. levels: which declared ones it is made
-    of.
-    """
+    """Pairs that take about as long."""
 
-    levels: tuple[Level, ...]
-    pairs: tuple[Pair, ...] = field(repr=False)
+    levels: tuple[Level, ...]  # that were declared of them
+    pairs: tuple[Pair, ...] = field(repr=False)  # the smaller CPU first
     low: float
     middle: float
     high: float
@@ -132,125 +113,100 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """What must be said. ratio: the larger median over the smaller, of the two that are
-    compared.
-    """
+    """What must be said, and of which levels."""
 
     code: Literal["level-split", "level-merged", "level-inverted", "too-noisy"]
     text: str
     levels: tuple[Level, ...] = ()
-    ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """noise: what is typical of a pair, as NOISE is. pairs: how many were judged."""
+    """Measured classes beside declared levels."""
 
     classes: tuple[Class, ...]
     warnings: tuple[Disagreement, ...]
-    noise: float
-    pairs: int
+    pairs: int  # that were judged
 
 
 def levels_of(topology: Topology, pairs: Iterable[Pair]) -> dict[Pair, Level]:
     """What is declared of pairs. Raises BadInput for a CPU that is not online."""
-    distances = {
-        (node.id, other): distance for node in topology.nodes for other, distance in node.distances
-    }
     several = len(topology.nodes) > 1
+    distances = {
+        (node.id, other): distance
+        for node in topology.nodes
+        for other, distance in node.distances
+        if several
+    }
     found = {}
     for a, b in pairs:
         one, other = topology.cpu(a), topology.cpu(b)
         ways = ((one.node, other.node), (other.node, one.node))
-        far = sorted({distances[way] for way in ways if way in distances}) if several else []
-        kinds = (
-            tuple(sorted(kind or "other" for kind in (one.kind, other.kind)))
-            if one.kind or other.kind
-            else ()
-        )
-        found[a, b] = Level(topology.relation(a, b), tuple(far), kinds)
+        far = sorted({distances[way] for way in ways if way in distances})
+        kinds = sorted((one.kind or "other", other.kind or "other"))
+        hybrid = one.kind or other.kind
+        found[a, b] = Level(topology.relation(a, b), tuple(far), tuple(kinds) if hybrid else ())
     return found
 
 
-def compared(topology: Topology, measured: Mapping[Pair, Measured | Sequence[float]]) -> Comparison:
-    """Classes and warnings. measured: by pair, in either direction or both; a sequence is of
-    repeated measurements.
+def compared(topology: Topology, measured: Mapping[Pair, Measured]) -> Comparison:
+    """Classes and warnings. measured: by pair, in either direction or both.
 
     Raises BadInput for a CPU that is not online, and for what is no duration.
     """
     values = _undirected(measured)
-    declared = levels_of(topology, values)
     by_level: dict[Level, list[Pair]] = defaultdict(list)
-    for pair in sorted(values):
-        by_level[declared[pair]].append(pair)
-    noise = (
-        median((one.high - one.low) / (2 * one.value) for one in values.values()) if values else 0.0
-    )
-    if noise > NOISE:
+    for pair, level in levels_of(topology, sorted(values)).items():
+        by_level[level].append(pair)
+    noise = [(one.high - one.low) / (2 * one.value) for one in values.values()]
+    if noise and median(noise) > NOISE:
         text = (
-            f"The round trips are typically known to ±{noise:.0%} only: they cannot show whether"
-            f" the machine is built as it says (±{NOISE:.0%} would do)."
+            f"The round trips are typically known to ±{median(noise):.0%} only: they cannot show"
+            f" whether the machine is built as it says (±{NOISE:.0%} would do)."
         )
-        return Comparison((), (Disagreement("too-noisy", text),), noise, len(values))
+        return Comparison((), (Disagreement("too-noisy", text),), len(values))
     logs = {pair: log(one.value) for pair, one in values.items()}
     warnings: list[Disagreement] = []
     parts: list[tuple[Level, list[Pair]]] = []
-    for level in sorted(by_level, key=_nearness):
+    for level in sorted(by_level, key=lambda one: one.nearness):
         found = _parts(by_level[level], logs)
         parts += [(level, part) for part in found]
         warnings += [_split(level, lower, upper, logs) for lower, upper in pairwise(found)]
     warnings += _against_each_other(by_level, logs)
-    return Comparison(_classes(parts, logs), tuple(warnings), noise, len(values))
+    return Comparison(_classes(parts, logs), tuple(warnings), len(values))
 
 
-def _undirected(measured: Mapping[Pair, Measured | Sequence[float]]) -> dict[Pair, Measured]:
+def _undirected(measured: Mapping[Pair, Measured]) -> dict[Pair, Measured]:
     """Both directions of a pair are one: their mean."""
     both: dict[Pair, list[Measured]] = defaultdict(list)
     for (a, b), one in measured.items():
-        if a == b:
-            continue
-        reading = one if isinstance(one, Measured) else Measured.of(one)
-        if not 0 < reading.value < float("inf") or not reading.low <= reading.value <= reading.high:
-            raise BadInput("no duration", value=reading.value, where=f"CPUs {a} and {b}")
-        both[min(a, b), max(a, b)].append(reading)
-    return {
-        pair: Measured(*(sum(column) / len(column) for column in zip(*some, strict=True)))
-        for pair, some in both.items()
-    }
+        if not 0 < one.value < float("inf") or not one.low <= one.value <= one.high:
+            raise BadInput("no duration", value=one.value, where=f"CPUs {a} and {b}")
+        if a != b:
+            both[min(a, b), max(a, b)].append(one)
+    return {pair: Measured(*map(fmean, zip(*some, strict=True))) for pair, some in both.items()}
 
 
-def _nearness(level: Level) -> tuple[int, tuple[int, ...], tuple[str, ...]]:
-    return list(RELATIONS).index(level.relation), level.distance, level.kinds
-
-
-# --- One level
-# --------------------------------------------------------------------------------------------------
+def _middle(pairs: Iterable[Pair], logs: Mapping[Pair, float]) -> float:
+    return median(logs[pair] for pair in pairs)
 
 
 def _parts(
     pairs: Sequence[Pair], logs: Mapping[Pair, float], level: Sequence[Pair] = (), depth: int = 0
 ) -> list[list[Pair]]:
-    """The classes within a level, or within these pairs of it, from the fastest; one, if it is
-    uniform.
-    """
+    """The classes within these pairs of a level, from the fastest; one, if they are uniform."""
     level = level or pairs
     ordered = sorted(pairs, key=lambda pair: (logs[pair], pair))
     at = _cut(ordered, [logs[pair] for pair in ordered], level) if depth < DEEPEST else None
     if at is None:
         return [ordered]
-    return [
-        part
-        for some in (ordered[:at], ordered[at:])
-        for part in _parts(some, logs, level, depth + 1)
-    ]
+    halves = (ordered[:at], ordered[at:])
+    return [part for some in halves for part in _parts(some, logs, level, depth + 1)]
 
 
 def _cut(ordered: Sequence[Pair], values: Sequence[float], level: Sequence[Pair]) -> int | None:
-    """Where two classes meet, if these are two: the number of pairs in the faster. values: sorted
-    logarithms.
-    """
-    count = len(values)
-    pairs_of = Counter(cpu for pair in level for cpu in pair)
+    """If these are two classes, how many pairs are in the faster. values: their logarithms."""
+    count, pairs_of = len(values), _taken(level)
     # A class differs from a tail by the valley before it.
     for at in _steps(values):
         low, high = values[at // 2], values[(at + count) // 2]
@@ -269,9 +225,7 @@ def _cut(ordered: Sequence[Pair], values: Sequence[float], level: Sequence[Pair]
 
 
 def _steps(values: Sequence[float]) -> list[int]:
-    """Where to try a cut: where steps are large, the largest first, and evenly between the
-    tails.
-    """
+    """Where to try a cut: at large steps, the largest first, and evenly between the tails."""
     count = len(values)
     large = sorted(range(2, count - 1), key=lambda at: values[at - 1] - values[at])[:TRIED]
     low, high = values[count // 50], values[-1 - count // 50]
@@ -280,26 +234,31 @@ def _steps(values: Sequence[float]) -> list[int]:
 
 
 def _shaped(small: Sequence[Pair], pairs_of: Mapping[int, int]) -> bool:
-    """Whether few pairs are no accident: groups of CPUs, all pairs within each; or nearly all pairs
-    of some CPUs.
-
-    pairs_of: how many pairs of the whole level a CPU takes part in.
+    """Whether few pairs are no accident: nearly all pairs of some CPUs; or groups of CPUs, all
+    pairs within each. pairs_of: in how many pairs of the whole level a CPU is.
     """
-    taken = Counter(cpu for pair in small for cpu in pair)
-    odd = {cpu for cpu, number in taken.items() if number >= max(SHAPED * pairs_of[cpu], LEAST)}
-    if sum(bool(odd.intersection(pair)) for pair in small) >= SHAPED * len(small):
+    if _odd(small, pairs_of, LEAST):
         return True
-    return sum(map(len, _groups(small) or ())) >= SHAPED * len(pairs_of)
+    return sum(map(len, _groups(small))) >= SHAPED * len(pairs_of)
 
 
-def _groups(pairs: Iterable[Pair]) -> list[tuple[int, ...]] | None:
-    """The groups of CPUs of which these are all the pairs; None if they are not of that shape, but
-    for a few.
-    """
+def _odd(some: Sequence[Pair], pairs_of: Mapping[int, int], least: int) -> list[int]:
+    """CPUs of which nearly all pairs are among these, if they explain nearly all of these."""
+    taken = _taken(some).items()
+    odd = {cpu for cpu, number in taken if number >= max(SHAPED * pairs_of[cpu], least)}
+    explained = sum(not odd.isdisjoint(pair) for pair in some)
+    return sorted(odd) if explained >= SHAPED * len(some) else []
+
+
+def _taken(pairs: Iterable[Pair]) -> Counter[int]:
+    """In how many of these pairs a CPU is."""
+    return Counter(cpu for pair in pairs for cpu in pair)
+
+
+def _groups(pairs: Sequence[Pair]) -> list[tuple[int, ...]]:
+    """The groups of CPUs of which these are all the pairs, but for a few; else none."""
     beside: dict[int, set[int]] = defaultdict(set)
-    count = 0
     for a, b in pairs:
-        count += 1
         beside[a].add(b)
         beside[b].add(a)
     groups, left = [], set(beside)
@@ -307,56 +266,36 @@ def _groups(pairs: Iterable[Pair]) -> list[tuple[int, ...]] | None:
         first = min(left)
         group = {first, *(beside[first] & left)}
         # Every member must know most of the others; an accident does not.
-        group = {one for one in group if len(group & (beside[one] | {one})) > len(group) / 2} | {
-            first
-        }
-        left -= group
-        groups.append(tuple(sorted(group)))
-    groups = [group for group in groups if len(group) > 1]
-    inside = (
-        sum(sum(other in beside[one] for other in group) for group in groups for one in group) // 2
-    )
-    possible = sum(len(group) * (len(group) - 1) // 2 for group in groups)
-    if not groups or inside < (1 - VALLEY) * count or inside < (1 - VALLEY) * possible:
-        return None
-    return groups
+        known = {one for one in group if len(group & beside[one]) + 1 > len(group) / 2}
+        groups.append(tuple(sorted({first, *known})))
+        left.difference_update(groups[-1])
+    within = [pair for group in groups for pair in combinations(group, 2)]
+    found = sum(b in beside[a] for a, b in within)
+    if found < (1 - VALLEY) * max(len(pairs), len(within)):
+        return []
+    return [group for group in groups if len(group) > 1]
 
 
 def _split(
     level: Level, lower: Sequence[Pair], upper: Sequence[Pair], logs: Mapping[Pair, float]
 ) -> Disagreement:
-    fast, slow = (exp(median(logs[pair] for pair in part)) for part in (lower, upper))
+    fast, slow = exp(_middle(lower, logs)), exp(_middle(upper, logs))
     text = (
         f"The machine declares one level, {level.label}, and two are measured: {len(lower)} pairs"
-        f" take {fast:.0f} and {len(upper)} take {slow:.0f} TSC cycles, {slow / fast:.1f} × as"
-        " long."
+        f" take {fast:.0f} and {len(upper)} take {slow:.0f} TSC cycles,"
+        f" {slow / fast:.1f} × as long."
     )
-    groups = _groups(lower)
-    odd = _odd(lower, upper)
-    if odd:
+    groups = list(map(format_cpu_list, _groups(lower)))
+    pairs_of = _taken([*lower, *upper])
+    odd = _odd(upper, pairs_of, 2)
+    if 0 < len(odd) * 4 <= len(pairs_of):
         text += f" The slower ones are those with CPU {format_cpu_list(odd)}."
-    elif groups and len(groups) > 1:
-        named = [format_cpu_list(group) for group in groups[:4]] + (
-            ["…"] if len(groups) > 4 else []
-        )
+    elif len(groups) > 1:
+        named = " | ".join([*groups[:4], *(["…"] if len(groups) > 4 else [])])
         text += (
-            f" The faster ones are those within CPUs {' | '.join(named)}: they share something it"
-            " does not say."
+            f" The faster ones are those within CPUs {named}: they share something it does not say."
         )
-    return Disagreement("level-split", text, (level,), slow / fast)
-
-
-def _odd(lower: Sequence[Pair], upper: Sequence[Pair]) -> list[int]:
-    """Few CPUs of which nearly all pairs are slow, and that explain nearly all slow pairs."""
-    slow, fast = (Counter(cpu for pair in part for cpu in pair) for part in (upper, lower))
-    odd = [cpu for cpu in slow if slow[cpu] >= 2 and slow[cpu] >= SHAPED * (slow[cpu] + fast[cpu])]
-    explained = sum(bool({a, b} & set(odd)) for a, b in upper)
-    few = len(odd) * 4 <= len(slow | fast)
-    return sorted(odd) if few and explained >= SHAPED * len(upper) else []
-
-
-# --- Levels against each other
-# --------------------------------------------------------------------------------------
+    return Disagreement("level-split", text, (level,))
 
 
 def _against_each_other(
@@ -364,27 +303,24 @@ def _against_each_other(
 ) -> list[Disagreement]:
     """Merges and inversions of neighbouring levels, of the same kinds of cores."""
     found = []
-    middles = {level: median(logs[pair] for pair in pairs) for level, pairs in by_level.items()}
-    kinds = sorted({level.kinds for level in by_level})
-    for kind in kinds:
-        order = sorted((level for level in by_level if level.kinds == kind), key=_nearness)
-        for near, far in pairwise(order):
-            ratio = exp(middles[far] - middles[near])
-            if ratio >= SAME_BELOW:
-                continue
-            takes = f"{exp(middles[near]):.0f} and {exp(middles[far]):.0f} TSC cycles"
-            if ratio > 1 / SAME_BELOW:
-                text = (
-                    f"The machine declares two levels, {near.label} and {far.label}, and they take"
-                    f" the same, {takes}: one of them makes no difference to a cache line."
-                )
-                found.append(Disagreement("level-merged", text, (near, far), max(ratio, 1 / ratio)))
-            else:
-                text = (
-                    f"{near.label[0].upper()}{near.label[1:]} are declared to be nearer than"
-                    f" {far.label}, and take longer: {takes}."
-                )
-                found.append(Disagreement("level-inverted", text, (near, far), 1 / ratio))
+    order = sorted(by_level, key=lambda level: (level.kinds, level.nearness))
+    for near, far in pairwise(order):
+        close, away = (exp(_middle(by_level[level], logs)) for level in (near, far))
+        if near.kinds != far.kinds or away / close >= SAME_BELOW:
+            continue
+        takes = f"{close:.0f} and {away:.0f} TSC cycles"
+        if away / close > 1 / SAME_BELOW:
+            text = (
+                f"The machine declares two levels, {near.label} and {far.label}, and they take the"
+                f" same, {takes}: one of them makes no difference to a cache line."
+            )
+            found.append(Disagreement("level-merged", text, (near, far)))
+        else:
+            text = (
+                f"{near.label[0].upper()}{near.label[1:]} are declared to be nearer than"
+                f" {far.label}, and take longer: {takes}."
+            )
+            found.append(Disagreement("level-inverted", text, (near, far)))
     return found
 
 
@@ -392,18 +328,18 @@ def _classes(
     parts: Sequence[tuple[Level, list[Pair]]], logs: Mapping[Pair, float]
 ) -> tuple[Class, ...]:
     """Parts of levels that take the same are one class; from the fastest."""
-    middles = [(median(logs[pair] for pair in pairs), level, pairs) for level, pairs in parts]
-    middles.sort(key=lambda one: one[0])
-    joined: list[list[tuple[float, Level, list[Pair]]]] = []
-    for one in middles:
-        if joined and one[0] - joined[-1][0][0] < log(SAME_BELOW):
-            joined[-1].append(one)
-        else:
-            joined.append([one])
+    joined: list[list[tuple[Level, list[Pair]]]] = []
+    first = 0.0
+    for level, pairs in sorted(parts, key=lambda part: _middle(part[1], logs)):
+        middle = _middle(pairs, logs)
+        if not joined or middle - first >= log(SAME_BELOW):
+            joined.append([])
+            first = middle
+        joined[-1].append((level, pairs))
     found = []
     for group in joined:
-        pairs = sorted(pair for _, _, some in group for pair in some)
+        pairs = sorted(pair for _, some in group for pair in some)
         cycles = sorted(exp(logs[pair]) for pair in pairs)
-        levels = tuple(dict.fromkeys(sorted((level for _, level, _ in group), key=_nearness)))
-        found.append(Class(levels, tuple(pairs), cycles[0], median(cycles), cycles[-1]))
+        levels = sorted({level for level, _ in group}, key=lambda level: level.nearness)
+        found.append(Class(tuple(levels), tuple(pairs), cycles[0], median(cycles), cycles[-1]))
     return tuple(found)

@@ -11,11 +11,12 @@ what is asked.
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from multikernel.errors import BadInput
 from multikernel.machine import limits
@@ -28,6 +29,8 @@ Which of two things is nearer is decided by how many CPUs share it (a cluster ma
 narrower than a second- or third-level cache); of two that are shared by the same CPUs, the one
 named first here.
 """
+Groups = tuple[tuple[int, ...], ...]
+"""Each the tuple of its CPUs."""
 LIVE = "live"
 
 
@@ -38,96 +41,78 @@ def capture_source(path: str | os.PathLike[str]) -> str:
 
 
 def closest(a: Mapping[int, Relation], b: Mapping[int, Relation]) -> Relation:
-    """The closest thing that is shared by two CPUs, of each of which is given what it shares."""
+    """Of two CPUs, given what each of them shares (Topology.shared)."""
     return next((kind for place, kind in a.items() if place in b), "system")
 
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """One online CPU (hardware thread).
-
-    siblings: the CPUs of the same physical core, itself included, sorted. die: unique within its
-    package only. cluster: the lowest CPU of its cluster (CPUs that share more than a core and less
-    than a die, as the firmware says), None where there is none. capacity: the kernel's relative
-    speed (1024 = the fastest), None where it says nothing. kind: "performance" or "efficiency" on
-    hybrid x86 processors, "" elsewhere.
+    """One online CPU (hardware thread). cluster: the lowest CPU of those that share more than a
+    core and less than a die, as the firmware says.
     """
 
     id: int
     package: int = 0
-    die: int = 0
+    die: int = 0  # unique within its package only
     node: int = 0
-    siblings: tuple[int, ...] = ()
-    capacity: int | None = None
-    kind: str = ""
+    siblings: tuple[int, ...] = ()  # the CPUs of its core, itself included, sorted
+    capacity: int | None = None  # relative speed, 1024 = the fastest
+    kind: str = ""  # "performance", "efficiency" or "low-power" on hybrid x86 processors
     cluster: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """One data or unified cache and the CPUs that share it (sorted). Sizes in bytes, None where
-    unknown.
-    """
+    """One data or unified cache. Sizes in bytes, None where unknown."""
 
     level: int
-    cpus: tuple[int, ...]
+    cpus: tuple[int, ...]  # that share it, sorted
     size: int | None = None
     line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One memory node; cpus is empty for memory without processors.
-
-    distances: (node id, distance) for every online node, in the firmware's units (10 = local);
-    empty if unknown. device: what kind of device this is the memory of ("GPU"), "" for the
-    machine's own.
+    """One memory node. distances: (node id, distance) for every online node, in the firmware's
+    units (10 = local); empty if unknown.
     """
 
     id: int
-    cpus: tuple[int, ...]
+    cpus: tuple[int, ...]  # empty for memory without processors
     distances: tuple[tuple[int, int], ...] = ()
-    device: str = ""
+    device: str = ""  # "GPU": whose memory this is, where it is not the machine's own
 
     def distance(self, node: int) -> int | None:
-        """Firmware distance from this node to `node` (10 = local), None where unknown."""
+        """From this node to `node`, None where unknown."""
         return dict(self.distances).get(node)
 
 
 @dataclass(frozen=True)
 class Topology:
-    """A machine. cpus, caches and nodes are sorted; possible, present, allowed and cpuset are
-    sorted CPU numbers.
-
-    possible: CPUs the kernel has room for; present: those that are there, online or not (empty: the
-    machine does not say). allowed: the online CPUs this process may run on (affinity mask, control
-    groups). cpuset: what its control group grants, online or not; None where no group says
-    anything. links: pairs of packages that are wired to each other, where that is known.
-    architecture: as uname says ("x86_64"), "" if unknown. source: where all this comes from:
-    "live", "capture NAME", "invented: 8x4", "" if the maker did not say.
+    """A machine; everything is sorted. source: where all this comes from: "live", "capture NAME",
+    "invented: 8x4", "" if the maker did not say.
     """
 
     cpus: tuple[Cpu, ...]
     caches: tuple[Cache, ...]
     nodes: tuple[Node, ...]
-    possible: tuple[int, ...]
-    allowed: tuple[int, ...]
-    present: tuple[int, ...] = ()
-    cpuset: tuple[int, ...] | None = None
-    links: tuple[tuple[int, int], ...] = ()
-    architecture: str = ""
+    possible: tuple[int, ...]  # CPUs the kernel has room for
+    allowed: tuple[int, ...]  # online CPUs this process may run on: affinity mask, control groups
+    present: tuple[int, ...] = ()  # CPUs that are there, online or not; empty: unknown
+    cpuset: tuple[int, ...] | None = None  # what the control group grants, online or not, if any
+    links: tuple[tuple[int, int], ...] = ()  # packages wired to each other, where that is known
+    architecture: str = ""  # as uname says ("x86_64")
     source: str = ""
 
     @classmethod
     def read(
         cls, root: str | os.PathLike[str] = "/", allowed: Iterable[int] | None = None
     ) -> "Topology":
-        """Read the /sys tree under `root`.
+        """Read the /sys tree under `root`. Raises BadInput when it shows no CPU at all.
 
-        allowed: CPUs the caller may use. By default the affinity mask of this process for the live
-        machine ("/"); for any other root what the tree itself says (control group, status of the
-        process), else all online CPUs. CPUs that are not online are left out of it. Raises BadInput
-        when the tree shows no CPU at all.
+        allowed: CPUs the caller may use, as far as they are online. By default the affinity mask of
+        this process for the live machine ("/"); for any other root what the tree itself says
+        (control group, status of the process), else all online CPUs.
         """
         # The reader makes topologies, so it imports this file.
         from multikernel.machine.topology.reader import Reader
@@ -161,92 +146,73 @@ class Topology:
 
     @property
     def offline(self) -> tuple[int, ...]:
-        """CPUs that are there and switched off. What they share with others the kernel does not
-        say.
-        """
-        online = set(self.online)
-        return tuple(cpu for cpu in self.present or self.possible if cpu not in online)
+        """CPUs that are there and switched off; what they share the kernel does not say."""
+        return tuple(cpu for cpu in self.present or self.possible if cpu not in self._by_number)
 
     @property
     def disallowed(self) -> tuple[int, ...]:
         """Online CPUs that this process may not run on."""
-        allowed = set(self.allowed)
-        return tuple(cpu for cpu in self.online if cpu not in allowed)
+        return tuple(sorted({*self.online} - {*self.allowed}))
 
     @property
     def granted(self) -> tuple[int, ...]:
-        """Online CPUs that the control group grants: a process may widen the mask that it was
-        started with to these.
-        """
+        """Online CPUs that the control group grants: a process may widen its mask to these."""
         if self.cpuset is None:
             return self.online
-        listed = {*self.cpuset, *self.allowed}
-        return tuple(cpu for cpu in self.online if cpu in listed)
+        return tuple(sorted({*self.online} & {*self.cpuset, *self.allowed}))
+
+    @property
+    def unplaced(self) -> tuple[int, ...]:
+        """Online CPUs that no memory node lists; which node they are near is assumed."""
+        return tuple(sorted({*self.online}.difference(*(node.cpus for node in self.nodes))))
 
     @property
     def invented(self) -> bool:
         """Whether nobody has this machine: wherever it appears, that must be said."""
         return self.source.startswith("invented")
 
+    # Groups of CPUs, in order of their first CPU.
+
     @property
-    def cores(self) -> tuple[tuple[int, ...], ...]:
-        """Physical cores, each the tuple of its CPUs."""
+    def cores(self) -> Groups:
+        """Physical cores."""
         return self._groups(lambda cpu: min(cpu.siblings, default=cpu.id))
 
     @property
-    def clusters(self) -> tuple[tuple[int, ...], ...]:
-        """Clusters, each the tuple of its CPUs; empty where the machine has none or does not
-        say.
-        """
-        return tuple(
-            group
-            for group in self._groups(lambda cpu: (cpu.cluster is None, cpu.cluster))
-            if self.cpu(group[0]).cluster is not None
-        )
+    def clusters(self) -> Groups:
+        """Empty where the machine has none or does not say; so are l2 and l3."""
+        return self._groups(lambda cpu: cpu.cluster)
 
     @property
-    def dies(self) -> tuple[tuple[int, ...], ...]:
-        """Dies, each the tuple of its CPUs."""
+    def dies(self) -> Groups:
+        """In packages: their numbers repeat."""
         return self._groups(lambda cpu: (cpu.package, cpu.die))
 
     @property
-    def packages(self) -> tuple[tuple[int, ...], ...]:
-        """Packages (sockets), each the tuple of its CPUs."""
+    def packages(self) -> Groups:
+        """Sockets."""
         return self._groups(lambda cpu: cpu.package)
 
     @property
-    def l2(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of CPUs that share a second-level cache; empty where the machine does not say."""
+    def l2(self) -> Groups:
+        """CPUs that share a second-level cache."""
         return tuple(cache.cpus for cache in self.caches if cache.level == 2)
 
     @property
-    def l3(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of CPUs that share a third-level cache; empty where there is none or the machine
-        does not say.
-        """
+    def l3(self) -> Groups:
+        """CPUs that share a third-level cache."""
         return tuple(cache.cpus for cache in self.caches if cache.level == 3)
 
     def cpu(self, number: int) -> Cpu:
         """The online CPU of that number; raises BadInput if there is none."""
         found = self._by_number.get(number)
         if found is None:
-            raise BadInput(
-                "no such online CPU",
-                value=number,
-                hint=f"online are {format_cpu_list(self.online)}",
-            )
+            hint = f"online are {format_cpu_list(self.online)}"
+            raise BadInput("no such online CPU", value=number, hint=hint)
         return found
 
-    @property
-    def unplaced(self) -> tuple[int, ...]:
-        """Online CPUs that no memory node lists; which node they are near is assumed."""
-        placed = {cpu for node in self.nodes for cpu in node.cpus}
-        return tuple(cpu for cpu in self.online if cpu not in placed)
-
     def relation(self, a: int, b: int) -> Relation:
-        """The closest thing that online CPUs `a` and `b` share; raises BadInput for a CPU that is
-        not online.
-        """
+        """The closest thing that two CPUs share; raises BadInput for one that is not online."""
         return "same" if a == b else closest(self.shared(a), self.shared(b))
 
     def shared(self, number: int) -> Mapping[int, Relation]:
@@ -261,7 +227,7 @@ class Topology:
         """All that CPUs share: of what kind it is, and by which CPUs. From the fewest CPUs to the
         most; of equals the kind comes first that Relation names first.
         """
-        levels: dict[Relation, tuple[tuple[int, ...], ...]] = {
+        levels: dict[Relation, Groups] = {
             "smt": self.cores,
             "l2": self.l2,
             "cluster": self.clusters,
@@ -269,9 +235,8 @@ class Topology:
             "die": self.dies,
             "package": self.packages,
         }
-        order = get_args(Relation)
         found = [(name, group) for name, many in levels.items() for group in many]
-        return tuple(sorted(found, key=lambda one: (len(one[1]), order.index(one[0]))))
+        return tuple(sorted(found, key=lambda one: len(one[1])))
 
     @cached_property
     def _by_number(self) -> dict[int, Cpu]:
@@ -286,42 +251,40 @@ class Topology:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """The topology as a result document records it: counts, and CPU lists in the kernel's
-        format.
-        """
-        kinds = {cpu.kind for cpu in self.cpus if cpu.kind}
+        """As a result document records it: counts, and CPU lists in the kernel's format."""
+        listed = format_cpu_list
+        kinds = sorted({cpu.kind for cpu in self.cpus} - {""})
         return {
             "packages": len(self.packages),
             "dies": len(self.dies),
             "cores": len(self.cores),
             "cpus": len(self.cpus),
-            "threads_per_core": max(len(core) for core in self.cores),
+            "threads_per_core": max(map(len, self.cores)),
             "source": self.source,
-            "online": format_cpu_list(self.online),
-            "offline": format_cpu_list(self.offline),
-            "possible": format_cpu_list(self.possible),
-            "allowed": format_cpu_list(self.allowed),
-            "siblings": [format_cpu_list(core) for core in self.cores if len(core) > 1],
-            "clusters": [format_cpu_list(group) for group in self.clusters],
-            "l2": [format_cpu_list(group) for group in self.l2],
-            "l3": [format_cpu_list(group) for group in self.l3],
+            "online": listed(self.online),
+            "offline": listed(self.offline),
+            "possible": listed(self.possible),
+            "allowed": listed(self.allowed),
+            "siblings": [listed(core) for core in self.cores if len(core) > 1],
+            "clusters": list(map(listed, self.clusters)),
+            "l2": list(map(listed, self.l2)),
+            "l3": list(map(listed, self.l3)),
             "nodes": [
                 {
                     "id": node.id,
-                    "cpus": format_cpu_list(node.cpus),
+                    "cpus": listed(node.cpus),
                     "distances": [d for _, d in node.distances],
                 }
                 for node in self.nodes
             ],
             "kinds": {
-                kind: format_cpu_list(cpu.id for cpu in self.cpus if cpu.kind == kind)
-                for kind in sorted(kinds)
+                kind: listed(cpu.id for cpu in self.cpus if cpu.kind == kind) for kind in kinds
             },
         }
 
-    def _groups(self, key: Callable[[Cpu], Any]) -> tuple[tuple[int, ...], ...]:
-        """CPUs grouped by `key`, groups in order of their first CPU."""
-        groups: dict[Any, list[int]] = {}
+    def _groups(self, key: Callable[[Cpu], Hashable]) -> Groups:
+        """By key; None belongs to no group."""
+        groups: dict[Hashable, list[int]] = defaultdict(list)
         for cpu in self.cpus:
-            groups.setdefault(key(cpu), []).append(cpu.id)
-        return tuple(tuple(group) for group in groups.values())
+            groups[key(cpu)].append(cpu.id)
+        return tuple(tuple(group) for value, group in groups.items() if value is not None)

@@ -7,6 +7,7 @@ none of these is refused in one sentence.
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from multikernel.errors import BadInput
@@ -26,43 +27,26 @@ def machine_of(text: str | None, *, where: str = "--machine") -> Topology:
     """The machine. None: this host. where: the option to name in errors. Raises BadInput."""
     if text is None or text.strip().lower() == LIVE:
         return Topology.read()
+    refused = partial(BadInput, value=shown(text), where=where, hint=HINT)
     # A sentence has neither dots nor slashes, a file's name nearly always has.
-    if os.sep in text or "." in text:
-        return _from_file(text, where)
-    if os.path.exists(text) and not _is_sentence(text):
-        return _from_file(text, where)
-    if not any(letter.isdigit() for letter in text):
-        raise BadInput(
-            "there is no such machine, and no such file", value=shown(text), where=where, hint=HINT
-        )
-    return synthetic.from_string(text, where=where)
-
-
-def _is_sentence(text: str) -> bool:
-    try:
-        synthetic.from_string(text)
-    except BadInput:
-        return False
-    return True
-
-
-def _from_file(text: str, where: str) -> Topology:
+    if os.sep not in text and "." not in text:
+        try:
+            return synthetic.from_string(text, where=where)
+        except BadInput:
+            if not os.path.exists(text) and any(letter.isdigit() for letter in text):
+                raise
+    if not os.path.exists(text):
+        raise refused("there is no such machine, and no such file")
     path = Path(text)
     if os.path.realpath(text) == "/":
         return Topology.read()
-    if not os.path.exists(text):
-        raise BadInput(
-            "there is no such machine, and no such file", value=shown(text), where=where, hint=HINT
-        )
     if path.suffix.lower() != ".json":
         return capture.load(path)
     try:
         with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise BadInput(
-            f"cannot read the machine: {error.strerror}", value=shown(text), where=where, hint=HINT
-        ) from None
-    topology = Topology.from_json(data, str(path))
+        raise refused(f"cannot read the machine: {error.strerror}") from None
+    topology = Topology.from_json(data, text)
     # What was live when it was written is no longer.
     return replace(topology, source=capture_source(path)) if topology.source == LIVE else topology

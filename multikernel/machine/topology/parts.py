@@ -10,6 +10,7 @@ that add no structure.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -22,33 +23,25 @@ LEVELS = ("package", "node", "die", "L3", "cluster", "L2", "core")
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One name of a box. kind: of LEVELS. number: the kernel's, or None for what has none. size:
-    bytes, of caches.
-    """
+    """One name of a box."""
 
-    kind: str
-    number: int | None = None
-    size: int | None = None
+    kind: str  # of LEVELS
+    number: int | None = None  # the kernel's, where it has one
+    size: int | None = None  # of caches, in bytes
 
     def __str__(self) -> str:
-        words = [self.kind]
-        if self.number is not None:
-            words.append(str(self.number))
-        if self.size is not None:
-            words.append(amount(self.size))
-        return " ".join(words)
+        number = "" if self.number is None else f" {self.number}"
+        return self.kind + number + ("" if self.size is None else f" {amount(self.size)}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Part:
-    """A box, or a core (without parts of its own). cpus: sorted. kind: of hybrid cores, as in
-    Cpu.
-    """
+    """A box, or a core (without parts of its own)."""
 
-    names: tuple[Name, ...]
-    cpus: tuple[int, ...]
-    parts: tuple[Part, ...] = ()
-    kind: str = ""
+    names: list[Name]
+    cpus: tuple[int, ...]  # sorted
+    kind: str = ""  # of cores, as in Cpu
+    parts: list[Part] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -57,23 +50,16 @@ class Part:
 
     def shape(self) -> object:
         """Equal for parts that look the same but for numbers."""
-        names = tuple((name.kind, name.size) for name in self.names)
-        return names, len(self.cpus), self.kind, tuple(part.shape() for part in self.parts)
+        names = [(name.kind, name.size) for name in self.names]
+        return names, len(self.cpus), self.kind, [part.shape() for part in self.parts]
 
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """A whole machine. across: what lies across boxes, in words."""
+    """A whole machine."""
 
-    parts: tuple[Part, ...]
-    across: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _Growing:
-    names: list[Name]
-    cpus: frozenset[int]
-    inside: list[_Growing] = field(default_factory=list)
+    parts: list[Part]
+    across: list[str]  # what lies across boxes, in words
 
 
 def amount(size: int) -> str:
@@ -86,70 +72,47 @@ def amount(size: int) -> str:
 
 def boxes(topology: Topology) -> Boxes:
     """The boxes of a machine."""
-    cores = [frozenset(core) for core in topology.cores]
-    core_of = {cpu: core for core in cores for cpu in core}
-    root = _Growing([], frozenset(topology.online))
+    core_of = {cpu: core for core in topology.cores for cpu in core}
+    machine = Part([], topology.online)
+    innermost = dict.fromkeys(topology.online, machine)
     across = []
-    named = sorted(
-        _named(topology), key=lambda one: (-len(one[1]), LEVELS.index(one[0].kind), min(one[1]))
+    # Larger ones first, so that what is there never lies inside of what comes.
+    order = sorted(
+        _named(topology), key=lambda one: (-len(one[1]), LEVELS.index(one[0].kind), one[1])
     )
-    for name, cpus in named:
+    for name, cpus in order:
+        cores = {core_of[cpu] for cpu in cpus}
         # What a single core has of its own is said of all cores at once.
-        if name.kind in ("L2", "L3", "cluster") and cpus <= core_of[min(cpus)]:
+        if name.kind in ("L2", "L3", "cluster") and len(cores) == 1:
             continue
-        whole = all(core <= cpus for core in {core_of[cpu] for cpu in cpus})
-        if not whole or not _insert(root, name, cpus):
+        around = innermost[cpus[0]]
+        divided = sum(map(len, cores)) > len(cpus)
+        if divided or any(innermost[cpu] is not around for cpu in cpus):
             across.append(f"{name}: CPUs {format_cpu_list(cpus)}")
-    kinds = {cpu.id: cpu.kind for cpu in topology.cpus}
-    grown = tuple(_finished(one, kinds) for one in _ordered(root.inside))
-    if root.names:
-        return Boxes((Part(tuple(root.names), topology.online, grown),), tuple(across))
-    return Boxes(grown, tuple(across))
+        elif cpus != around.cpus or name.kind == "core":
+            kind = topology.cpu(cpus[0]).kind if name.kind == "core" else ""
+            box = Part([name], cpus, kind)
+            insort(around.parts, box, key=lambda one: one.cpus)
+            innermost.update(dict.fromkeys(cpus, box))
+        # A cluster that is a second-level cache says nothing more, for it has no number either.
+        elif name.kind not in {one.kind for one in around.names}:
+            around.names.append(name)
+    return Boxes([machine] if machine.names else machine.parts, across)
 
 
-def _named(topology: Topology) -> Iterator[tuple[Name, frozenset[int]]]:
+def _named(topology: Topology) -> Iterator[tuple[Name, tuple[int, ...]]]:
     for package in topology.packages:
-        yield Name("package", topology.cpu(package[0]).package), frozenset(package)
+        yield Name("package", topology.cpu(package[0]).package), package
     for node in topology.nodes:
         if node.cpus and len(topology.nodes) > 1:
-            yield Name("node", node.id), frozenset(node.cpus)
+            yield Name("node", node.id), node.cpus
     if len(topology.dies) > len(topology.packages):
         for die in topology.dies:
-            yield Name("die", topology.cpu(die[0]).die), frozenset(die)
+            yield Name("die", topology.cpu(die[0]).die), die
     for cache in topology.caches:
         if cache.level in (2, 3):
-            yield Name(f"L{cache.level}", size=cache.size), frozenset(cache.cpus)
+            yield Name(f"L{cache.level}", size=cache.size), cache.cpus
     for cluster in topology.clusters:
-        yield Name("cluster"), frozenset(cluster)
+        yield Name("cluster"), cluster
     for core in topology.cores:
-        yield Name("core"), frozenset(core)
-
-
-def _insert(around: _Growing, name: Name, cpus: frozenset[int]) -> bool:
-    """Whether it fits into what is there; larger parts come first."""
-    if cpus == around.cpus and name.kind != "core":
-        # A cluster that is a second-level cache says nothing more, for it has no number either.
-        if name.kind not in {one.kind for one in around.names}:
-            around.names.append(name)
-        return True
-    for one in around.inside:
-        if cpus <= one.cpus:
-            return _insert(one, name, cpus)
-        if cpus & one.cpus:
-            return False
-    around.inside.append(_Growing([name], cpus))
-    return True
-
-
-def _is_core(one: _Growing) -> bool:
-    return one.names[0].kind == "core"
-
-
-def _ordered(parts: list[_Growing]) -> list[_Growing]:
-    return sorted(parts, key=lambda one: min(one.cpus))
-
-
-def _finished(one: _Growing, kinds: dict[int, str]) -> Part:
-    cpus = tuple(sorted(one.cpus))
-    inside = tuple(_finished(part, kinds) for part in _ordered(one.inside))
-    return Part(tuple(one.names), cpus, inside, kinds[cpus[0]] if _is_core(one) else "")
+        yield Name("core"), core

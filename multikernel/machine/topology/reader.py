@@ -14,8 +14,9 @@ cgroups(7), cpuset(7).
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from multikernel.errors import BadInput
 from multikernel.machine import control_groups
@@ -27,16 +28,19 @@ CPU = "sys/devices/system/cpu"
 NODE = "sys/devices/system/node"
 MASKS = ("_siblings", "_map", "cpumap")
 """How the names of files end that hold a mask of CPUs."""
+CPUSETS = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
+"""What a control group grants."""
 KINDS = {"cpu_core": "performance", "cpu_atom": "efficiency", "cpu_lowpower": "low-power"}
-"""Hybrid x86: the performance-counter drivers list the CPUs of each kind, in
-sys/devices/DRIVER/cpus.
-"""
+"""Hybrid x86: sys/devices/DRIVER/cpus of performance-counter drivers lists the CPUs of a kind."""
 MAX_NODES = 1024
 """Of more memory nodes, no distances are read: Linux knows no more."""
 GPUS = "proc/driver/nvidia/gpus"
 """Of graphics processors whose memory is a node: GPUS/ADDRESS/numa_status says which."""
 
+Cpus = tuple[int, ...]
 
+
+@dataclass
 class Reader:
     """Reads one tree; every accessor answers None for a file that is missing or does not parse.
 
@@ -44,67 +48,52 @@ class Reader:
     lists: those that were read of this tree before.
     """
 
-    def __init__(
-        self,
-        tree: Tree,
-        *,
-        source: str,
-        architecture: str = "",
-        where: str = "",
-        lists: Lists | None = None,
-    ) -> None:
-        self.tree = tree
-        self.lists = Lists() if lists is None else lists
-        self._online_set: frozenset[int] = frozenset()
-        self._mates_of: dict[int, tuple[int, ...]] = {}
-        self._one_object: dict[tuple[int, ...], tuple[int, ...]] = {}
-        self.source = source
-        self.architecture = architecture
-        self.where = where
+    tree: Tree
+    source: str
+    architecture: str = ""
+    where: str = ""
+    lists: Lists = field(default_factory=Lists)
+    _online: frozenset[int] = frozenset()
+    _mates_of: dict[int, Cpus] = field(default_factory=dict)
 
     def read(self, allowed: Iterable[int] | None = None, online: Iterable[int] = ()) -> Topology:
-        """The machine. allowed: as in Topology.read; None: what the tree says. online: these, where
-        no file says.
-
-        Raises BadInput when there is no CPU at all.
+        """Raises BadInput when there is no CPU at all. allowed: as in Topology.read; None: what
+        the tree says. online: these, where no file says.
         """
-        numbers = self._online() or tuple(sorted(online))
+        there = tuple(self._numbered(CPU, "cpu"))
+        # CPU 0 often has no "online" file, because it cannot be taken offline: absent means online.
+        numbers = (
+            self._list(CPU, "online")
+            or tuple(cpu for cpu in there if self._number(f"{CPU}/cpu{cpu}/online") != 0)
+            or tuple(sorted(online))
+        )
         if not numbers:
-            raise BadInput(
-                "no CPU found in the /sys tree",
-                value=self.where,
-                hint="name the directory that holds 'sys'",
-            )
-        self._online_set = frozenset(numbers)
+            hint = "name the directory that holds 'sys'"
+            raise BadInput("no CPU found in the /sys tree", value=self.where, hint=hint)
+        self._online = frozenset(numbers)
         cpuset = self.cpuset()
         if allowed is None:
             allowed = set(numbers if cpuset is None else cpuset) & set(self.affinity() or numbers)
         wanted = set(allowed)
         nodes = self._nodes(numbers)
         return Topology(
-            cpus=self._cpus(numbers, nodes),
+            cpus=tuple(self._cpus(numbers, nodes)),
             caches=self._caches(numbers),
             nodes=nodes,
-            possible=self._list(f"{CPU}/possible") or numbers,
+            possible=self._list(CPU, "possible") or numbers,
             allowed=tuple(cpu for cpu in numbers if cpu in wanted),
-            present=self._list(f"{CPU}/present") or tuple(self._numbered(CPU, "cpu")) or numbers,
+            present=self._list(CPU, "present") or there or numbers,
             cpuset=cpuset,
             architecture=self.architecture,
             source=self.source,
         )
 
-    def cpuset(self) -> tuple[int, ...] | None:
-        """What the control group of the process grants. A group without the file has what its
-        parent has.
-        """
-        names = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
-        for directory in control_groups.directories(self.tree.text, "cpuset"):
-            found = self._list(*(f"{directory}/{name}" for name in names))
-            if found:
-                return found
-        return None
+    def cpuset(self) -> Cpus | None:
+        """What the control group of the process grants; without the file, what its parent does."""
+        groups = control_groups.directories(self.tree.text, "cpuset")
+        return next(filter(None, (self._list(group, *CPUSETS) for group in groups)), None)
 
-    def affinity(self) -> tuple[int, ...] | None:
+    def affinity(self) -> Cpus | None:
         """The affinity mask of the process."""
         text = self.tree.text("proc/self/status") or ""
         match = re.search(r"^Cpus_allowed_list:\s*(\S+)$", text, re.MULTILINE)
@@ -113,179 +102,127 @@ class Reader:
         except ValueError:
             return None
 
-    def _int(self, path: str) -> int | None:
-        text = self.tree.text(path)
-        return (
-            int(text)
-            if text is not None and re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII)
-            else None
-        )
+    def _number(self, path: str) -> int | None:
+        """Not negative: by -1 firmware and kernel say that they do not know."""
+        text = self.tree.text(path) or ""
+        return int(text) if re.fullmatch("[0-9]{1,18}", text, re.ASCII) else None
 
-    def _amount(self, path: str) -> int | None:
-        """A number that cannot be negative."""
-        number = self._int(path)
-        return None if number is None or number < 0 else number
-
-    def _list(self, *paths: str) -> tuple[int, ...] | None:
-        """The first of `paths` that holds a non-empty CPU list, sorted: newer names first, older
-        after.
-
-        Masks are older than lists, and have their names without "_list" or with "map" for it.
-        """
-        for path in paths:
-            parse = parse_cpu_mask if path.endswith(MASKS) else parse_cpu_list
+    def _list(self, directory: str, *names: str) -> Cpus | None:
+        """The first of these files, newer ones before older ones, that lists any CPU."""
+        for name in names:
+            parse = parse_cpu_mask if name.endswith(MASKS) else parse_cpu_list
             try:
-                cpus = self.lists.read(self.tree.text(path) or "", parse)
+                cpus = self.lists.read(self.tree.text(f"{directory}/{name}") or "", parse)
             except ValueError:
                 continue
             if cpus:
                 return cpus
         return None
 
-    def _mates(self, *paths: str) -> tuple[int, ...]:
-        """The online CPUs of such a list, () for none; equal ones are the same object."""
-        listed = self._list(*paths) or ()
-        found = self._mates_of.get(id(listed))
-        if found is None:
-            online = tuple(cpu for cpu in listed if cpu in self._online_set)
-            found = self._mates_of[id(listed)] = self._one_object.setdefault(online, online)
-        return found
+    def _mates(self, directory: str, *names: str) -> Cpus:
+        """The online CPUs of such a list, () for none; of one list found once."""
+        listed = self._list(directory, *names) or ()
+        if id(listed) not in self._mates_of:
+            self._mates_of[id(listed)] = tuple(cpu for cpu in listed if cpu in self._online)
+        return self._mates_of[id(listed)]
 
     def _numbered(self, directory: str, prefix: str) -> list[int]:
-        """N of every entry `prefix`N in `directory`, sorted; empty if there is no such
-        directory.
-        """
-        matches = (
-            re.fullmatch(prefix + r"([0-9]{1,9})", name, re.ASCII)
-            for name in self.tree.names(directory)
-        )
+        """N of every entry `prefix`N in `directory`, sorted."""
+        names = self.tree.names(directory)
+        matches = (re.fullmatch(prefix + "([0-9]{1,9})", name, re.ASCII) for name in names)
         numbers = (int(match[1]) for match in matches if match)
         return sorted(number for number in numbers if number <= MAX_CPU_ID)
 
-    def _online(self) -> tuple[int, ...]:
-        # CPU 0 often has no "online" file, because it cannot be taken offline: absent means online.
-        return self._list(f"{CPU}/online") or tuple(
-            number
-            for number in self._numbered(CPU, "cpu")
-            if self._int(f"{CPU}/cpu{number}/online") != 0
-        )
-
-    def _cpus(self, numbers: tuple[int, ...], nodes: tuple[Node, ...]) -> tuple[Cpu, ...]:
+    def _cpus(self, numbers: Cpus, nodes: tuple[Node, ...]) -> Iterator[Cpu]:
         node_of = {cpu: node.id for node in nodes for cpu in node.cpus}
         kinds = {
             cpu: kind
             for driver, kind in KINDS.items()
-            for cpu in self._list(f"sys/devices/{driver}/cpus") or ()
+            for cpu in self._list(f"sys/devices/{driver}", "cpus") or ()
         }
         modules = self._modules(numbers)
-        return tuple(
-            self._cpu(
-                number,
-                node_of.get(number, nodes[0].id),
-                *modules.get(number, ((number,), (number,))),
-                kinds.get(number, ""),
-            )
-            for number in numbers
-        )
-
-    def _modules(
-        self, numbers: tuple[int, ...]
-    ) -> dict[int, tuple[tuple[int, ...], tuple[int, ...]]]:
-        """Of CPUs that all list the same ones as siblings: those of the core, and all of them."""
-        listing: dict[tuple[int, ...], list[int]] = {}
         for number in numbers:
+            siblings, module = modules.get(number, ((number,), (number,)))
             directory = f"{CPU}/cpu{number}/topology"
-            names = ("core_cpus_list", "thread_siblings_list", "thread_siblings")
-            group = self._mates(*(f"{directory}/{name}" for name in names))
-            listing.setdefault(group, []).append(number)
+            package = self._number(f"{directory}/physical_package_id")
+            if package is None:
+                older = ("core_siblings_list", "core_siblings")
+                package = (self._list(directory, "package_cpus_list", *older) or (0,))[0]
+            cluster = self._mates(directory, "cluster_cpus_list")
+            if len(cluster) <= len(module) or not _holds(cluster, number):
+                cluster = module
+            yield Cpu(
+                id=number,
+                package=package,
+                die=self._number(f"{directory}/die_id") or 0,
+                node=node_of.get(number, nodes[0].id),
+                siblings=siblings,
+                capacity=self._number(f"{CPU}/cpu{number}/cpu_capacity"),
+                kind=kinds.get(number, ""),
+                # Kernels without an idea of clusters list the core, or the CPU alone.
+                cluster=cluster[0] if len(cluster) > len(siblings) else None,
+            )
+
+    def _modules(self, numbers: Cpus) -> dict[int, tuple[Cpus, Cpus]]:
+        """Of CPUs that all list the same ones as siblings: those of the core, and all of them."""
+        listing: dict[Cpus, list[int]] = defaultdict(list)
+        names = ("core_cpus_list", "thread_siblings_list", "thread_siblings")
+        for number in numbers:
+            listing[self._mates(f"{CPU}/cpu{number}/topology", *names)].append(number)
         found = {}
         for group, members in listing.items():
             if group != tuple(members):
                 continue
-            cores: dict[int | None, list[int]] = {}
+            cores: dict[int | None, list[int]] = defaultdict(list)
             for number in group:
-                core = self._int(f"{CPU}/cpu{number}/topology/core_id")
-                cores.setdefault(core, []).append(number)
+                cores[self._number(f"{CPU}/cpu{number}/topology/core_id")].append(number)
             for siblings in map(tuple, cores.values()):
                 found.update(dict.fromkeys(siblings, (siblings, group)))
         return found
 
-    def _cpu(
-        self,
-        number: int,
-        node: int,
-        siblings: tuple[int, ...],
-        module: tuple[int, ...],
-        kind: str,
-    ) -> Cpu:
-        directory = f"{CPU}/cpu{number}/topology"
-        package = self._int(f"{directory}/physical_package_id")
-        if package is None or package < 0:  # -1: the firmware does not say
-            names = ("package_cpus_list", "core_siblings_list", "core_siblings")
-            mates = self._list(*(f"{directory}/{name}" for name in names))
-            package = mates[0] if mates else 0
-        cluster = self._mates(f"{directory}/cluster_cpus_list")
-        if len(cluster) <= len(module) or not _holds(cluster, number):
-            cluster = module
-        return Cpu(
-            id=number,
-            package=package,
-            die=max(self._int(f"{directory}/die_id") or 0, 0),
-            node=node,
-            siblings=siblings,
-            capacity=self._amount(f"{CPU}/cpu{number}/cpu_capacity"),
-            kind=kind,
-            # Kernels without an idea of clusters list the core, or the CPU alone.
-            cluster=cluster[0] if len(cluster) > len(siblings) else None,
-        )
-
-    def _caches(self, numbers: tuple[int, ...]) -> tuple[Cache, ...]:
-        caches: dict[tuple[int, int], Cache] = {}
+    def _caches(self, numbers: Cpus) -> tuple[Cache, ...]:
+        caches: dict[tuple[int, Cpus], Cache] = {}
         for number in numbers:
             directory = f"{CPU}/cpu{number}/cache"
             for index in self._numbered(directory, "index"):
                 entry = f"{directory}/index{index}"
-                level = self._int(f"{entry}/level")
-                if level is None or not 1 <= level <= 9:
-                    continue
+                level = self._number(f"{entry}/level") or 0
                 # Instruction caches carry no messages.
-                if self.tree.text(f"{entry}/type") == "Instruction":
+                if not 1 <= level <= 9 or self.tree.text(f"{entry}/type") == "Instruction":
                     continue
-                cpus = self._mates(f"{entry}/shared_cpu_list", f"{entry}/shared_cpu_map")
+                cpus = self._mates(entry, "shared_cpu_list", "shared_cpu_map")
                 if _holds(cpus, number):
-                    size, line = (
-                        self._size(f"{entry}/size"),
-                        self._amount(f"{entry}/coherency_line_size"),
-                    )
-                    caches[level, id(cpus)] = Cache(level=level, cpus=cpus, size=size, line=line)
-        return tuple(sorted(caches.values(), key=lambda one: (one.level, one.cpus)))
+                    line = self._number(f"{entry}/coherency_line_size")
+                    caches[level, cpus] = Cache(level, cpus, self._size(f"{entry}/size"), line)
+        return tuple(cache for _, cache in sorted(caches.items()))
 
     def _size(self, path: str) -> int | None:
-        match = re.fullmatch(r"([0-9]{1,9})([KMG]?)", self.tree.text(path) or "", re.ASCII)
+        match = re.fullmatch("([0-9]{1,9})([KMG]?)", self.tree.text(path) or "", re.ASCII)
         return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]] if match else None
 
-    def _nodes(self, numbers: tuple[int, ...]) -> tuple[Node, ...]:
+    def _nodes(self, numbers: Cpus) -> tuple[Node, ...]:
         # "distance" has one column an *online* node, not one a possible node.
-        columns = self._list(f"{NODE}/online") or tuple(self._numbered(NODE, "node"))
-        of_gpus = self._of_gpus()
+        columns = self._list(NODE, "online") or tuple(self._numbered(NODE, "node"))
+        gpus = (self.tree.text(f"{GPUS}/{name}/numa_status") for name in self.tree.names(GPUS))
+        matches = (re.search(r"^Node:\s*([0-9]{1,9})$", text or "", re.MULTILINE) for text in gpus)
+        of_gpus = {int(match[1]) for match in matches if match}
         left = set(numbers)
         nodes = []
         for number in columns:
             directory = f"{NODE}/node{number}"
             if not self.tree.names(directory):
                 continue
-            words = (self.tree.text(f"{directory}/distance") or "").split()
-            known = len(words) == len(columns) <= MAX_NODES and all(
-                re.fullmatch(r"[0-9]{1,9}", word) for word in words
-            )
-            mates = self._mates(f"{directory}/cpulist", f"{directory}/cpumap")
+            mates = self._mates(directory, "cpulist", "cpumap")
             cpus = tuple(cpu for cpu in mates if cpu in left)
             if mates and not cpus:
                 continue
             left.difference_update(cpus)
+            words = (self.tree.text(f"{directory}/distance") or "").split()
+            known = len(words) == len(columns) <= MAX_NODES and all(
+                re.fullmatch("[0-9]{1,9}", word) for word in words
+            )
             distances = tuple(zip(columns, map(int, words), strict=True)) if known else ()
-            device = "GPU" if number in of_gpus else ""
-            nodes.append(Node(id=number, cpus=cpus, distances=distances, device=device))
+            nodes.append(Node(number, cpus, distances, "GPU" if number in of_gpus else ""))
         if not any(node.cpus for node in nodes):
             return (Node(id=0, cpus=numbers, distances=((0, 10),)),)
         there = {node.id for node in nodes}
@@ -294,16 +231,8 @@ class Reader:
             for node in nodes
         )
 
-    def _of_gpus(self) -> set[int]:
-        """Nodes that are the memory of a graphics processor."""
-        texts = (
-            self.tree.text(f"{GPUS}/{name}/numa_status") or "" for name in self.tree.names(GPUS)
-        )
-        matches = (re.search(r"^Node:\s*([0-9]{1,9})$", text, re.MULTILINE) for text in texts)
-        return {int(match[1]) for match in matches if match}
 
-
-def _holds(cpus: tuple[int, ...], number: int) -> bool:
+def _holds(cpus: Cpus, number: int) -> bool:
     """Whether a sorted list names a CPU."""
     at = bisect_left(cpus, number)
     return at < len(cpus) and cpus[at] == number
