@@ -36,10 +36,10 @@ title = "nothing costs anything"
 topology = "1x64"
 chosen_after_seeing = ""
 ghz = {value = 1, mark = "fact", source = "none"}
-message.l3 = {own = {$}, fetch = {$}, send = {$}, notice = {$}, handle = {$}}
+message.l3 = {own = {$}, fetch = {$}, send = {$}, handle = {$}}
 transfer = {coherence = "filter", coherence_source = "none", gap = "receiver", lines_under_way = 1, \
 hop = {$}, home = {$}, link = {$}, line = {$}}
-local = {call = {$}, change = {$}, invalidate = {$}, trap = {$}, interrupt_send = {$}, \
+local = {look = {$}, relax = {$}, call = {$}, change = {$}, invalidate = {$}, trap = {$}, interrupt_send = {$}, \
 interrupt_delivery = {$}, wake = {$}, work_scale = {value = 1, mark = "fact", source = "none"}}
 """
 
@@ -82,7 +82,9 @@ def _capabilities(kernel: Kernel, rounds: int) -> None:
     copy = _made(kernel.request(0, "CAP_COPY", ram, CAPABILITY_ROOT, where))
     for _ in range(rounds):
         kernel.settle()
-        frame = _made(kernel.request(0, "CAP_RETYPE", ram, CAPABILITY_ROOT, any_slot | frames, 0, PAGE))
+        frame = _made(
+            kernel.request(0, "CAP_RETYPE", ram, CAPABILITY_ROOT, any_slot | frames, 0, PAGE)
+        )
         kernel.settle()
         kernel.request(0, "CAP_DELETE", frame)
     kernel.settle()

@@ -15,7 +15,9 @@ def measured(value: float, source: str) -> Number:
     return Number(round(value, 1), "measured", source)
 
 
-def model(work: Work, *, floor: float, local: float, ghz: float, topology: str, state: str) -> Model:
+def model(
+    work: Work, *, floor: float, local: float, ghz: float, topology: str, state: str
+) -> Model:
     """floor: cycles of a line there and back between two cores, back-to-back; local: of the host's
     call that changes a page's rights; ghz: of the time stamp counter.
     """
@@ -24,6 +26,7 @@ def model(work: Work, *, floor: float, local: float, ghz: float, topology: str, 
         (floor - work.bare) / 4, f"a quarter of the floor without its software, {state}"
     )
     unused = Number(0, "measured", "two cores do not show it")
+    looks = Number(0, "measured", "in the floor, whose loops look and relax as the drivers' do")
     half = measured(work.system_call / 2, "half of a program's request to its own driver")
     return Model(
         title=f"this host, {state}",
@@ -33,7 +36,6 @@ def model(work: Work, *, floor: float, local: float, ghz: float, topology: str, 
         message={
             "system": Message(
                 send=measured(software, "half of a bare message, both ends in one process"),
-                notice=measured(work.turn / 2, "half a turn in which nothing comes"),
                 handle=measured(
                     work.call / 2 - software, "half of a call, both drivers in one process"
                 ),
@@ -43,10 +45,10 @@ def model(work: Work, *, floor: float, local: float, ghz: float, topology: str, 
         },
         transfer=Transfer(
             coherence="filter", coherence_source="the floor has it all", gap="receiver",
-            lines_under_way=1, hop=unused, home=unused, link=unused, line=unused,
+            lines_under_way=1, fences=True, hop=unused, home=unused, link=unused, line=unused,
         ),
         local=Local(
-            call=half, change=measured(local, "the host's call that changes a page's rights"),
+            look=looks, relax=looks, call=half, change=measured(local, "the host's call that changes a page's rights"),
             invalidate=unused, trap=unused, interrupt_send=unused, interrupt_delivery=unused,
             wake=unused, work_scale=measured(1, "steps are measured here"),
         ),

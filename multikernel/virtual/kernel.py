@@ -47,6 +47,7 @@ def machine(model: Model, cores: int, where: str) -> VirtualMachine:
         "link_interval": transfer.link.value,
         "line_interval": transfer.line.value,
         "probes_all": transfer.coherence == "snoop",
+        "fences": transfer.fences,
         "stores_in_order": transfer.gap == "sender",
         "lines_under_way": transfer.lines_under_way,
         "cycles_per_us": max(1, round(1000 * model.ghz.value)),

@@ -52,7 +52,8 @@ class Entry(msgspec.Struct, frozen=True):
 class Work(msgspec.Struct, frozen=True):
     """A calibration: of a step by key, and what is around it. message: a further message put out;
     driver: what a message of a monitor's takes of the drivers beyond one that a driver answers
-    itself; turn, system_call, bare, call: see virtual/alone.h of the native core. host: where it was measured.
+    itself; turn, system_call, relax, bare, call: see virtual/alone.h of the native core. host:
+    where it was measured.
     """
 
     host: str
@@ -61,6 +62,7 @@ class Work(msgspec.Struct, frozen=True):
     driver: float = 0.0
     turn: float = 0.0
     system_call: float = 0.0
+    relax: float = 0.0
     bare: float = 0.0
     call: float = 0.0
 
@@ -81,7 +83,7 @@ class Work(msgspec.Struct, frozen=True):
 
     def with_software(self, driver: float, software: Mapping[str, float]) -> Work:
         """With what drivers take."""
-        names = ("turn", "system_call", "bare", "call")
+        names = ("turn", "system_call", "relax", "bare", "call")
         found = {name: float(software[name]) for name in names}
         return msgspec.structs.replace(self, driver=round(driver, 1), **found)
 
@@ -100,7 +102,8 @@ class Work(msgspec.Struct, frozen=True):
     @classmethod
     def reference(cls) -> Work:
         """The one that is shipped."""
-        return cls.from_json(resources.files("multikernel.virtual").joinpath(REFERENCE).read_bytes())
+        here = resources.files("multikernel.virtual")
+        return cls.from_json(here.joinpath(REFERENCE).read_bytes())
 
 
 def _likes(key: Key) -> Iterator[tuple[int, ...]]:
@@ -136,7 +139,8 @@ def merged(runs: Sequence[tuple[float, Samples]], host: str) -> Work:
     entries = []
     for number, found in sorted(points.items()):
         few = min(out for out, _, _ in found)
-        alike = sorted(max(1.0, cycles - message * out) for out, cycles, _ in found if out <= few + 1)
+        steps = [(cycles - message * out) for out, cycles, _ in found if out <= few + 1]
+        alike = sorted(max(1.0, cycles) for cycles in steps)
         entries.append(
             Entry(
                 key_of(number), round(alike[0], 1), round(median(alike) / alike[0] - 1, 3),

@@ -35,14 +35,13 @@ class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Between cores that stand in one relation, in cycles: what it takes to send, until it is
-    noticed, to take it off its line; and the line itself, for writing (own) and for reading
+    """Between cores that stand in one relation, in cycles: what it takes to send, and to take
+    off its line; and the line itself, for writing (own) and for reading
     (fetch), or both by what a message takes in all over so many hops (latency), and how many fit
     into 1 000 cycles (throughput).
     """
 
     send: Number
-    notice: Number
     handle: Number
     own: Number | None = None
     fetch: Number | None = None
@@ -53,7 +52,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Transfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How lines travel. hop: a link, there and back; home, link, line: cycles between two
-    transactions at one of them. links: pairs of packages that are wired; () all with all.
+    transactions at one of them. fences: who has sent waits
+    until its last line is its own; links: pairs of packages that are wired; () all with all.
     """
 
     coherence: Literal["snoop", "filter"]
@@ -64,13 +64,18 @@ class Transfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     home: Number
     link: Number
     line: Number
+    fences: bool = False
     readings: tuple[str, ...] = ()
     links: tuple[tuple[int, int], ...] = ()
 
 
 class Local(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a core does by itself, in cycles; work_scale: of one cycle of the calibration."""
+    """What a core does by itself, in cycles: look for messages and relax while it polls, and so on;
+    work_scale: of one cycle of the calibration.
+    """
 
+    look: Number
+    relax: Number
     call: Number
     change: Number
     invalidate: Number
@@ -132,7 +137,6 @@ class Line:
     own: float
     fetch: float
     send: float
-    notice: float
     handle: float
 
 

@@ -41,11 +41,7 @@ class Tables:
 
     def arrays(self) -> tuple[array[int], ...]:
         """In the types of virtual/machine.h: place, home, distance, hops; costs; route, link."""
-        flat = [
-            value
-            for one in self.costs
-            for value in (one.own, one.fetch, one.send, one.notice, one.handle)
-        ]
+        flat = [value for one in self.costs for value in (one.own, one.fetch, one.send, one.handle)]
         short = [array("H", one) for one in (self.place, self.home, self.distance, self.hops)]
         return (*short, array("d", flat), array("I", self.route), array("H", self.link))  # type: ignore[return-value]
 
@@ -163,23 +159,21 @@ def _ways(
 
 
 def _line(model: Model, message: Message, hops: dict[tuple[int, int], int]) -> Line:
-    send, notice, handle = message.send.value, message.notice.value, message.handle.value
+    send, handle = message.send.value, message.handle.value
     if message.own is not None and message.fetch is not None:
-        return Line(message.own.value, message.fetch.value, send, notice, handle)
+        return Line(message.own.value, message.fetch.value, send, handle)
     assert message.latency is not None
     assert message.throughput is not None
     latency, gap = message.latency.value, 1000 / message.throughput.value
     owning, fetching = _mean_ways(model, message.hops, hops)
     if model.transfer.gap == "sender":
         own = gap - owning
-        return Line(own, latency - send - gap - handle - fetching, send, notice, handle)
+        return Line(own, latency - send - gap - handle - fetching, send, handle)
     both = latency - send - gap - owning
-    return Line(both, both, send, notice, gap - both - fetching)
+    return Line(both, both, send, gap - both - fetching)
 
 
-def _mean_ways(
-    model: Model, far: int, hops: dict[tuple[int, int], int]
-) -> tuple[float, float]:
+def _mean_ways(model: Model, far: int, hops: dict[tuple[int, int], int]) -> tuple[float, float]:
     """What the links take of a message over so many hops, on the mean over all such pairs: the
     sender's transaction, and the receiver's, at whose place the line lies.
     """

@@ -3,7 +3,7 @@
 
 cdef extern from "virtual/machine.h":
     struct distance:
-        double own, fetch, send, notice, handle
+        double own, fetch, send, handle
     struct machine:
         uint32_t cores, places, distances, homes, links
         const uint16_t *place
@@ -14,9 +14,9 @@ cdef extern from "virtual/machine.h":
         const uint32_t *route
         const uint16_t *link
         double hop, home_interval, link_interval, line_interval
-        bint probes_all, stores_in_order
+        bint probes_all, fences, stores_in_order
         uint32_t lines_under_way, cycles_per_us
-        double call, change, invalidate, trap, interrupt_send, interrupt_delivery, wake, work_scale
+        double look, relax, call, change, invalidate, trap, interrupt_send, interrupt_delivery, wake, work_scale
 
 cdef extern from "virtual/work.h":
     enum:
@@ -74,7 +74,7 @@ cdef extern from "virtual/bare.h":
 
 cdef extern from "virtual/alone.h":
     struct software:
-        double turn, system_call, bare, call, protect
+        double turn, system_call, relax, bare, call, protect
     bint alone_measure(software *s, uint32_t batches, const char **refused) nogil
 
 
@@ -90,7 +90,7 @@ def measure_software(uint32_t batches):
         measured = alone_measure(&s, batches, &refused)
     if not measured:
         raise OSError(errno, refused.decode() if refused else "drivers")
-    return {"turn": s.turn, "system_call": s.system_call, "bare": s.bare, "call": s.call,
+    return {"turn": s.turn, "system_call": s.system_call, "relax": s.relax, "bare": s.bare, "call": s.call,
             "protect": s.protect}
 
 
@@ -120,7 +120,7 @@ cdef class VirtualMachine:
         self.m.distance = &distances[0]
         self.m.hops = &steps[0]
         self.m.costs = <const distance *>&values[0]
-        self.m.distances = <uint32_t>(len(costs) // 5)
+        self.m.distances = <uint32_t>(len(costs) // 4)
         self.m.route = &routes[0]
         self.m.link = &links[0] if len(link) else NULL
         self.m.homes = max(home) + 1
@@ -133,9 +133,12 @@ cdef class VirtualMachine:
         self.m.link_interval = numbers["link_interval"]
         self.m.line_interval = numbers["line_interval"]
         self.m.probes_all = numbers["probes_all"]
+        self.m.fences = numbers["fences"]
         self.m.stores_in_order = numbers["stores_in_order"]
         self.m.lines_under_way = numbers["lines_under_way"]
         self.m.cycles_per_us = numbers["cycles_per_us"]
+        self.m.look = numbers["look"]
+        self.m.relax = numbers["relax"]
         self.m.call = numbers["call"]
         self.m.change = numbers["change"]
         self.m.invalidate = numbers["invalidate"]

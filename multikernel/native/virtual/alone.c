@@ -101,6 +101,12 @@ static void turn(struct measuring *m)
     driver_poll(m->both.driver[0]);
 }
 
+static void relax(struct measuring *m)
+{
+    (void)m;
+    arch_relax();
+}
+
 static void call(struct measuring *m)
 {
     struct message reply;
@@ -162,6 +168,7 @@ bool alone_measure(struct software *s, uint32_t batches, const char **refused)
     m.page = alone_ask(&m.both, 0, &map).word[1];
     alone_settle(&m.both);
     s->turn = least(&m, turn, batches);
+    s->relax = least(&m, relax, batches);
     s->bare = least(&m, bare, batches);
     s->call = least(&m, call, batches);
     s->protect = least(&m, protect, batches);

@@ -19,7 +19,6 @@ struct distance {
     double own;    /* a line for writing, from who has it */
     double fetch;  /* ... for reading */
     double send;   /* a message: the sender is busy */
-    double notice; /* ... until an idle receiver's look comes round to it */
     double handle; /* ... the receiver takes it off its line and finds whom it is for */
 };
 
@@ -40,10 +39,14 @@ struct machine {
     double link_interval; /* ... that pass a link, */
     double line_interval; /* ... of one line that several want; 0: when the one before has ended */
     bool probes_all; /* a home asks all places (snooping); else it knows whom to ask (filter) */
+    bool
+        fences; /* who has sent waits until the last line is its own, before it does anything else */
     bool stores_in_order; /* a core's stores own their lines one after the other, behind its back */
     uint32_t lines_under_way; /* fetches that a core may have under way at once */
 
     uint32_t cycles_per_us;
+    /* A core that has nothing to do looks for messages, and looks again; then it relaxes. */
+    double look, relax;
     double call;               /* from a program into its kernel; and back, the same again */
     double change;             /* a page-table entry, */
     double invalidate;         /* ... and what the TLB has of it */

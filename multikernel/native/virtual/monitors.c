@@ -127,6 +127,15 @@ static void step(struct monitors *m, uint32_t core, const struct input *input)
     world_charge(&m->world, machine->work_scale * table[key] + m->mmu_cycles);
 }
 
+/* What was sent is there before its sender looks whether the receiver polls (channel/doorbell.h). */
+static void fence(struct monitors *m, uint32_t from, uint32_t to)
+{
+    const struct machine *machine = m->world.machine;
+    const uint32_t a = machine->place[from], b = machine->place[to];
+    if (machine->fences)
+        m->world.clock = line_alone(&m->world.lines, m->world.clock, OWN, a, b, b);
+}
+
 static void send(struct monitors *m, uint32_t core, const struct output_entry *entry)
 {
     const uint32_t receivers = output_receivers(m->output, entry);
@@ -135,6 +144,8 @@ static void send(struct monitors *m, uint32_t core, const struct output_entry *e
         world_send(&m->world, core, output_receiver(m->output, entry, i),
                    entry->kind == OUTPUT_REPLY, entry->token, &entry->message);
     }
+    if (receivers)
+        fence(m, core, output_receiver(m->output, entry, receivers - 1));
 }
 
 static void deliver(struct monitors *m, uint32_t core, bool answered)
@@ -183,6 +194,7 @@ static bool answers_first(struct monitors *m, uint32_t core, const struct input 
     struct message reply = *input->message;
     reply.word[0] = f.head;
     world_send(&m->world, core, input->from, true, input->token, &reply);
+    fence(m, core, input->from);
     return true;
 }
 

@@ -85,16 +85,27 @@ static void look(struct world *w, uint32_t core, uint64_t time)
     push(w, time, LOOKED, core);
 }
 
-/* How long it takes until a core that has nothing else to do notices. */
-static double noticed(const struct world *w, const struct packet *p)
+/* When the next look of a core is over that has had nothing to do since then: after every second
+ * one it relaxes. */
+static uint64_t next_look(const struct machine *m, uint64_t since, uint64_t now)
 {
-    switch ((enum idle)w->core[p->to].idle) {
+    const uint64_t look = (uint64_t)m->look, round = 2 * look + (uint64_t)m->relax;
+    if (!round)
+        return now;
+    const uint64_t into = (now - since) % round;
+    return now - into + (into <= look ? look : into <= 2 * look ? 2 * look : round + look);
+}
+
+/* When a core notices that has nothing else to do. */
+static uint64_t noticed(const struct world *w, const struct core *c)
+{
+    switch ((enum idle)c->idle) {
     case IDLE_COMPUTES:
-        return w->machine->interrupt_delivery + w->machine->trap;
+        return w->now + (uint64_t)(w->machine->interrupt_delivery + w->machine->trap);
     case IDLE_SLEEPS:
-        return w->machine->wake;
+        return w->now + (uint64_t)w->machine->wake;
     default:
-        return between(w, p->from, p->to)->notice;
+        return next_look(w->machine, c->free_at, w->now);
     }
 }
 
@@ -120,7 +131,7 @@ static void arrived(struct world *w, uint32_t i)
     else
         c->first = i;
     c->last = i;
-    look(w, p->to, c->free_at > w->now ? c->free_at : w->now + (uint64_t)noticed(w, p));
+    look(w, p->to, c->free_at > w->now ? c->free_at : noticed(w, c));
 }
 
 /* The first is fetched, and as many of those behind it as may be under way. */
