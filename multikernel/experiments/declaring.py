@@ -2,28 +2,55 @@
 teaches it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
 from multikernel.catalogue import Entry
 from multikernel.experiments.instrument.arms import Arm, On, Outcome, Pair, Ratio, Spec
 from multikernel.experiments.instrument.experiment import Experiment
+from multikernel.experiments.instrument.floors import BATCHES, MODES
+from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.machines import MULTIKERNEL, SHARED, Booted
 from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench
-from multikernel.results.document import Caution, Words
+from multikernel.experiments.instrument.rig import Bench, samples_of
+from multikernel.results.document import Caution, Measure, Scalar, System, Words
 
 __all__ = [
-    "MULTIKERNEL",
-    "SHARED",
-    "Arm",
-    "Bench",
-    "Booted",
-    "Caution",
-    "Entry",
-    "Experiment",
-    "On",
-    "Outcome",
-    "Pair",
-    "Ratio",
-    "Request",
-    "Spec",
-    "Words",
-]
+    "MULTIKERNEL", "SHARED", "Arm", "Bench", "Booted", "Caution", "Entry", "Experiment", "On",
+    "Outcome", "Pair", "Ratio", "Request", "Spec", "Words", "both_modes", "cpus_of", "sampled",
+]  # fmt: skip
+
+
+def both_modes(
+    key: str, system: System, variant: str, cores: int, measure: Measure,
+    parameters: Mapping[str, Scalar], floor: tuple[Pair, ...] = (), also: tuple[str, ...] = (),
+) -> dict[str, Spec]:  # fmt: skip
+    """By mode of the floor, a series in it; its keys end with the mode."""
+    return {
+        mode: Spec(
+            f"{key}-{mode}", system, variant, cores, measure, mode, BATCHES[mode],
+            parameters=parameters, floor=floor, also=tuple(f"{other}-{mode}" for other in also),
+        )
+        for mode in MODES
+    }  # fmt: skip
+
+
+def sampled(
+    name: str, specs: Mapping[str, Spec], on: On, measure: Callable[[Bench], Report], *,
+    repeated: bool = False, strict: bool = False,
+) -> Arm:  # fmt: skip
+    """An arm whose series are samples of a report. specs: by the name of the samples."""
+
+    def slice_of(bench: Bench) -> Outcome:
+        report = measure(bench)
+        samples = samples_of(report)
+        found = {spec.key: samples[sample] for sample, spec in specs.items()}
+        return Outcome(found, activity=report.activity)
+
+    return Arm(name, tuple(specs.values()), on, slice_of, repeated, strict)
+
+
+def cpus_of(request: Request, pair: Pair) -> str:
+    """The CPUs of two cores, as a series' parameter `pair` names them."""
+    return "-".join(str(request.placement.cpus[core]) for core in pair)
