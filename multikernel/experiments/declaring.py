@@ -6,19 +6,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from multikernel.catalogue import Entry
-from multikernel.experiments.instrument.arms import Arm, On, Outcome, Pair, Ratio, Spec
+from multikernel.catalogue import Entry, entry
+from multikernel.experiments.instrument.arms import (
+    CONTROL,
+    Arm,
+    On,
+    Outcome,
+    Pair,
+    Ratio,
+    Spec,
+    floor_key,
+)
+from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import BATCHES, MODES
+from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of, root_pairs
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.machines import MULTIKERNEL, SHARED, Booted
 from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, samples_of
-from multikernel.results.document import Caution, Measure, Scalar, System, Words
+from multikernel.experiments.instrument.rig import Bench, Call, samples_of
+from multikernel.results.document import Caution, Measure, Mode, Scalar, System, Unit, Words
+from multikernel.results.histogram import Histogram
 
 __all__ = [
-    "MULTIKERNEL", "SHARED", "Arm", "Bench", "Booted", "Caution", "Entry", "Experiment", "On",
-    "Outcome", "Pair", "Ratio", "Request", "Spec", "Words", "both_modes", "cpus_of", "sampled",
+    "BATCHES", "CONTROL", "MODES", "MULTIKERNEL", "SHARED", "Arm", "Bench", "Booted",
+    "Call", "Caution", "Collector", "Entry", "Experiment", "Histogram", "Measure", "Mode", "On",
+    "Outcome", "Pair", "Ratio", "Report", "Request", "Scalar", "Spec", "System", "Unit", "Words",
+    "both_modes", "cpus_of", "entry", "floor_key", "one_number", "plan_of", "root_pairs",
+    "sampled", "samples_of",
 ]  # fmt: skip
 
 
@@ -54,3 +68,8 @@ def sampled(
 def cpus_of(request: Request, pair: Pair) -> str:
     """The CPUs of two cores, as a series' parameter `pair` names them."""
     return "-".join(str(request.placement.cpus[core]) for core in pair)
+
+
+def one_number(value: float) -> Histogram:
+    """The samples of a slice whose result is one number."""
+    return Histogram.from_values([max(1, round(value))])

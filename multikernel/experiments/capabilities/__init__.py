@@ -14,14 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from multikernel.catalogue import entry
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import capability_loops
-from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec
 from multikernel.experiments.instrument.capability_kernels import TWO_PHASE, WAYS, Way, arm, machine
 from multikernel.experiments.instrument.capability_loops import Task
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.rig import Bench, samples_of
-from multikernel.results.document import Scalar
 
 USUAL, SLOW, FEW = 300, 60, 12
 """Operations in a slice: of the usual ones, of those with many copies, of those on a thousand

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from multikernel.catalogue import entry
 from multikernel.experiments.collectives import loops
 from multikernel.experiments.collectives.shapes import (
     TREES,
@@ -25,13 +24,9 @@ from multikernel.experiments.collectives.shapes import (
     known,
     same_trees,
 )
-from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec, floor_key
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.chosen import judged, made_from, tree_of_all
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
-from multikernel.experiments.instrument.loops import Report, Watch
-from multikernel.experiments.instrument.machines import MULTIKERNEL
+from multikernel.experiments.instrument.loops import Watch
 from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, missing
 from multikernel.experiments.instrument.protocols import (
     CHOSEN,
@@ -42,14 +37,10 @@ from multikernel.experiments.instrument.protocols import (
     notify,
     timed,
 )
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, Call, samples_of
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.processor import Host
 from multikernel.native._native import PROBE_FORMS
-from multikernel.results.document import Caution, Mode, Scalar, System
-from multikernel.results.histogram import Histogram
 
 BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}

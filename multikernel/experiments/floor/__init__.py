@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from multikernel.catalogue import entry
-from multikernel.experiments.declaring import Arm, Experiment, Pair, both_modes, cpus_of
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.floors import LINES, floor_arms, pairs_of
 
 

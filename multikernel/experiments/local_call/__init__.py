@@ -13,25 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from multikernel.catalogue import entry
-from multikernel.experiments.declaring import (
-    MULTIKERNEL,
-    Arm,
-    Bench,
-    Booted,
-    Caution,
-    Experiment,
-    Outcome,
-    Pair,
-    Ratio,
-    both_modes,
-    sampled,
-)
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import loops
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.floors import MODES, plan_of
-from multikernel.experiments.instrument.loops import Plan, Policy, Report, Watch
-from multikernel.results.document import Mode, Scalar
+from multikernel.experiments.instrument.loops import Plan, Policy, Watch
 
 PAIR = (0, 1)
 OWN, MESSAGE = "system-call", "message"

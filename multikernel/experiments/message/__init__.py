@@ -19,20 +19,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
-from multikernel.catalogue import entry
-from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec, floor_key
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of, root_pairs
-from multikernel.experiments.instrument.loops import Report
-from multikernel.experiments.instrument.machines import Booted
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, Call, samples_of
+from multikernel.experiments.declaring import *
 from multikernel.experiments.message import loops
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.topology.model import Relation, Topology
-from multikernel.results.document import Caution, Measure, Mode, Scalar, Unit, Words
-from multikernel.results.histogram import Histogram, bucket_bounds
+from multikernel.results.histogram import bucket_bounds
 from multikernel.user.memory import Page
 
 EPOCH, USED, CALLS, PLAIN, OPEN = "epoch-ring", "used-ring", "call-line", "plain", "open-loop"

@@ -13,23 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from multikernel.catalogue import entry
-from multikernel.experiments.declaring import (
-    Arm,
-    Bench,
-    Booted,
-    Experiment,
-    Pair,
-    Ratio,
-    Words,
-    both_modes,
-    cpus_of,
-    sampled,
-)
-from multikernel.experiments.instrument.arms import floor_key
-from multikernel.experiments.instrument.floors import MODES, plan_of
-from multikernel.experiments.instrument.loops import Report
-from multikernel.results.document import Mode, System
+from multikernel.experiments.declaring import *
 from multikernel.runtime.plan import Kernel
 
 OPTIONS = (("channels", 8),)

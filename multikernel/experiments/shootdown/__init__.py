@@ -15,13 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from multikernel.catalogue import entry
-from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec, floor_key
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.chosen import by_cores, judged, made_from, tree_of_all
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
-from multikernel.experiments.instrument.machines import MULTIKERNEL
 from multikernel.experiments.instrument.protocols import (
     CHOSEN,
     FORMS,
@@ -30,11 +25,8 @@ from multikernel.experiments.instrument.protocols import (
     notify,
     protocols,
 )
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.experiments.shared_memory import counts_of
 from multikernel.knowledge.tree import Tree
-from multikernel.results.document import Caution, Mode, Scalar
 
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
 CONTROL_OF = "unicast"

@@ -17,15 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from multikernel.catalogue import entry
 from multikernel.experiments import message
-from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec, floor_key
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
-from multikernel.experiments.instrument.loops import Plan, Report
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, Call, samples_of
+from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument.loops import Plan
 from multikernel.experiments.local_call import but_switches
 from multikernel.experiments.message import loops as rings
 from multikernel.experiments.transport import loops
@@ -43,7 +37,6 @@ from multikernel.experiments.transport.ways import (
 )
 from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.clock import tsc_rate
-from multikernel.results.document import Caution, Mode, Scalar
 
 PAIR = (0, 1)
 WINDOW = 32

@@ -18,9 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from multikernel.catalogue import entry
 from multikernel.experiments.collectives.shapes import Shape, known, same_trees
-from multikernel.experiments.instrument.arms import Arm, Ratio, floor_key
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.capability_kernels import (
     FOREIGN,
     TWO_PHASE,
@@ -30,10 +29,6 @@ from multikernel.experiments.instrument.capability_kernels import (
     machine,
 )
 from multikernel.experiments.instrument.capability_loops import BATCH, Source, Task
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.request import Request
-from multikernel.results.document import Caution, Scalar
 
 SINGLE, PIPELINED = 800, 24 * BATCH
 """Operations in a slice."""

@@ -18,16 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from multikernel.catalogue import entry
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import host_transports
-from multikernel.experiments.instrument.arms import Arm, Ratio, Spec
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.unmap import by_cores, compared, notified
 from multikernel.experiments.unmap.kernels import KernelArms, Sizes, spec
 from multikernel.experiments.unmap.linux import BY_CORES, LinuxArms
-from multikernel.results.document import Caution
 
 WHEN = Caution(
     code="when-access-is-revoked",
