@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import host_transports
 from multikernel.experiments.unmap import by_cores, compared, notified
-from multikernel.experiments.unmap.kernels import KernelArms, Sizes, spec
-from multikernel.experiments.unmap.linux import BY_CORES, LinuxArms
+from multikernel.experiments.unmap.kernels import KernelArms, Sizes
+from multikernel.experiments.unmap.linux import LinuxArms
 
 WHEN = Caution(
     code="when-access-is-revoked",
@@ -52,14 +52,7 @@ class Unmap(Experiment):
         kernels, linux = KernelArms(self.request, floor), LinuxArms(self.request, floor)
         yield from kernels.all()
         yield from linux.all()
-        yield from by_cores.arms(self.plan, kernels, floor)
-        for cores in self.plan.fewer():
-            own = spec(
-                self.plan.key(by_cores.LINUX, cores), "linux", "mprotect", cores,
-                tuple(pair for pair in floor if max(pair) < cores), operation="unmap",
-                target="computing", told="interrupt", booted=self.plan.booted,
-            )  # fmt: skip
-            yield linux.unmap(own, BY_CORES)
+        yield from by_cores.arms(self.plan, kernels, linux)
 
     def ratios(self) -> Iterator[Ratio]:
         """Of all cores, and by number of cores."""
