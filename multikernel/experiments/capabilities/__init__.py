@@ -113,25 +113,18 @@ class Capabilities(Experiment):
 
     def _database(self, size: int) -> Arm:
         count, seed = self.request.size.count(IN_DATABASE), self.request.seed
-
-        def slice_of(bench: Bench) -> Outcome:
-            report = bench.one(
-                f"database {size}", capability_loops.database, size, count, seed, bench.watch
-            )
-            found = samples_of(report)
-            return Outcome(
-                {f"{name}-among-{size}": found[name] for name in DATABASE},
-                activity=report.activity,
-            )
-
-        specs = tuple(
-            Spec(
+        specs = {
+            name: Spec(
                 f"{name}-among-{size}", "raw", "mapping-database", 1, "completion", "single",
                 parameters={"operation": name, "capabilities": size, "told": "none"},
             )
             for name in DATABASE
+        }  # fmt: skip
+        database = capability_loops.database
+        return sampled(
+            f"operations among {size} capabilities", specs, self.floors_on,
+            lambda bench: bench.one(f"database {size}", database, size, count, seed, bench.watch),
         )  # fmt: skip
-        return Arm(f"operations among {size} capabilities", specs, self.floors_on, slice_of)
 
     def ratios(self) -> Iterator[Ratio]:
         """By way, by what others have to do with it, and by the database's size."""

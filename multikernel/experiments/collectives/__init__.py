@@ -15,8 +15,8 @@ are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from multikernel.experiments.collectives import loops
 from multikernel.experiments.collectives.shapes import (
     TREES,
     Shape,
@@ -26,7 +26,7 @@ from multikernel.experiments.collectives.shapes import (
 )
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.chosen import judged, made_from, tree_of_all
-from multikernel.experiments.instrument.loops import Watch
+from multikernel.experiments.instrument.loops import Plan, Watch, _driver, _polling
 from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, missing
 from multikernel.experiments.instrument.protocols import (
     CHOSEN,
@@ -37,10 +37,12 @@ from multikernel.experiments.instrument.protocols import (
     notify,
     timed,
 )
+from multikernel.experiments.instrument.tree_loops import checked
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.processor import Host
-from multikernel.native._native import PROBE_FORMS
+from multikernel.native._native import PROBE_FORMS, Driver
+from multikernel.native._native import Histogram as Samples
 
 BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
@@ -68,6 +70,10 @@ MPI_FROM_PYTHON = Caution(
         " time."
     ),
 )
+WRONG = (
+    "cores did not do together what they ought to: an outcome was wrong, or one left before all had"
+    " come"
+)
 
 
 class Collectives(Experiment):
@@ -83,13 +89,17 @@ class Collectives(Experiment):
         crowded = "its ranks poll, and cores share CPUs here"
         self.ranks = Ranks(crowded if self.request.crowded else missing())
 
-    def key(self, what: str, mode: Mode, tree: str = "", count: int | None = None) -> str:
-        """A series' key. The chosen tree and the full number of cores are left out of it. tree: ""
-        where there is none.
+    def stem(self, what: str, tree: str = "", count: int | None = None) -> str:
+        """What a series' keys begin with. The chosen tree and the full number of cores are left out
+        of it. tree: "" where there is none.
         """
         shape = "" if tree in ("", CHOSEN) else f"-{tree}"
         some = "" if count in (None, self.request.cores) else f"-on-{count}"
-        return f"{what}{shape}{some}-{mode}"
+        return f"{what}{shape}{some}"
+
+    def key(self, what: str, mode: Mode, tree: str = "", count: int | None = None) -> str:
+        """A series' key."""
+        return f"{self.stem(what, tree, count)}-{mode}"
 
     # --- Arms ---
 
@@ -101,72 +111,65 @@ class Collectives(Experiment):
                     yield self._collective(operation, shape)
             for form in BARRIERS:
                 yield self._shared(form, count)
-            yield self._bare(chosen_of(several))
+            chosen = chosen_of(several).tree
+            protocol = Protocol(Form(BARE, None, near=True), chosen, near_lines(chosen))
+            bare = partial(notify, protocol=protocol, plan=self.plan)
+            yield self._raw(BARE, count, "broadcast", bare)
         if self.ranks.missing is None:
             yield self._mpi()
 
     def _collective(self, operation: str, shape: Shape) -> Arm:
-        count, is_chosen = shape.cores, CHOSEN in shape.names
+        count = shape.cores
         # What all machines have bears no tree's name, so that the control is the same everywhere.
-        names = tuple(sorted(shape.names, key=lambda name: name != CHOSEN))
+        first, *others = sorted(shape.names, key=lambda name: name != CHOSEN)
         timer = ROOT if operation == "broadcast" else shape.last
 
-        def slice_of(bench: Bench) -> Outcome:
+        def measure(bench: Bench) -> Report:
             bench.along(ROOT, shape.whole(self.request.cores))
             group = bench.system.group(shape.tree.members, root=ROOT)
 
             def call(_: int, use: int, watch: Watch | None) -> Call:
                 about = operation, group.cores, group.number, ROOT, timer, use, self.plan, watch
-                return loops.collective, about
+                return collective, about
 
             try:
                 name = f"{operation} {shape.name} {count}"
-                report = timed(bench, name, group.cores, timer, self.plan, call)
+                return timed(bench, name, group.cores, timer, self.plan, call)
             finally:
                 bench.system.close_group(group)
-            return self._outcome(report, operation, count, names[0])
 
         about: dict[str, Scalar] = {
-            "operation": operation, "tree": shape.name, "kind": shape.tree.kind
+            "operation": operation, "tree": shape.name, "kind": shape.tree.kind,
         }  # fmt: skip
         if shape.same:
             about["same"] = ",".join(shape.same)
-        return Arm(
+        # A ratio's name does not depend on which trees are the same here.
+        also = tuple(self.stem(operation, tree, count) for tree in others)
+        return sampled(
             f"{operation}, {shape.name} tree, {count} cores",
-            self._specs("multikernel", operation, count, about, names),
-            MULTIKERNEL,
-            slice_of,
-            repeated=is_chosen and (operation, count) == (CONTROL_OF, self.request.cores),
-        )
+            self._specs("multikernel", operation, count, about, first, also), MULTIKERNEL, measure,
+            repeated=first == CHOSEN and (operation, count) == (CONTROL_OF, self.request.cores),
+        )  # fmt: skip
 
     def _shared(self, form: str, count: int) -> Arm:
         members, timer = tuple(range(count)), count - 1
 
         def call(_: int, use: int, watch: Watch | None) -> Call:
-            return loops.shared_barrier, (form, members, timer, use, self.plan, watch)
+            return shared_barrier, (form, members, timer, use, self.plan, watch)
 
         def run(bench: Bench) -> Report:
             return timed(bench, f"{form} {count}", members, timer, self.plan, call)
 
         return self._raw(f"{form}-barrier", count, "barrier", run)
 
-    def _bare(self, shape: Shape) -> Arm:
-        protocol = Protocol(Form(BARE, None, near=True), shape.tree, near_lines(shape.tree))
-        return self._raw(
-            BARE, shape.cores, "broadcast", lambda bench: notify(bench, protocol, self.plan)
-        )
-
     def _raw(self, what: str, count: int, operation: str, run: Callable[[Bench], Report]) -> Arm:
-        return Arm(
-            f"{what.replace('-', ' ')}, {count} cores",
-            self._specs("raw", what, count, {"operation": operation}),
-            MULTIKERNEL,
-            lambda bench: self._outcome(run(bench), what, count),
-        )
+        specs = self._specs("raw", what, count, {"operation": operation})
+        return sampled(f"{what.replace('-', ' ')}, {count} cores", specs, MULTIKERNEL, run)
 
     def _mpi(self) -> Arm:
         mode, count, batch = next(one for one in self.plan if one[0] == MPI_MODE)
         cores, watched = self.request.cores, sorted(set(self.request.placement.cpus))
+        spec = self._specs("raw", MPI, cores, {"operation": "barrier"})[mode]
 
         def slice_of(ranks: MpiProcess | None) -> Outcome:
             if ranks is None:
@@ -175,36 +178,18 @@ class Collectives(Experiment):
             cycles = ranks.barriers(count, batch)
             activity = Activity.take(watched, ranks.pids) - before
             samples = Histogram.from_values(round(one / batch) for one in cycles)
-            return Outcome({self.key(MPI, mode): samples}, activity=activity)
+            return Outcome({spec.key: samples}, activity=activity)
 
-        specs = self._specs("raw", MPI, cores, {"operation": "barrier"}, modes=(mode,))
-        return Arm(f"{MPI}, {cores} ranks", specs, self.ranks, slice_of)
-
-    def _outcome(self, report: Report, what: str, count: int, tree: str = "") -> Outcome:
-        samples = samples_of(report)
-        found = {self.key(what, mode, tree, count): samples[mode] for mode in MODES}
-        return Outcome(found, activity=report.activity)
+        return Arm(f"{MPI}, {cores} ranks", (spec,), self.ranks, slice_of)
 
     def _specs(
-        self,
-        system: System,
-        what: str,
-        count: int,
-        about: dict[str, Scalar],
-        trees: tuple[str, ...] = ("",),
-        *,
-        modes: tuple[Mode, ...] = MODES,
-    ) -> tuple[Spec, ...]:
-        return tuple(
-            Spec(
-                self.key(what, mode, trees[0], count), system, what, count, "completion", mode,
-                BATCHES[mode], parameters={"target": "polling", "told": "poll", **about},
-                floor=tuple((ROOT, core) for core in range(1, count)),
-                # A ratio's name does not depend on which trees are the same here.
-                also=tuple(self.key(what, mode, tree, count) for tree in trees[1:]),
-            )
-            for mode in modes
-        )  # fmt: skip
+        self, system: System, what: str, count: int, about: dict[str, Scalar], tree: str = "",
+        also: tuple[str, ...] = (),
+    ) -> dict[str, Spec]:  # fmt: skip
+        about = {"target": "polling", "told": "poll", **about}
+        floor = tuple((ROOT, core) for core in range(1, count))
+        stem = self.stem(what, tree, count)
+        return both_modes(stem, system, what, count, "completion", about, floor, also)
 
     # --- What is said ---
 
@@ -258,6 +243,44 @@ class Collectives(Experiment):
                 " Trust those that are back-to-back."
             )
             yield Caution(code="clocks-apart", text=text)
+
+
+# --- On every member: all get the same numbers, and a core that left early is an error
+
+
+def shared_barrier(
+    form: str, members: tuple[int, ...], timer: int, use: int, plan: Plan, watch: Watch | None
+) -> Report:
+    """Barriers over shared memory, bare. form: "central" or "dissemination". Samples, on core
+    `timer`: by the plan's names.
+    """
+
+    def some(driver: Driver, at: int, count: int, batch: int, into: Samples) -> int:
+        return driver.probe(
+            "shared-barrier", form=form, each=members, timer=timer, base=at, count=count,
+            batch=batch, times=into,
+        )  # fmt: skip
+
+    return checked(some, use, plan, watch, WRONG)
+
+
+def collective(
+    operation: str, members: tuple[int, ...], group: int, root: int, timer: int, use: int,
+    plan: Plan, watch: Watch | None,
+) -> Report:  # fmt: skip
+    """An operation of an open group, through the drivers, which poll. Samples as those of
+    `shared_barrier`.
+    """
+
+    def some(driver: Driver, at: int, count: int, batch: int, into: Samples) -> int:
+        return driver.probe(
+            "collective", form=operation, each=members, timer=timer, group=group, core=root,
+            base=at, count=count, batch=batch, times=into,
+        )  # fmt: skip
+
+    driver = _driver()
+    with _polling(driver, (driver.me,)):
+        return checked(some, use, plan, watch, WRONG)
 
 
 EXPERIMENT = Collectives

@@ -75,24 +75,25 @@ def _channels() -> Iterator[Way]:
         )  # fmt: skip
 
 
+CARRYING: dict[str, Callable[..., Both]] = {
+    "pipe": ends.pipes,
+    "stream-socket": partial(ends.sockets, kind=socket.SOCK_STREAM),
+    "packet-socket": partial(ends.sockets, kind=socket.SOCK_SEQPACKET),
+}
+
+
 def _host(waits: Waits, kind: Kind = "host") -> Iterator[Way]:
     blocking = waits == "sleeps"
     suffix = ("" if blocking else "-polled") + ("-one-cpu" if kind == "one-cpu" else "")
-    carrying: dict[str, Callable[[str], Both]] = {
-        "pipe": partial(ends.pipes, blocking=blocking),
-        "stream-socket": partial(ends.sockets, blocking=blocking, kind=socket.SOCK_STREAM),
-        "packet-socket": partial(ends.sockets, blocking=blocking, kind=socket.SOCK_SEQPACKET),
-    }
-    waking: dict[str, Callable[[str], Both]] = {
-        "eventfd": partial(ends.eventfds, blocking=blocking)
-    }
-    if blocking:
-        # Polled, a futex is a word in memory: that is what the rings are made of.
-        waking["futex"] = ends.futexes
-    for name, make in carrying.items():
-        yield Way(name + suffix, kind, waits, make, crosses=True, shares_memory=False, bytes=64)
-    for name, make in waking.items():
-        yield Way(name + suffix, kind, waits, make, crosses=True, streams=False)
+    for name, make in CARRYING.items():
+        yield Way(
+            name + suffix, kind, waits, partial(make, blocking=blocking), crosses=True,
+            shares_memory=False, bytes=64,
+        )  # fmt: skip
+    # Polled, a futex is a word in memory: that is what the rings are made of.
+    waking = {"eventfd": partial(ends.eventfds, blocking=blocking), "futex": ends.futexes}
+    for name in waking if blocking else ["eventfd"]:
+        yield Way(name + suffix, kind, waits, waking[name], crosses=True, streams=False)
 
 
 WAYS = (
