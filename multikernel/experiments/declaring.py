@@ -31,7 +31,7 @@ __all__ = [
     "BATCHES", "CONTROL", "MODES", "MULTIKERNEL", "SHARED", "Arm", "Bench", "Booted",
     "Call", "Caution", "Collector", "Entry", "Experiment", "Histogram", "Measure", "Mode", "On",
     "Outcome", "Pair", "Ratio", "Report", "Request", "Scalar", "Spec", "System", "Unit", "Words",
-    "both_modes", "cpus_of", "entry", "floor_key", "one_number", "plan_of", "root_pairs",
+    "both_modes", "caution", "cpus_of", "entry", "floor_key", "one_number", "plan_of", "root_pairs",
     "sampled", "samples_of",
 ]  # fmt: skip
 
@@ -73,3 +73,8 @@ def cpus_of(request: Request, pair: Pair) -> str:
 def one_number(value: float) -> Histogram:
     """The samples of a slice whose result is one number."""
     return Histogram.from_values([max(1, round(value))])
+
+
+def caution(code: str, text: str) -> Caution:
+    """What a reader must know."""
+    return Caution(code=code, text=text)

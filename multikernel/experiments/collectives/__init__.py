@@ -53,22 +53,18 @@ CONTROL_OF = "barrier"
 ONE_CLOCK = ("tsc",)
 """Clock sources with which Linux says that the counters of all CPUs are one clock."""
 
-BARE_AGAINST_DRIVER = Caution(
-    code="bare-against-driver",
-    text=(
-        "Barriers over shared memory, and bare messages, are loops that do nothing else. The"
-        " collectives go through drivers that poll all their channels, and can be asked by any"
-        " program. A barrier over shared memory may take less than the floor, as both cores' lines"
-        " travel at once, one way each; the floor is there and back, so no barrier of two takes"
-        " less than half of it."
-    ),
+BARE_AGAINST_DRIVER = caution(
+    "bare-against-driver",
+    "Barriers over shared memory, and bare messages, are loops that do nothing else. The"
+    " collectives go through drivers that poll all their channels, and can be asked by any"
+    " program. A barrier over shared memory may take less than the floor, as both cores' lines"
+    " travel at once, one way each; the floor is there and back, so no barrier of two takes"
+    " less than half of it.",
 )
-MPI_FROM_PYTHON = Caution(
-    code="mpi-from-python",
-    text=(
-        f"{MPI} is mpi4py's Barrier over the MPI library that is installed, called from Python each"
-        " time."
-    ),
+MPI_FROM_PYTHON = caution(
+    "mpi-from-python",
+    f"{MPI} is mpi4py's Barrier over the MPI library that is installed, called from Python each"
+    " time.",
 )
 WRONG = (
     "cores did not do together what they ought to: an outcome was wrong, or one left before all had"
@@ -235,14 +231,14 @@ class Collectives(Experiment):
         else:
             collector.discard(self.key(MPI, MPI_MODE))
             text = f"mpi4py's barrier does not stand beside these: {self.ranks.missing}."
-            yield Caution(code="no-mpi", text=text)
+            yield caution("no-mpi", text)
         if (clock := Host.read().clocksource) not in ONE_CLOCK:
             text = (
                 f"The clock source is {clock or 'not known'}: that the CPUs' time stamp counters"
                 " agree is not certain, and single barriers and all-reduces are timed across CPUs."
                 " Trust those that are back-to-back."
             )
-            yield Caution(code="clocks-apart", text=text)
+            yield caution("clocks-apart", text)
 
 
 # --- On every member: all get the same numbers, and a core that left early is an error

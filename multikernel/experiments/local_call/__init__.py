@@ -34,16 +34,14 @@ FAST: dict[Mode, int] = {"back-to-back": 50_000, "single": 5_000}
 SLOW: dict[Mode, int] = {"back-to-back": 400, "single": 200}
 USUAL = {OWN: FAST, YIELD: SLOW, SLEEP: SLOW, MESSAGE: FAST | {"back-to-back": 20_000}}
 
-NOT_LRPC = Caution(
-    code="not-the-papers-lrpc",
-    text=(
-        "Table 1 of the paper is an upcall between two address spaces that one kernel, its CPU"
-        " driver, switches between. Neither is measured here. The system call crosses from a"
-        " program into its core's driver and back, inside one process: no privilege level and no"
-        " page table changes, so less is done than in an LRPC. Between two processes on one CPU the"
-        " address space does change, but the host's scheduler decides when, by its own system calls"
-        " and run queue: that is the host's process switch, there and back, and more than an LRPC."
-    ),
+NOT_LRPC = caution(
+    "not-the-papers-lrpc",
+    "Table 1 of the paper is an upcall between two address spaces that one kernel, its CPU"
+    " driver, switches between. Neither is measured here. The system call crosses from a"
+    " program into its core's driver and back, inside one process: no privilege level and no"
+    " page table changes, so less is done than in an LRPC. Between two processes on one CPU the"
+    " address space does change, but the host's scheduler decides when, by its own system calls"
+    " and run queue: that is the host's process switch, there and back, and more than an LRPC.",
 )
 
 
@@ -54,7 +52,7 @@ def shared_cpu(which: str) -> Caution:
         " These latencies are the host's scheduler's; they are no property of the machine's caches,"
         " and have no floor."
     )
-    return Caution(code="cpu-shared-on-purpose", text=text)
+    return caution("cpu-shared-on-purpose", text)
 
 
 def but_switches(arm: Arm) -> Arm:

@@ -134,13 +134,11 @@ def both(
     return reports[a], reports[b]
 
 
-STREAMS_OF_CALLS = Caution(
-    code="call-line-streams-calls",
-    text=(
-        "A call line's throughput is that of calls: every message comes back as its reply, and with"
-        " a window of 1 it is one call after the other. A ring's messages go one way; the plain"
-        " ring is measured one way only."
-    ),
+STREAMS_OF_CALLS = caution(
+    "call-line-streams-calls",
+    "A call line's throughput is that of calls: every message comes back as its reply, and with"
+    " a window of 1 it is one call after the other. A ring's messages go one way; the plain"
+    " ring is measured one way only.",
 )
 
 

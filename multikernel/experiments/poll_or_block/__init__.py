@@ -80,13 +80,13 @@ class PollOrBlock(Experiment):
         """Budgets at intervals. The last, which never sleeps, is what blocking is held against."""
         for interval in INTERVALS_US:
             for budget in BUDGETS_US:
-                yield Arm(
-                    f"budget {budget} µs, a message every {interval} µs",
+                name = f"budget {budget} µs, a message every {interval} µs"
+                specs, again = (
                     tuple(self._specs(budget, interval)),
-                    self.floors_on,
-                    partial(self._slice, budget, interval),
-                    repeated=(budget, interval) == CONTROL_OF,
+                    (budget, interval) == CONTROL_OF,
                 )
+                run = partial(self._slice, budget, interval)
+                yield Arm(name, specs, self.floors_on, run, again)
 
     def _slice(self, budget: int, interval: int, bench: Bench) -> Outcome:
         # The n-th slice of every budget has the same schedule.
@@ -152,7 +152,7 @@ class PollOrBlock(Experiment):
             f"Cores booted here from now on, on CPUs of their own, poll for {budget} before they"
             " sleep."
         )
-        yield Caution(code=USED, text=text)
+        yield caution(USED, text)
 
     def revised(self, spec: Spec, collector: Collector) -> Spec:
         """The series of C says what follows of it."""
@@ -227,13 +227,13 @@ def judged(
             f"A configuration measured twice loses up to {noise:.2f} × what it loses the other"
             " time: which budget loses least is unknown. Repeat on a quieter machine."
         )
-        return Caution(code="budget-undecided", text=text)
+        return caution("budget-undecided", text)
     if cost_us is None:
         text = (
             "Messages to a core that sleeps came no later than to one that polls: what blocking"
             " costs does not show above the noise, and nothing is said of the budget."
         )
-        return Caution(code="no-block-cost", text=text)
+        return caution("no-block-cost", text)
     least = "; ".join(
         f"{best_at(at)} µs with a message every {interval} µs" for interval, at in losses.items()
     )
@@ -247,7 +247,7 @@ def judged(
         f" ({regret_of(overall, losses):.2f} ×); by default cores poll for {PRODUCT_US} µs"
         f" ({regret_of(PRODUCT_US, losses):.2f} ×, {PRODUCT_US / cost_us:.1f} × C)."
     )
-    return Caution(code=DECIDED, text=text)
+    return caution(DECIDED, text)
 
 
 # --- On core 0

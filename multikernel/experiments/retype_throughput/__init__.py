@@ -63,29 +63,20 @@ ASKED_BY: dict[Way, tuple[Memory, ...]] = {TWO_PHASE: ("copied", "common"), OWNE
 """Two phases ask all about what others know, an owner about what is not its alone."""
 
 SAID = (
-    Caution(
-        code="operation",
-        text=(
-            "An operation is a retype of a page to a Frame and, once it is made, the Frame's"
-            " deletion, which every core decides alone; nothing is prepared or cleared away while"
-            " it counts, and after each request the channels are polled, in both kernels."
-        ),
+    caution(
+        "operation",
+        "An operation is a retype of a page to a Frame and, once it is made, the Frame's"
+        " deletion, which every core decides alone; nothing is prepared or cleared away while"
+        " it counts, and after each request the channels are polled, in both kernels.",
     ),
-    Caution(
-        code="who-is-asked",
-        text=(
-            "The shared kernel's cores ask nobody: they wait for locks. In two phases all cores"
-            " vote on memory that others have copies of. An owner asks nobody about memory of its"
-            " own; of the one memory core 0 is the owner, and as others have made something of it"
-            " all vote."
-        ),
+    caution(
+        "who-is-asked",
+        "The shared kernel's cores ask nobody: they wait for locks. In two phases all cores"
+        " vote on memory that others have copies of. An owner asks nobody about memory of its"
+        " own; of the one memory core 0 is the owner, and as others have made something of it"
+        " all vote.",
     ),
 )
-
-
-def furnished(bench: Bench) -> None:
-    """Every core gets the memory that it retypes."""
-    bench.system.cores[0].run(loops.furnish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +112,11 @@ class Form:
         return self.cores if self.cores > 1 else self.of
 
     @property
-    def members(self) -> int:
-        """How many cores take part. The others sleep."""
-        return self.booted if self.asks else self.cores
-
-    @property
     def on(self) -> Booted:
         """The system."""
         memory = DEFAULT_MEMORY + loops.memory_for(self.booted)
         options = (*self.way.options, ("memory", memory))
-        return Booted(self.way.system, self.booted, options=options, prepare=furnished)
+        return Booted(self.way.system, self.booted, options=options, prepare=_furnished)
 
     @property
     def in_words(self) -> str:
@@ -186,6 +172,10 @@ def against(cores: int) -> Iterator[tuple[Form, Form]]:
                 yield form, replace(form, way=way, in_flight=1)
 
 
+def _furnished(bench: Bench) -> None:
+    bench.system.cores[0].run(loops.furnish)
+
+
 class RetypeThroughput(Experiment):
     """Every form of doing it at once."""
 
@@ -205,20 +195,19 @@ class RetypeThroughput(Experiment):
     def arms(self) -> Iterator[Arm]:
         """A rate and an interval of each form."""
         for form in self.forms:
-            yield Arm(
-                form.key.replace("-", " "), form.specs(), form.on, partial(self._slice, form),
-                repeated=form == self.repeated,
-            )  # fmt: skip
+            name, again = form.key.replace("-", " "), form == self.repeated
+            yield Arm(name, form.specs(), form.on, partial(self._slice, form), again)
 
     def _slice(self, form: Form, bench: Bench) -> Outcome:
+        members = form.booted if form.asks else form.cores  # the others sleep
         # What they meet by counts how many have come since the system was booted, from 0.
-        base = bench.uses(loops.MEETINGS * form.members) - 1
+        base = bench.uses(loops.MEETINGS * members) - 1
         seconds = SECONDS * self.request.size.scale
-        work = Work(form.memory, form.in_flight, form.cores, form.members, seconds, base)
+        work = Work(form.memory, form.in_flight, form.cores, members, seconds, base)
         # The one that watches comes last, so that it waits least.
         calls: dict[int, Call] = {
             core: (loops.at_once, (work, None if core else bench.watch))
-            for core in reversed(range(form.members))
+            for core in reversed(range(members))
         }
         reports = bench.run(form.key, calls)
         counted = [report.counts for report in reports.values()]
@@ -268,13 +257,13 @@ class RetypeThroughput(Experiment):
             f" memory lies in a region of its own{beyond if self.most > loops.REGIONS else ''}, but"
             " for the one memory of all, which is one region."
         )
-        yield Caution(code="regions", text=text)
+        yield caution("regions", text)
         if self.most < self.request.cores:
             text = (
                 f"At most {CORES_MOST} cores can have copies of one another's memory here: measured"
                 f" on {self.most}."
             )
-            yield Caution(code="fewer-cores", text=text)
+            yield caution("fewer-cores", text)
 
     def _slower(self, collector: Collector) -> Iterator[Caution]:
         """A sentence for every configuration in which the multikernel gets less done, with the
@@ -293,7 +282,7 @@ class RetypeThroughput(Experiment):
                 f"Slower, {IN_WORDS[ours.memory]}: {ours.in_words} does, of the operations a second"
                 f" of {WAY_IN_WORDS[way]}, {'; '.join(several)} at once."
             )
-            yield Caution(code="slower", text=text)
+            yield caution("slower", text)
 
     def _scaling(self, collector: Collector) -> Iterator[Caution]:
         """What all cores do together, in multiples of one alone."""
@@ -322,7 +311,7 @@ class RetypeThroughput(Experiment):
                     " fast in all slices, as when a host runs others on their threads, and the"
                     " intervals are as wide as that."
                 )
-            yield Caution(code="scaling", text=text)
+            yield caution("scaling", text)
 
 
 def _times(ratio: document.Ratio, unsure: str = "") -> str:

@@ -35,24 +35,20 @@ PRESENT = 0.9
 """The share of the time that each must have been on its CPU, for all to have updated at once."""
 AWAY = "core-away"
 """Why a slice is refused."""
-ALONE = Caution(
-    code="one-core-sends-nothing",
-    text=(
-        "With one core there is nobody to send a message to: msg1 and msg8 on one core are requests"
-        " of its program to its own driver. With more, core 0 only serves, seeing messages because"
-        " it polls, and one core fewer than the number given asks."
-    ),
+ALONE = caution(
+    "one-core-sends-nothing",
+    "With one core there is nobody to send a message to: msg1 and msg8 on one core are requests"
+    " of its program to its own driver. With more, core 0 only serves, seeing messages because"
+    " it polls, and one core fewer than the number given asks.",
 )
 
 
-BURSTS = Caution(
-    code="bursts-on-an-owned-line",
-    text=(
-        "Cores that update the same lines get them by turns, and each keeps a line for many"
-        " updates before another has it: a batch is such a burst, or holds the wait for the next."
-        " Its median is what the lucky ones cost; what an update costs on average, the rate of all"
-        " cores says."
-    ),
+BURSTS = caution(
+    "bursts-on-an-owned-line",
+    "Cores that update the same lines get them by turns, and each keeps a line for many"
+    " updates before another has it: a batch is such a burst, or holds the wait for the next."
+    " Its median is what the lucky ones cost; what an update costs on average, the rate of all"
+    " cores says.",
 )
 
 
@@ -153,14 +149,13 @@ class SharedMemory(Experiment):
 
     def _slice(self, form: Form, count: int, bench: Bench) -> Outcome:
         size, cores = self.request.size, form.cores(count)
-        work = loops.Work(
-            cores, form.lines, SERVER if form.by_message else None,
-            size.count(CHUNK if form.transport is None else CHUNK_BY_THE_HOST, BATCH), BATCH,
-            SECONDS * size.scale, 2 * bench.uses(loops.MEETINGS),
-        )  # fmt: skip
+        server = SERVER if form.by_message else None
+        chunk = size.count(CHUNK if form.transport is None else CHUNK_BY_THE_HOST, BATCH)
+        base = 2 * bench.uses(loops.MEETINGS)
+        alike = cores, form.lines, server, chunk, BATCH, SECONDS * size.scale, base
         # The one that watches comes last, so that it waits least.
         calls = {
-            core: (loops.update, (work, bench.watch if core == cores[0] else None))
+            core: (loops.update, (*alike, bench.watch if core == cores[0] else None))
             for core in reversed(cores)
         }
         reports = bench.run(f"{form.name} {count}", calls)

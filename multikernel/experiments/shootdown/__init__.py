@@ -125,12 +125,10 @@ class Shootdown(Experiment):
                 f"With {', '.join(counts)} cores {words}, edge for edge and memory node"
                 " for memory node: measured once."
             )
-            yield Caution(code="same-tree", text=text)
+            yield caution("same-tree", text)
         of_all = self.by_cores[self.request.cores]
         kind = next(one.tree.kind for one in of_all if CHOSEN in one.names)
-        yield Caution(
-            code="chosen-tree", text=f"The chosen tree of all cores is the one called {kind}."
-        )
+        yield caution("chosen-tree", f"The chosen tree of all cores is the one called {kind}.")
         yield from judged(collector, self._fixed(), kind)
 
 

@@ -57,20 +57,16 @@ COUNTED = 200
 """Messages there and back while the processor counts."""
 
 
-NOT_L4 = Caution(
-    code="not-the-papers-l4",
-    text=(
-        "The paper's table 3 holds URPC against the IPC of the L4 kernel, which is not run here:"
-        " the host's own mechanisms stand in its place."
-    ),
+NOT_L4 = caution(
+    "not-the-papers-l4",
+    "The paper's table 3 holds URPC against the IPC of the L4 kernel, which is not run here:"
+    " the host's own mechanisms stand in its place.",
 )
-NO_STREAM = Caution(
-    code="not-every-way-streams",
-    text=(
-        "Eventfd and futex wake and carry nothing: a stream beside them is that of the memory, so"
-        " they have no throughput. Neither have the calls of a channel, which are one question and"
-        " one answer, nor the drivers' ways in, whose requests all have replies."
-    ),
+NO_STREAM = caution(
+    "not-every-way-streams",
+    "Eventfd and futex wake and carry nothing: a stream beside them is that of the memory, so"
+    " they have no throughput. Neither have the calls of a channel, which are one question and"
+    " one answer, nor the drivers' ways in, whose requests all have replies.",
 )
 
 
@@ -107,7 +103,8 @@ class Transport(Experiment):
         return about, () if one_cpu else (PAIR,)
 
     def _echo(self, way: Way) -> Arm:
-        plan = plan_of(self.request, USUAL[way.weight])
+        weight = "sleeps" if way.waits == "sleeps" else "kernel" if way.crosses else "memory"
+        plan = plan_of(self.request, USUAL[weight])
         counted = self.request.size.count(COUNTED) if self.counts.events else 0
         specs = both_modes(
             way.name, SYSTEMS[way.kind], way.name, 2, "round-trip", *self._about(way)
@@ -143,7 +140,7 @@ class Transport(Experiment):
         usual, batch = STREAMED[way.crosses]
         count = self.request.size.count(usual // batch, least=2) * batch
         spec = Spec(
-            way.series("rate"), SYSTEMS[way.kind], way.name, 2, "throughput", "back-to-back",
+            f"{way.name}-rate", SYSTEMS[way.kind], way.name, 2, "throughput", "back-to-back",
             batch, "messages/s", self._about(way)[0],
         )  # fmt: skip
 
@@ -168,10 +165,10 @@ class Transport(Experiment):
                 bare = way.kind == "bare"
                 under = floor_key(PAIR, mode) if bare else f"{LATENCY_CONTROL}-{mode}"
                 words = against(way) if mode == "back-to-back" and way.name in NAMED else None
-                yield Ratio(way.series(mode), under, way.compared, words)
+                yield Ratio(f"{way.name}-{mode}", under, way.compared, words)
         for way in WAYS:
             if way.streams and way.name != RATE_CONTROL:
-                yield Ratio(f"{RATE_CONTROL}-rate", way.series("rate"), way.compared)
+                yield Ratio(f"{RATE_CONTROL}-rate", f"{way.name}-rate", way.compared)
 
     def cautions(self, collector: Collector) -> list[Caution]:
         """What this is not, and what was counted."""
@@ -211,19 +208,17 @@ def lines_touched(counts: Counting) -> Caution:
     """What can be said of cache lines."""
     if not counts.events:
         none = f"Cache lines touched: not available: {counts.why}."
-        return Caution(
-            code="cache-lines-not-available",
-            text=f"{none} The table has none, and nothing is estimated.",
+        return caution(
+            "cache-lines-not-available",
+            f"{none} The table has none, and nothing is estimated.",
         )
     whose = "by the process and by the host's kernel for it" if counts.kernel else ALONE
     missing = f" Not available: {counts.why}." if counts.why else ""
-    return Caution(
-        code="cache-lines-counted",
-        text=(
-            f"Cache lines: {', '.join(counts.events)}, for a message there and back, on the side"
-            f" that asks, {whose}; a line that is loaded twice counts twice, where the paper counts"
-            f" lines.{missing}"
-        ),
+    return caution(
+        "cache-lines-counted",
+        f"Cache lines: {', '.join(counts.events)}, for a message there and back, on the side"
+        f" that asks, {whose}; a line that is loaded twice counts twice, where the paper counts"
+        f" lines.{missing}",
     )
 
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 from multikernel.experiments import message
 from multikernel.experiments.instrument.machines import Booted
@@ -44,11 +44,6 @@ class Way:
     via: int = 0
 
     @property
-    def weight(self) -> str:
-        """Its class of cost: a key of USUAL."""
-        return "sleeps" if self.waits == "sleeps" else "kernel" if self.crosses else "memory"
-
-    @property
     def compared(self) -> str:
         """What its difference from a bare end in shared memory comes of."""
         if SYSTEMS[self.kind] == "linux":
@@ -60,14 +55,9 @@ class Way:
         """The system that has it."""
         return TOGETHER if self.kind == "one-cpu" else APART
 
-    def series(self, what: str) -> str:
-        """The key of its latency in a mode, or of its `rate`."""
-        return f"{self.name}-{what}"
-
 
 def _channels() -> Iterator[Way]:
-    forms: tuple[Form, ...] = ("epoch-ring", "used-ring", "call-line", "calls", "socket", "pipe")
-    for form in forms:
+    for form in get_args(Form):
         outside = form in ("socket", "pipe")
         yield Way(
             f"channel-{form}", "channel", make=partial(ends.channel, form=form),

@@ -41,13 +41,11 @@ FLOORS_ALLOWED = 3.5
 """What agreement may cost beside the local work, in back-to-back floors."""
 HERE = (*WAYS, FOREIGN)
 
-NOBODY = Caution(
-    code="nobody-is-asked",
-    text=(
-        "The shared kernel's cores are not asked: its figures are those of one core that holds"
-        " uncontended locks. Nor are others where the owner retypes by the owner-sequenced"
-        " protocol."
-    ),
+NOBODY = caution(
+    "nobody-is-asked",
+    "The shared kernel's cores are not asked: its figures are those of one core that holds"
+    " uncontended locks. Nor are others where the owner retypes by the owner-sequenced"
+    " protocol.",
 )
 
 
@@ -125,7 +123,7 @@ class TwoPhaseCommit(Experiment):
     def cautions(self, collector: Collector) -> Iterator[Caution]:
         """What agreement costs, who is asked, and which trees are the same."""
         if said := self._agreement(collector):
-            yield Caution(code="cost-of-agreement", text=said)
+            yield caution("cost-of-agreement", said)
             yield NOBODY
         yield from same_trees(self.by_cores)
 

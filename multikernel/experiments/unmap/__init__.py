@@ -24,14 +24,12 @@ from multikernel.experiments.unmap import by_cores, compared, notified
 from multikernel.experiments.unmap.kernels import KernelArms, Sizes
 from multikernel.experiments.unmap.linux import LinuxArms
 
-WHEN = Caution(
-    code="when-access-is-revoked",
-    text=(
-        "Timed is the revocation: once it returns no core can read the page. In both kernels the"
-        " mapping itself is removed afterwards, sixteen at once, by a core that is idle or that"
-        " maps next; a whole life, fresh, has all of that in it. Linux' removal is a call of its"
-        " own, whose time stands beside (remove)."
-    ),
+WHEN = caution(
+    "when-access-is-revoked",
+    "Timed is the revocation: once it returns no core can read the page. In both kernels the"
+    " mapping itself is removed afterwards, sixteen at once, by a core that is idle or that"
+    " maps next; a whole life, fresh, has all of that in it. Linux' removal is a call of its"
+    " own, whose time stands beside (remove).",
 )
 
 

@@ -135,7 +135,7 @@ def said(plan: Plan) -> list[Caution]:
             "Over two cores all trees are the same: one is run, which shows what messages cost the"
             " shared kernel."
         )
-        return [Caution(code="one-tree", text=text)]
+        return [caution("one-tree", text)]
     found: dict[str, list[str]] = defaultdict(list)
     for tree in plan.trees:
         if tree.same and tree.cores > 2:
@@ -145,4 +145,4 @@ def said(plan: Plan) -> list[Caution]:
         f"Trees with the same edges are run once, over two cores always{same}. Where no tree is"
         f" named the multikernel takes the one chosen at boot: {plan.chosen}."
     )
-    return [Caution(code="equal-trees", text=text)]
+    return [caution("equal-trees", text)]

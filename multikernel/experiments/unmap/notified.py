@@ -66,7 +66,7 @@ def check(collector: Collector, specs: Iterable[Spec]) -> Iterator[Caution]:
                 " peers should take none: they were not all asleep, or something else runs in this"
                 " process' place."
             )
-            yield Caution(code="idle-interrupted", text=text)
+            yield caution("idle-interrupted", text)
         if (told != "interrupt" and not signalled) or not collector.has(key):
             continue
         if each is not None and each >= (SIGNALS if signalled else ENOUGH):
@@ -75,7 +75,7 @@ def check(collector: Collector, specs: Iterable[Spec]) -> Iterator[Caution]:
         if signalled and spec.variant != "one-phase":  # its slices bring the program's too
             collector.discard(f"program-{spec.system}-interrupted")
         because = _signals(each or 0) if signalled else _interrupts(each)
-        yield Caution(code="refused", text=f"{key}: refused, since {because}")
+        yield caution("refused", f"{key}: refused, since {because}")
 
 
 def _signals(each: float) -> str:
