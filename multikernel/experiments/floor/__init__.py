@@ -24,7 +24,7 @@ class Floor(Experiment):
         """The floors' arms, with series."""
         pairs = self.judged_by()
         for pair, arm in zip(pairs, floor_arms(self.request, self.floors_on, pairs), strict=True):
-            about = {
+            about: dict[str, Scalar] = {
                 "pair": cpus_of(self.request, pair), "lines": LINES, "target": "polling",
                 "told": "poll",
             }  # fmt: skip

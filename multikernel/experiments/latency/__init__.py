@@ -64,7 +64,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class On:
+class Some:
     """A system on those CPUs."""
 
     cpus: tuple[int, ...]
@@ -160,7 +160,7 @@ class Latency(Experiment):
 
     def on(self, cpus: tuple[int, ...]) -> Any:
         """What a boot's arms run on."""
-        return On(cpus)
+        return Some(cpus)
 
     def _arm(self, on: Any, turn: Sequence[Pair], *, again: bool = False) -> Arm:
         name = ", ".join(f"CPUs {a} and {b}" for a, b in turn) + ", again" * again
@@ -186,7 +186,7 @@ class Latency(Experiment):
         for pair in turn:
             report = reports[core[pair[0]]]
             for name, histogram in samples_of(report).items():
-                key = key_of(*name.split("."), pair) + (CONTROL if again else "")
+                key = f"{name}.{pair[0]}-{pair[1]}" + (CONTROL if again else "")
                 outcome.samples[key] = histogram
                 outcome.lines[key] = [float(report.counts[f"{name}.{line}"]) for line in LINES]
             for home in homes[pair]:

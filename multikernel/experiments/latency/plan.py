@@ -145,7 +145,7 @@ class Planner:
             some = [one for group in self.groups for one in self._some(group, ROOT_PAIRS)]
             first = [one for a, b in some for one in ((a, b), (b, a))]
             # A CPU that stands out shows among the many, not beside its neighbour alone.
-            many = set(max((group.pairs for group in self.groups), key=len))
+            many = set(max(self.groups, key=lambda group: len(group.pairs)).pairs)
             bare = sorted(
                 self.node.keys() - {cpu for pair in first if pair in many for cpu in pair}
             )

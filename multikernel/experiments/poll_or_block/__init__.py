@@ -31,7 +31,7 @@ from multikernel.knowledge import block_cost
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.processor import Host
 from multikernel.machine.topology.model import Topology
-from multikernel.native._native import Histogram
+from multikernel.native import _native
 
 PAIR = (0, 1)
 """Who asks, and who waits."""
@@ -261,7 +261,7 @@ def open_loop(
     intended time. Counts: cpu_ns, the CPU time of the peer, whose process is `pid`, for all of
     them.
     """
-    driver, report, latency = loops._driver(), Report(), Histogram()
+    driver, report, latency = loops._driver(), Report(), _native.Histogram()
 
     def loop() -> None:
         loops._set_policy(driver, (peer,), policy)

@@ -145,10 +145,11 @@ class Transport(Experiment):
         )  # fmt: skip
 
         def slice_of(bench: Bench) -> Outcome:
-            form, loop, first = _bare(way, WINDOW), loops.stream, (way.name,)
+            how = way.name, PAIR, loops.stream, (way.name,)
             if way.kind == "bare":
-                loop, first = rings.stream, form.first(bench)
-            sent, took = message.both(bench, way.name, PAIR, loop, first, count, batch)
+                form = _bare(way, WINDOW)
+                how = form.key, PAIR, rings.stream, form.first(bench)
+            sent, took = message.both(bench, *how, count, batch)
             found = {spec.key: message.rates(samples_of(took)["times"], batch, self.hz)}
             return Outcome(found, activity=sent.activity)
 

@@ -81,7 +81,10 @@ def _host(waits: Waits, kind: Kind = "host") -> Iterator[Way]:
             shares_memory=False, bytes=64,
         )  # fmt: skip
     # Polled, a futex is a word in memory: that is what the rings are made of.
-    waking = {"eventfd": partial(ends.eventfds, blocking=blocking), "futex": ends.futexes}
+    waking: dict[str, Callable[..., Both]] = {
+        "eventfd": partial(ends.eventfds, blocking=blocking),
+        "futex": ends.futexes,
+    }
     for name in waking if blocking else ["eventfd"]:
         yield Way(name + suffix, kind, waits, waking[name], crosses=True, streams=False)
 

@@ -16,6 +16,7 @@ from multikernel.experiments.declaring import *
 from multikernel.experiments.unmap.by_cores import KINDS, LINE, Plan
 from multikernel.experiments.unmap.kernels import ONE, TWO
 from multikernel.experiments.unmap.linux import COMPUTES
+from multikernel.results import judge
 from multikernel.runtime.plan import HOST_TRANSPORTS
 
 WHO = {ONE: "the multikernel in one phase", TWO: "the multikernel in two phases"}
@@ -57,7 +58,7 @@ MESSAGES_COST = (
 
 def _ratio(
     over: str, under: str, kind: str, subject: str, other: str, lead: str, remark: str = "", *,
-    remarked: tuple[str, ...] = ("better", "worse"), counterpart: bool = True, rate: bool = False,
+    remarked: tuple[judge.Outcome, ...] = ("better", "worse"), counterpart: bool = True, rate: bool = False,
     more_is_better: bool = True,
 ) -> Ratio:  # fmt: skip
     """With words. remarked: the outcomes that have the remark; rate: of work in a time."""
