@@ -95,7 +95,6 @@ class Capabilities(Experiment):
     floors_on = machine(TWO_PHASE)
 
     def arms(self) -> Iterator[Arm]:
-        """Operations, then the database."""
         for way in WAYS:
             for one in operations(self.request.cores):
                 yield arm(
@@ -127,7 +126,6 @@ class Capabilities(Experiment):
         )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:
-        """By way, by what others have to do with it, and by the database's size."""
         for one in operations(self.request.cores):
             kind = "asking" if one.elsewhere else "structure"
             for way in WAYS[1:]:
@@ -138,6 +136,3 @@ class Capabilities(Experiment):
         smallest, *_, largest = self._sizes()
         for name in DATABASE:
             yield Ratio(f"{name}-among-{largest}", f"{name}-among-{smallest}", "cost")
-
-
-EXPERIMENT = Capabilities

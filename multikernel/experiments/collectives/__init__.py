@@ -220,7 +220,6 @@ class Collectives(Experiment):
                         yield f"{what} against {tree}, {mode}", ratio
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """Where the trees come from, which are the same, and what stands beside them."""
         yield made_from(self.costs)
         yield from same_trees(self.by_cores)
         kind = chosen_of(self.by_cores[self.request.cores]).tree.kind
@@ -277,6 +276,3 @@ def collective(
     driver = _driver()
     with _polling(driver, (driver.me,)):
         return checked(some, use, plan, watch, WRONG)
-
-
-EXPERIMENT = Collectives

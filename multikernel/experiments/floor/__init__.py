@@ -21,7 +21,6 @@ class Floor(Experiment):
     entry = entry("floor")
 
     def arms(self) -> Iterator[Arm]:
-        """The floors' arms, with series."""
         pairs = self.judged_by()
         for pair, arm in zip(pairs, floor_arms(self.request, self.floors_on, pairs), strict=True):
             about: dict[str, Scalar] = {
@@ -38,6 +37,3 @@ class Floor(Experiment):
 
     def judged_by(self) -> list[Pair]:
         return pairs_of(self.request.cores)
-
-
-EXPERIMENT = Floor

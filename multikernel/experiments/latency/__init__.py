@@ -310,7 +310,6 @@ class Latency(Experiment):
             yield Ratio(key_of(TWO_LINES, "to", near), one_line(near), "cost")
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """Ends, homes, what moved, what is estimated."""
         return said.cautions(self)
 
 
@@ -338,6 +337,3 @@ def _packed(pairs: Iterable[Pair], fits: Callable[[set[int], Pair], bool]) -> li
         lot[0].update(pair)
         lot[1].append(pair)
     return [held for _, held in lots]
-
-
-EXPERIMENT = Latency

@@ -291,7 +291,8 @@ class Planner:
             for cell in cells.values():
                 if not any(pair in self._planned or pair in chosen for pair in cell):
                     chosen += self._sample(cell, 1)
-        others = [pair for pair in group.pairs if pair not in chosen]
+        taken = set(chosen)
+        others = [pair for pair in group.pairs if pair not in taken]
         return chosen + self._sample(others, count - len(chosen))
 
     def _sample(self, pairs: Sequence[Pair], count: int) -> list[Pair]:

@@ -79,11 +79,9 @@ class LocalCall(Experiment):
     entry = entry("local-call")
 
     def pairs(self) -> list[Pair]:
-        """Of the message."""
         return [PAIR]
 
     def arms(self) -> Iterator[Arm]:
-        """One for each boundary."""
         for name in BOUNDARIES:
             if name in SWITCHING:
                 yield but_switches(self._arm(name, Booted(one_cpu=True)))
@@ -120,7 +118,6 @@ class LocalCall(Experiment):
                 yield Ratio(f"{over}-{mode}", f"{under}-{mode}", "cost")
 
     def cautions(self, collector: Collector) -> Sequence[Caution]:
-        """What this is not."""
         return NOT_LRPC, shared_cpu(f"{YIELD} and {SLEEP}")
 
 
@@ -138,6 +135,3 @@ def calls(peer: int, policy: Policy | None, plan: Plan, watch: Watch | None) -> 
     with loops._polling(driver, (driver.me, peer)):
         loops._set_policy(driver, (driver.me, peer), policy)
         return loops._watched(watch, loop, report)
-
-
-EXPERIMENT = LocalCall

@@ -155,7 +155,6 @@ class Message(Experiment):
         self.hz = tsc_rate().hz
 
     def pairs(self) -> list[Pair]:
-        """One for each distance."""
         return list(self.distances)
 
     def forms(self) -> list[Form]:
@@ -170,7 +169,6 @@ class Message(Experiment):
         ]
 
     def arms(self) -> Iterator[Arm]:
-        """Latencies and streams of all channels, and the open loop."""
         forms = self.forms()
         control = next((form for form in forms if form.slots == USUAL_SLOTS), forms[0])
         for form in forms:
@@ -254,7 +252,6 @@ class Message(Experiment):
                     yield from (Ratio(latency, under, "cost") for under in (floor, call))
 
     def cautions(self, collector: Collector) -> list[Caution]:
-        """What a call line's throughput is."""
         return [STREAMS_OF_CALLS]
 
 
@@ -264,6 +261,3 @@ def _against_plain(ring: str, slots: int) -> Words:
         lead=f"Messages one way, {slots} slots",
         better="does {} the work of", worse="does less, by {}, than",
     )  # fmt: skip
-
-
-EXPERIMENT = Message

@@ -155,7 +155,6 @@ class PollOrBlock(Experiment):
         yield caution(USED, text)
 
     def revised(self, spec: Spec, collector: Collector) -> Spec:
-        """The series of C says what follows of it."""
         if spec.key != BLOCK:
             return spec
         used = block_cost.budget(Topology.read())
@@ -283,6 +282,3 @@ def open_loop(
         report.counts["cpu_ns"] = cpu_ns() - before
     report.keep(latency=latency)
     return report
-
-
-EXPERIMENT = PollOrBlock

@@ -189,11 +189,9 @@ class RetypeThroughput(Experiment):
         self.floors_on = self.repeated.on
 
     def pairs(self) -> list[Pair]:
-        """Of the cores that retype."""
         return root_pairs(self.most)
 
     def arms(self) -> Iterator[Arm]:
-        """A rate and an interval of each form."""
         for form in self.forms:
             name, again = form.key.replace("-", " "), form == self.repeated
             yield Arm(name, form.specs(), form.on, partial(self._slice, form), again)
@@ -247,7 +245,6 @@ class RetypeThroughput(Experiment):
     # --- In words ---
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """Where the multikernel does less, what all do together, and what it is that they do."""
         yield from self._slower(collector)
         yield from self._scaling(collector)
         yield from SAID
@@ -336,6 +333,3 @@ def apart(counts: Sequence[Mapping[str, int]]) -> bool:
     """
     began = [one["began"] for one in counts]
     return max(began) - min(began) > (1 - PRESENT) * min(one["cycles"] for one in counts)
-
-
-EXPERIMENT = RetypeThroughput

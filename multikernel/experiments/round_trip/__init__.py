@@ -66,7 +66,6 @@ class RoundTrip(Experiment):
         return list(dict.fromkeys([(0, 1), (0, self.request.cores - 1)]))
 
     def arms(self) -> Iterator[Arm]:
-        """Every way between every pair."""
         for pair in self.pairs():
             for way in WAYS:
                 yield self._arm(way, pair)
@@ -104,6 +103,3 @@ class RoundTrip(Experiment):
             yield Ratio(ours, line, "cost")
             yield Ratio(rings, ours, "cost", RINGS if said else None)
             yield Ratio(ours, theirs, "structure", STRUCTURE if said else None)
-
-
-EXPERIMENT = RoundTrip

@@ -191,7 +191,6 @@ class SharedMemory(Experiment):
             yield Ratio(Form(lines).key(self.request.cores), Form(lines).key(1), "cost")
 
     def cautions(self, collector: Collector) -> list[Caution]:
-        """What one core does, and which transports there are not."""
         return [ALONE, BURSTS, *host_transports.refused(self.request)]
 
 
@@ -214,6 +213,3 @@ def _specs(form: Form, count: int) -> Iterator[Spec]:
             update, key=form.key(count, "server"), variant=f"server{form.lines}",
             measure="completion", batch=SERVED_IN_A_ROW,
         )  # fmt: skip
-
-
-EXPERIMENT = SharedMemory

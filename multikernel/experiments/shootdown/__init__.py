@@ -113,7 +113,6 @@ class Shootdown(Experiment):
         return not any({one, other} <= set(some.names) for some in self.by_cores[count])
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """Where the trees come from, which are the same, and whether the chosen one was right."""
         yield made_from(self.costs)
         alike: dict[str, list[str]] = defaultdict(list)
         for one in (one for several in self.by_cores.values() for one in several if one.same):
@@ -130,6 +129,3 @@ class Shootdown(Experiment):
         kind = next(one.tree.kind for one in of_all if CHOSEN in one.names)
         yield caution("chosen-tree", f"The chosen tree of all cores is the one called {kind}.")
         yield from judged(collector, self._fixed(), kind)
-
-
-EXPERIMENT = Shootdown

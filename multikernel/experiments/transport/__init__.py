@@ -14,7 +14,7 @@ mechanisms in the place of L4's IPC.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from multikernel.experiments import message
@@ -85,7 +85,6 @@ class Transport(Experiment):
         return [PAIR]
 
     def arms(self) -> Iterator[Arm]:
-        """Of every way its latency, and its throughput if it has one."""
         for way in WAYS:
             yield self._echo(way)
             if way.streams:
@@ -145,6 +144,7 @@ class Transport(Experiment):
         )  # fmt: skip
 
         def slice_of(bench: Bench) -> Outcome:
+            how: tuple[str, Pair, Callable[..., Report], tuple[object, ...]]
             how = way.name, PAIR, loops.stream, (way.name,)
             if way.kind == "bare":
                 form = _bare(way, WINDOW)
@@ -172,7 +172,6 @@ class Transport(Experiment):
                 yield Ratio(f"{RATE_CONTROL}-rate", f"{way.name}-rate", way.compared)
 
     def cautions(self, collector: Collector) -> list[Caution]:
-        """What this is not, and what was counted."""
         return [NOT_L4, NO_STREAM, shared_cpu("one-cpu"), lines_touched(self.counts)]
 
     def revised(self, spec: Spec, collector: Collector) -> Spec:
@@ -221,6 +220,3 @@ def lines_touched(counts: Counting) -> Caution:
         f" that asks, {whose}; a line that is loaded twice counts twice, where the paper counts"
         f" lines.{missing}",
     )
-
-
-EXPERIMENT = Transport

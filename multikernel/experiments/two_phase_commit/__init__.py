@@ -77,7 +77,6 @@ class TwoPhaseCommit(Experiment):
         return self.key(TWO_PHASE, self.by_cores[cores][0], cores, in_flight)
 
     def arms(self) -> Iterator[Arm]:
-        """Every way, and the local work."""
         for cores, shapes in self.by_cores.items():
             for way in HERE:
                 for shape in shapes if way is TWO_PHASE else shapes[:1]:
@@ -121,7 +120,6 @@ class TwoPhaseCommit(Experiment):
                     yield Ratio(ours, self.key(TWO_PHASE, shape, cores, in_flight), "tree")
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """What agreement costs, who is asked, and which trees are the same."""
         if said := self._agreement(collector):
             yield caution("cost-of-agreement", said)
             yield NOBODY
@@ -147,6 +145,3 @@ class TwoPhaseCommit(Experiment):
         if shares:
             text += f"; with {MOST} in flight one costs {median(shares):.2f} × as much as alone"
         return f"{text} (goals: {FLOORS_ALLOWED} ×, 0.5 ×)."
-
-
-EXPERIMENT = TwoPhaseCommit

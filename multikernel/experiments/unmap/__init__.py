@@ -45,7 +45,6 @@ class Unmap(Experiment):
         self.floors_on = Sizes(self.request).kernel("multikernel")
 
     def arms(self) -> Iterator[Arm]:
-        """The kernels', Linux's, and both by number of cores."""
         floor = tuple(self.pairs())
         kernels, linux = KernelArms(self.request, floor), LinuxArms(self.request, floor)
         yield from kernels.all()
@@ -53,12 +52,10 @@ class Unmap(Experiment):
         yield from by_cores.arms(self.plan, kernels, linux)
 
     def ratios(self) -> Iterator[Ratio]:
-        """Of all cores, and by number of cores."""
         yield from compared.ratios()
         yield from compared.by_cores(self.plan)
 
     def revised(self, spec: Spec, collector: Collector) -> Spec:
-        """With the interrupts that were counted."""
         return notified.with_count(spec, collector)
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
@@ -72,6 +69,3 @@ class Unmap(Experiment):
         yield from by_cores.said(self.plan)
         if not self.request.comparing:
             yield from host_transports.refused(self.request)
-
-
-EXPERIMENT = Unmap

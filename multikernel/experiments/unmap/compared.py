@@ -58,8 +58,8 @@ MESSAGES_COST = (
 
 def _ratio(
     over: str, under: str, kind: str, subject: str, other: str, lead: str, remark: str = "", *,
-    remarked: tuple[judge.Outcome, ...] = ("better", "worse"), counterpart: bool = True, rate: bool = False,
-    more_is_better: bool = True,
+    remarked: tuple[judge.Outcome, ...] = ("better", "worse"), counterpart: bool = True,
+    rate: bool = False, more_is_better: bool = True,
 ) -> Ratio:  # fmt: skip
     """With words. remarked: the outcomes that have the remark; rate: of work in a time."""
     words = Words(
