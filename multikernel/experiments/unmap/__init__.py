@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import host_transports
 from multikernel.experiments.unmap import by_cores, compared, notified
-from multikernel.experiments.unmap.kernels import KernelArms, Sizes
+from multikernel.experiments.unmap.kernels import KernelArms
 from multikernel.experiments.unmap.linux import LinuxArms
 
 WHEN = caution(
@@ -42,7 +42,7 @@ class Unmap(Experiment):
         """plan: of the arms by number of cores, in place of this machine's."""
         super().__init__(request)
         self.plan = by_cores.planned(self.request) if plan is None else plan
-        self.floors_on = Sizes(self.request).kernel("multikernel")
+        self.floors_on = KernelArms(self.request).kernel("multikernel")
 
     def arms(self) -> Iterator[Arm]:
         floor = tuple(self.pairs())

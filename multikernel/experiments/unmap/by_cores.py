@@ -96,7 +96,7 @@ def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms) -> Iterator[Arm]:
     """Along every tree, by the shared kernel's line, and Linux's. All but the first have an arm of
     all cores anyhow.
     """
-    count, fewer = kernels.sizes.count(BY_CORES), [one for one in plan.counts if one < plan.booted]
+    count, fewer = kernels.count(BY_CORES), [one for one in plan.counts if one < plan.booted]
 
     def own(key: str, system: System, variant: str, cores: int, **more: Scalar) -> Spec:
         judged = tuple(pair for pair in kernels.floor if max(pair) < cores)
@@ -119,7 +119,7 @@ def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms) -> Iterator[Arm]:
             yield unmap_arm(series, on, protocol, count, edges=edges, cores=tree.cores)
     for cores in fewer:
         series = own(plan.key(LINE, cores), "shared", "mcs", cores)
-        yield unmap_arm(series, kernels.sizes.kernel("shared"), TWO, count, cores=cores)
+        yield unmap_arm(series, kernels.kernel("shared"), TWO, count, cores=cores)
     for cores in fewer:
         key = plan.key(COMPUTES, cores)
         series = own(key, "linux", "mprotect", cores, target="computing", told="interrupt")

@@ -8,7 +8,6 @@ what the host's mapping call costs, a page's whole life, and pages of one's own 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from multikernel import system as system_
 from multikernel.experiments.declaring import *
@@ -72,22 +71,16 @@ def name_of(own: Spec) -> str:
     return own.key.replace("-", " ")
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How much a slice does, on these cores."""
+class Arms:
+    """Arms on these cores, and how much a slice of them does. floor: the pairs that judge them."""
 
-    request: Request
-
-    @property
-    def pages(self) -> int:
+    def __init__(self, request: Request, floor: tuple[Pair, ...] = ()) -> None:
+        self.request, self.cores, self.floor = request, request.cores, floor
+        most = MEMORY_MOST // PAGE // self.cores
+        self.pages = max(4, min(round(128 * request.size.scale), most))
         """Of each core's own: many, but all together no more than a boot can quickly give."""
-        cores, scale = self.request.cores, self.request.size.scale
-        return max(4, min(round(128 * scale), MEMORY_MOST // PAGE // cores))
-
-    @property
-    def rounds(self) -> int:
+        self.rounds = 1 if request.size.scale < 1 else OWN_ROUNDS
         """Of those pages."""
-        return 1 if self.request.size.scale < 1 else OWN_ROUNDS
 
     def count(self, usual: int, *, slow: bool = False) -> int:
         """Operations. slow: with targets that compute, or sleep."""
@@ -96,16 +89,12 @@ class Sizes:
 
     def kernel(self, kernel: Kernel) -> Booted:
         """That kernel, with memory for all pages."""
-        memory = max(system_.DEFAULT_MEMORY, 2 * self.pages * self.request.cores * PAGE)
+        memory = max(system_.DEFAULT_MEMORY, 2 * self.pages * self.cores * PAGE)
         return Booted(kernel, options=(("memory", memory),))
 
 
-class KernelArms:
-    """The arms. floor: the pairs that judge them."""
-
-    def __init__(self, request: Request, floor: tuple[Pair, ...]) -> None:
-        self.request, self.cores, self.floor = request, request.cores, floor
-        self.sizes = Sizes(request)
+class KernelArms(Arms):
+    """Those of the two kernels."""
 
     def all(self) -> Iterator[Arm]:
         """But for those by number of cores."""
@@ -119,17 +108,15 @@ class KernelArms:
                 f"own-pages-{kernel}", kernel, "own-pages", self.cores, operation="unmap",
                 told="none",
             )  # fmt: skip
-            yield self._rate(
-                own, kernel, lambda bench: bench.own_pages(self.sizes.pages, self.sizes.rounds)
-            )
+            yield self._rate(own, kernel, lambda bench: bench.own_pages(self.pages, self.rounds))
             alone = self._program(kernel, "alone", "none")
             yield self._rate(alone, kernel, lambda bench: bench.alone(ALONE_SECONDS))
             for form in FORMS:
                 yield self._life(kernel, form)
         own, count = spec("local", "raw", "local", 1, operation="unmap", told="none"), LOCAL
         yield sampled(
-            "local", {"local": own}, self.sizes.kernel("multikernel"),
-            lambda bench: bench.local_call(self.sizes.count(count)),
+            "local", {"local": own}, self.kernel("multikernel"),
+            lambda bench: bench.local_call(self.count(count)),
         )  # fmt: skip
         if not self.request.comparing:
             yield from self._by_the_host()
@@ -143,7 +130,7 @@ class KernelArms:
         )  # fmt: skip
 
     def _polling(self, kernel: Kernel, protocol: str) -> Arm:
-        own, count = self._own(kernel, protocol, "polling", "poll"), self.sizes.count(POLLING)
+        own, count = self._own(kernel, protocol, "polling", "poll"), self.count(POLLING)
         specs = {"unmap": own}
         if protocol == TWO:  # which the shared kernel's are like
             specs |= {
@@ -154,14 +141,14 @@ class KernelArms:
                 for side, what in SIDES.items()
             }  # fmt: skip
         return sampled(
-            name_of(own), specs, self.sizes.kernel(kernel),
+            name_of(own), specs, self.kernel(kernel),
             lambda bench: bench.unmap(protocol, "polling", count),
             repeated=own.key == "two-phase-polling",
         )  # fmt: skip
 
     def _computing(self, kernel: Kernel, protocol: str) -> Arm:
         own = self._own(kernel, protocol, "computing", "signal")
-        count = self.sizes.count(COMPUTING, slow=True)
+        count = self.count(COMPUTING, slow=True)
         program = [self._program(kernel, "interrupted", "signal")] if protocol == TWO else []
 
         def slice_of(bench: Bench) -> Outcome:
@@ -175,7 +162,7 @@ class KernelArms:
             }
             return Outcome(found, dict(sums), report.activity)
 
-        return Arm(name_of(own), (own, *program), self.sizes.kernel(kernel), slice_of)
+        return Arm(name_of(own), (own, *program), self.kernel(kernel), slice_of)
 
     def _by_the_host(self) -> Iterator[Arm]:
         """The multikernel again, by the transport of its monitors' messages."""
@@ -187,7 +174,7 @@ class KernelArms:
                     transport=transport,
                 )  # fmt: skip
                 on = Booted(options=(("transport", transport),))
-                yield unmap_arm(own, on, protocol, self.sizes.count(POLLING))
+                yield unmap_arm(own, on, protocol, self.count(POLLING))
 
     def _program(self, kernel: Kernel, how: str, told: str) -> Spec:
         return rate_spec(
@@ -202,11 +189,11 @@ class KernelArms:
             rate = throughput(counts.get("operations", counts.get("turns", 0)), counts["cycles"])
             return Outcome({own.key: rate}, activity=report.activity)
 
-        return Arm(name_of(own), (own,), self.sizes.kernel(kernel), slice_of)
+        return Arm(name_of(own), (own,), self.kernel(kernel), slice_of)
 
     def _life(self, kernel: Kernel, form: str) -> Arm:
         own, rate = life_specs(kernel, kernel, form, self.cores, "polling")
-        count = self.sizes.count(LIVES_BATCHES)
+        count = self.count(LIVES_BATCHES)
 
         def slice_of(bench: Bench) -> Outcome:
             report = bench.life(form, count)
@@ -214,7 +201,7 @@ class KernelArms:
             found = {own.key: lives, rate.key: throughput(1, lives.mean)}
             return Outcome(found, activity=report.activity)
 
-        return Arm(name_of(own), (own, rate), self.sizes.kernel(kernel), slice_of)
+        return Arm(name_of(own), (own, rate), self.kernel(kernel), slice_of)
 
 
 def unmap_arm(

@@ -19,7 +19,7 @@ from multikernel.experiments.unmap.kernels import (
     FORMS,
     LIVES_BATCHES,
     SIDES,
-    Sizes,
+    Arms,
     life_specs,
     name_of,
     rate_spec,
@@ -52,13 +52,12 @@ def histogram_of(answer: dict[str, Any], name: str) -> Histogram:
     return Histogram.from_sparse(sparse, samples["min"], samples["max"], mean)
 
 
-class LinuxArms:
-    """The arms. floor: the pairs that judge them."""
+class LinuxArms(Arms):
+    """Those of Linux."""
 
     def __init__(self, request: Request, floor: tuple[Pair, ...]) -> None:
-        self.cpus, self.cores, self.floor = request.placement.cpus, request.cores, floor
-        self.sizes = Sizes(request)
-        self.on = Linux(self.sizes.pages * request.cores * PAGE)
+        super().__init__(request, floor)
+        self.on, self.cpus = Linux(self.pages * self.cores * PAGE), request.placement.cpus
 
     def all(self) -> Iterator[Arm]:
         """But for those by number of cores."""
@@ -75,7 +74,7 @@ class LinuxArms:
 
     def unmap(self, own: Spec, usual: int, *, idle: bool = False) -> Arm:
         """Of a page that so many threads have mapped as the series has cores."""
-        count = self.sizes.count(usual, slow=True)
+        count = self.count(usual, slow=True)
         specs = [own]
         if own.key == COMPUTES:
             # What Linux pays besides. How the removal notifies is not looked at.
@@ -100,7 +99,7 @@ class LinuxArms:
 
     def _life(self, form: str, target: str) -> Arm:
         own, rate = life_specs(f"linux-{target}", "linux", form, self.cores, target)
-        count = self.sizes.count(LIVES_BATCHES, slow=True) * LIVES
+        count = self.count(LIVES_BATCHES, slow=True) * LIVES
         ask = {"count": count, "batch": LIVES, "reused": form == "reused", "idle": target == "idle"}
 
         def slice_of(linux: LinuxProcess) -> Outcome:
@@ -114,7 +113,7 @@ class LinuxArms:
         return Arm(name_of(own), (own, rate), self.on, slice_of)
 
     def _own_pages(self, processes: bool) -> Arm:
-        pages, rounds, suffix = self.sizes.pages, self.sizes.rounds, "-processes" * processes
+        pages, rounds, suffix = self.pages, self.rounds, "-processes" * processes
         operations = self.cores * pages * rounds
         own = rate_spec(
             f"own-pages-linux{suffix}", "linux", f"own-pages{suffix}", self.cores,
