@@ -2,13 +2,12 @@
 or one for each.
 
 Guarantees: every measured pair on 16 lines spread over 8 KiB, since the address decides which slice
-of a cache serves it; where CPUs have memory of their own, with the lines at home on either side,
-and where they lie is asked of the host. Pairs by turns, one at a time unless asked otherwise; a
-pair is done when its interval over boots is tight. Which pairs are measured is the planner's
-(`plan`): all of a small machine, enough of a large one, and what is estimated is called that.
-Between the others one pair is measured again and again: where it moves, the machine moved, and the
-document says so. Answers: the paper's table 2 (what a message costs by distance), of which this is
-the part the hardware takes. Idea: core-to-core-latency's matrix; ours says where lines lie.
+of a cache serves it; where CPUs have memory of their own, with the lines at home on either side.
+Pairs by turns, one at a time unless asked otherwise; a pair is done when its interval over boots is
+tight. Which pairs are measured is the planner's (`plan`): all of a small machine, enough of a large
+one, and what is estimated is called that. Between the others one pair is measured again and again:
+where it moves, the machine moved, and the document says so. Answers: the hardware's part of the
+paper's table 2. Idea: core-to-core-latency's matrix; ours says where lines lie.
 """
 
 from __future__ import annotations
@@ -252,7 +251,7 @@ class Latency(Experiment):
         """
         both: dict[Pair, list[float]] = defaultdict(list)
         for pair in sorted(self.planner.readings):
-            least = min(map(self.ledger.pooled, self.keys(pair)))
+            least = min(self.ledger.pooled(key) for key in self.keys(pair))
             both[pair[::-1] if pair[::-1] in both else pair].append(least)
         means = {pair: sum(values) / len(values) for pair, values in both.items()}
         order = sorted(means, key=means.__getitem__)

@@ -1,16 +1,14 @@
 """Messages by cache distance: latency and throughput of rings and call lines by size, and how far
 writers run ahead.
 
-Guarantees: epoch ring, used-bit ring and call line, and as the yardstick a ring of plain words that
-does nothing but carry messages, are bare ends in loops of their own on booted cores (raw), all over
-the same memory by turns. Latency is there and back, in the floor's two modes. Throughput is what
-the receiving side took in, over stretches of more than four times the ring, so that it holds what a
-full ring does to its writer; at the end of each stretch, which falls on another place of the ring
-each time, the receiver looks how far ahead the writer is. The call line streams with a window: each
-message comes back as its own reply, and the next one on that line waits for it. In the open loop
-requests go through both booted drivers at random times that do not depend on the answers, and
-latency counts from when each should have been sent. Pairs of cores: one for each distance in the
-machine's topology. Answers: the paper's table 2.
+Guarantees: epoch ring, used-bit ring, call line, and as the yardstick a ring of plain words, are
+bare ends in loops of their own on booted cores (raw), all over the same memory by turns. Latency is
+there and back, in the floor's two modes. Throughput is what the receiving side took in, over
+stretches of more than four times the ring, so that it holds what a full ring does to its writer; at
+the end of each, on another place of the ring each time, the receiver looks how far ahead the writer
+is. The call line streams with a window of calls. In the open loop requests go through both booted
+drivers at random times that do not depend on the answers, and latency counts from when each should
+have been sent. Pairs of cores: one for each distance. Answers: the paper's table 2.
 """
 
 from __future__ import annotations
@@ -242,8 +240,12 @@ class Message(Experiment):
             for slots in JUDGED:
                 for ring, words in RINGS.items():
                     own, plain = (Form(name, slots, pair).series("rate") for name in (ring, PLAIN))
-                    said = _against_plain(words, slots) if pair == (0, 1) else None
-                    yield Ratio(own, plain, "cost", said)
+                    said = Words(
+                        subject=f"the {words} ring", other="a ring that only carries words",
+                        lead=f"Messages one way, {slots} slots", counterpart=False,
+                        better="does {} the work of", worse="does less, by {}, than",
+                    )  # fmt: skip
+                    yield Ratio(own, plain, "cost", said if pair == (0, 1) else None)
             for mode in MODES:
                 floor, call = floor_key(pair, mode), Form(CALLS, 1, pair).series(mode)
                 yield Ratio(call, floor, "cost")
@@ -253,11 +255,3 @@ class Message(Experiment):
 
     def cautions(self, collector: Collector) -> list[Caution]:
         return [STREAMS_OF_CALLS]
-
-
-def _against_plain(ring: str, slots: int) -> Words:
-    return Words(
-        subject=f"the {ring} ring", other="a ring that only carries words", counterpart=False,
-        lead=f"Messages one way, {slots} slots",
-        better="does {} the work of", worse="does less, by {}, than",
-    )  # fmt: skip

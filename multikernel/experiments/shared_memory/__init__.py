@@ -3,12 +3,11 @@ cores that make it.
 
 Guarantees: all cores of an arm update at the same time (they meet before, and go on after, what
 counts; a slice in which one was off its CPU does not count), back to back in batches. SHM: each
-core updates the same lines itself, in a special loop (raw). MSG: cores ask core 0, the server,
-through the booted driver; the server's own program does nothing, and what the update costs there it
-times itself, 64 in a row after each batch, so that no clock is inside. With one core alone there is
-no other to ask: its program asks its own driver, and no message is sent. MSG again over sockets:
-the same requests in systems whose cores talk by those, over the very channels of their monitors.
-Answers: the paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server).
+core updates the same lines itself (raw). MSG: cores ask core 0, the server, through the booted
+driver; what the update costs there it times itself, 64 in a row after each batch. With one core
+alone there is no other to ask: its program asks its own driver. MSG again over sockets: the same
+requests in systems whose cores talk by those. Answers: the paper's figure 3 (SHM1 … SHM8, MSG1,
+MSG8, Server).
 """
 
 from __future__ import annotations

@@ -1,15 +1,13 @@
 """Our channels beside the host's own: one message each way, and one way as fast as they come, on
 the same two CPUs.
 
-Guarantees: one run by turns. Bare ring and call line, and both through the booted drivers; every
-form of channel through the interface that all have in common, those that share no memory among
-them; and what the host offers to two processes, from pipe to futex, in the form that sleeps in the
-host's kernel and, where there is one, in the form that asks again and again and never sleeps; what
-sleeps also with both processes on one CPU, where no other CPU has to be woken. Every series says
-whether it crosses the host's kernel, whether it sleeps, whether it shares memory and how large its
-messages are. Cache lines are those the processor counts, on the side that asks; where it does not
-let them be counted the document says so and why. Answers: the paper's table 3, with the host's own
-mechanisms in the place of L4's IPC.
+Guarantees: by turns, bare ring and call line, both through the booted drivers, every form of
+channel, and what the host offers to two processes, from pipe to futex, in the form that sleeps and
+in the form that asks again and again; what sleeps also with both processes on one CPU, where no
+other CPU has to be woken. Every series says whether it crosses the host's kernel, whether it
+sleeps, whether it shares memory and how large its messages are. Cache lines are those the processor
+counts, on the side that asks; where it does not let them be counted the document says why. Answers:
+the paper's table 3, with the host's own mechanisms in the place of L4's IPC.
 """
 
 from __future__ import annotations

@@ -3,14 +3,12 @@ flight.
 
 Guarantees: a retype is a request to the own core's driver; it is over when the requester has its
 answer, and by then every core has voted and knows the outcome. *Single*: one at a time, a clock
-around each. *Interval*: batches with so many in flight, the mean cost of one; all of them are of
-different memory. By tree and by number of cores, in the multikernel by two phases; beside it by the
-owner-sequenced protocol, asked for by the owner, who asks nobody, and by another core, which asks
-the owner; in the shared kernel, whose cores need not be asked, under one lock and under one a
-region. What the same request costs where nobody has to be asked (the local work) is in the same
-slices, and so are the floors: what agreement adds is said in multiples of them. Trees with the same
-edges are one, as in `collectives`. One core asks, the others answer; what all cores get done at
-once is `retype_throughput`'s. Answers: the paper's figure 8.
+around each. *Interval*: the mean cost of one, of batches with so many in flight, all of different
+memory. In two phases by tree and by number of cores; beside it by the owner-sequenced protocol,
+asked for by the owner and by another core, and in the shared kernel under one lock and under one a
+region. The local work, where nobody has to be asked, and the floors are in the same slices: what
+agreement adds is said in multiples of them. One core asks, the others answer; what all cores get
+done at once is `retype_throughput`'s. Answers: the paper's figure 8.
 """
 
 from __future__ import annotations

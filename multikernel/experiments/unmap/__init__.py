@@ -3,15 +3,12 @@ more.
 
 Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and
 Linux's threads, each with targets that poll, compute or sleep, and notified by poll, signal,
-interrupt or not at all; beside them what the host's mapping call costs alone, what mapping and the
-first touch cost, a page's whole life, mapped where none was or where it was before, how many such
-lives a second, what a computing program loses, and how many unmaps a second all cores manage when
-each has pages of its own; and, but for `compare`, the multikernel whose monitors' messages go by
-sockets, which share no memory, and both kernels and Linux by number of cores and by tree
-(`by_cores`). Comparisons are within a boot, interleaved. That a target was notified as claimed is
-counted, not assumed: interrupts of the cores by themselves, Linux's by /proc/interrupts.
-Answers: the paper's figure 7 (and, with the difference between its two phases, figure 8's agreement
-for one operation).
+interrupt or not at all. Beside them: the host's mapping call alone, mapping and the first touch, a
+page's whole life and how many such lives a second, what a computing program loses, and how many
+unmaps a second all cores manage when each has pages of its own; and, but for `compare`, the
+multikernel over sockets, and all by number of cores and by tree (`by_cores`). That a target was
+notified as claimed is counted, not assumed (`notified`). Answers: the paper's figure 7 (and, with
+the difference between its two phases, figure 8's agreement for one operation).
 """
 
 from __future__ import annotations
