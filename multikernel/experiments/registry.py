@@ -30,44 +30,39 @@ COMPARED = ("floor", "round-trip", "unmap")
 
 def names() -> list[str]:
     """All, our own first."""
-    others = sorted(one.name for one in entry_points(group=GROUP) if one.name not in NAMES)
-    return [*NAMES, *others]
+    return [*NAMES, *sorted(one.name for one in entry_points(group=GROUP) if one.name not in NAMES)]
 
 
 def get(name: str) -> type[Experiment]:
     """An experiment by name. Raises BadInput."""
-    found: type[Experiment]
     if name in NAMES:
-        found = importlib.import_module(f"{GROUP}.{name.replace('-', '_')}").EXPERIMENT
-    else:
-        points = {one.name: one for one in entry_points(group=GROUP)}
-        if name not in points:
-            raise BadInput(
-                "unknown experiment", value=name, hint="there are all, " + ", ".join(names())
-            )
-        found = _loaded(points[name])
-    return found
+        module = importlib.import_module(f"{GROUP}.{name.replace('-', '_')}")
+        own = (one for one in vars(module).values() if isinstance(one, type))
+        return next(one for one in own if issubclass(one, Experiment) and one is not Experiment)
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return _loaded(point)
+    raise BadInput("unknown experiment", value=name, hint="there are all, " + ", ".join(names()))
 
 
 def _loaded(point: EntryPoint) -> type[Experiment]:
     """Another package's, which may do anything when it is imported."""
+    where = f"{point.name} = {point.value}"
     try:
         found = point.load()
     except Exception as error:
+        value = f"{type(error).__name__}: {error}"
         raise BadInput(
-            "this experiment of another package cannot be loaded",
-            value=f"{type(error).__name__}: {error}", where=f"{point.name} = {point.value}",
-        ) from error  # fmt: skip
+            "this experiment of another package cannot be loaded", value=value, where=where
+        ) from error
     if not (isinstance(found, type) and issubclass(found, Experiment)):
+        hint = "it has to name a subclass of Experiment"
         raise BadInput(
-            "this entry point is no experiment", value=repr(found),
-            where=f"{point.name} = {point.value}", hint="it has to name a subclass of Experiment",
-        )  # fmt: skip
+            "this entry point is no experiment", value=repr(found), where=where, hint=hint
+        )
     if found.entry.name != point.name:
-        raise BadInput(
-            "this experiment is called otherwise than its entry point", value=found.entry.name,
-            where=f"{point.name} = {point.value}",
-        )  # fmt: skip
+        words = "this experiment is called otherwise than its entry point"
+        raise BadInput(words, value=found.entry.name, where=where)
     return found
 
 

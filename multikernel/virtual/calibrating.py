@@ -12,8 +12,10 @@ import os
 import subprocess
 import sys
 
+import msgspec
+
 from multikernel.errors import BootFailed, ProtocolError
-from multikernel.machine.models.model import Model, parse
+from multikernel.machine.models.model import Local, Message, Model, Number, Transfer
 from multikernel.native._native import (
     CAPABILITY_ANY_SLOT,
     CAPABILITY_RIGHTS,
@@ -31,22 +33,20 @@ STEPS, RUNS, BATCHES, PROTECTS = 3000, 5, 1000, 400
 READ, WRITE = 1, 3
 PAGE = 4096
 
-FREE = """
-title = "nothing costs anything"
-topology = "1x64"
-chosen_after_seeing = ""
-ghz = {value = 1, mark = "fact", source = "none"}
-message.l3 = {own = {$}, fetch = {$}, send = {$}, handle = {$}}
-transfer = {coherence = "filter", coherence_source = "none", gap = "receiver", lines_under_way = 1, \
-hop = {$}, home = {$}, link = {$}, line = {$}}
-local = {look = {$}, relax = {$}, call = {$}, change = {$}, invalidate = {$}, trap = {$}, interrupt_send = {$}, \
-interrupt_delivery = {$}, wake = {$}, work_scale = {value = 1, mark = "fact", source = "none"}}
-"""
-
 
 def free_machine() -> Model:
     """A machine on which nothing but steps takes time."""
-    return parse(FREE.replace("$", 'value = 0, mark = "fact", source = "none"'), "free")
+    nothing, one = Number(0, "fact", "none"), Number(1, "fact", "none")
+    local = {field.name: nothing for field in msgspec.structs.fields(Local)}
+    return Model(
+        title="nothing costs anything", topology="1x64", chosen_after_seeing="", ghz=one,
+        message={"l3": Message(send=nothing, handle=nothing, own=nothing, fetch=nothing)},
+        transfer=Transfer(
+            coherence="filter", coherence_source="none", gap="receiver", lines_under_way=1,
+            hop=nothing, home=nothing, link=nothing, line=nothing,
+        ),
+        local=Local(**{**local, "work_scale": one}),
+    )  # fmt: skip
 
 
 def calibrate(cpu: int, host: str) -> Work:

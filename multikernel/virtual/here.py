@@ -1,4 +1,5 @@
-"""This host as a modelled machine: from what was measured on it, none of which is what is predicted.
+"""This host as a modelled machine: from what was measured on it, none of which is what is to be
+predicted.
 
 Guarantees: a line's way there and back is the floor, of which each of its four transactions takes a
 quarter; what software adds comes from the calibration; a page-table change is the host's own call.
@@ -48,7 +49,8 @@ def model(
             lines_under_way=1, fences=True, hop=unused, home=unused, link=unused, line=unused,
         ),
         local=Local(
-            look=looks, relax=looks, call=half, change=measured(local, "the host's call that changes a page's rights"),
+            look=looks, relax=looks, call=half,
+            change=measured(local, "the host's call that changes a page's rights"),
             invalidate=unused, trap=unused, interrupt_send=unused, interrupt_delivery=unused,
             wake=unused, work_scale=measured(1, "steps are measured here"),
         ),

@@ -1,8 +1,8 @@
 """What a step of a monitor costs, measured on a host: the table that virtual time charges from.
 
 Guarantees: times are of the native core's own object files, made over and over in modelled worlds
-of several sizes; the clock's own cost is taken off. A key says what a step was given and what it did;
-what was never seen costs what is most like it does. Source: virtual/work.h of the native core.
+of several sizes; the clock's own cost is taken off. A key says what a step was given and what it
+did; what was never seen costs what is most like it does. Source: virtual/work.h of the native core.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Work(msgspec.Struct, frozen=True):
         warm = array("d", bytes(8 * WORK["keys"]))
         for number in range(WORK["keys"]):
             key = key_of(number)
-            like = next((one for one in _likes(key) if one in likes), None)
-            warm[number] = known.get(key, median(likes[like]) if like else 0.0)
+            alike = next((likes[one] for one in _likes(key) if one in likes), [0.0])
+            warm[number] = known.get(key, median(alike))
         cold = array("d", [COLD * cycles for cycles in warm])
         return warm + cold + array("d", [self.message, self.driver])
 
@@ -132,14 +132,17 @@ def merged(runs: Sequence[tuple[float, Samples]], host: str) -> Work:
                 points[number].append((messages / count, mean - clock, count))
     slopes = []
     for found in points.values():
-        few, many = min(found), min(found, key=lambda one: (-one[0], one[1]))
-        if many[0] >= few[0] + 8:
-            slopes.append((many[1] - few[1]) / (many[0] - few[0]))
+        (few, cycles, _), (many, more, _) = (
+            min(found),
+            min(found, key=lambda one: (-one[0], one[1])),
+        )
+        if many >= few + 8:
+            slopes.append((more - cycles) / (many - few))
     message = max(0.0, median(slopes)) if slopes else 0.0
     entries = []
     for number, found in sorted(points.items()):
-        few = min(out for out, _, _ in found)
-        steps = [(cycles - message * out) for out, cycles, _ in found if out <= few + 1]
+        least = min(out for out, _, _ in found)
+        steps = [cycles - message * out for out, cycles, _ in found if out <= least + 1]
         alike = sorted(max(1.0, cycles) for cycles in steps)
         entries.append(
             Entry(

@@ -6,28 +6,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from multikernel.experiments.latency.map import Map, Pair, Site, map_of, relation
+from multikernel.experiments.instrument.arms import Pair
+from multikernel.machine.topology.model import Topology
 from multikernel.machine.topology.synthetic import from_string
 
 CYCLES = {"smt": 60.0, "l2": 60.0, "l3": 120.0, "die": 250.0, "package": 300.0, "system": 600.0}
-Cost = Callable[[Site, Site], float]
+Cost = Callable[[Topology, Pair], float]
 
 
-def big(cpus: int = 512) -> Map:
+def big(cpus: int = 512) -> Topology:
     """Two packages of two dies each, caches of 8 cores at most, two threads a core; a node a
     package.
     """
     cores = cpus // 8
     caches = -(-cores // 8)
-    topology = from_string(f"2 packages, 2 dies, {caches} l3, {cores // caches} cores, smt 2")
-    return map_of(topology, topology.online)
+    return from_string(f"2 packages, 2 dies, {caches} l3, {cores // caches} cores, smt 2")
 
 
-def declared(a: Site, b: Site) -> float:
+def declared(machine: Topology, pair: Pair) -> float:
     """A machine that is what it says."""
-    return CYCLES[relation(a, b)]
+    return CYCLES[machine.relation(*pair)]
 
 
-def costs_of(machine: Map) -> Callable[[Pair, int], float]:
-    site = machine.by_cpu
-    return lambda pair, _: declared(site[pair[0]], site[pair[1]])
+def costs_of(machine: Topology) -> Callable[[Pair, int], float]:
+    return lambda pair, _: declared(machine, pair)

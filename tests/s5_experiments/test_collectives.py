@@ -27,7 +27,6 @@ from multikernel.experiments.collectives import (
     BARRIERS,
     COLLECTIVES,
     Collectives,
-    loops,
 )
 from multikernel.experiments.collectives.shapes import TREES, counts_of, shapes_of
 from multikernel.experiments.instrument import mpi_process, tree_loops
@@ -96,7 +95,7 @@ def test_all_members_of_any_group_do_the_same(system: System, seed: int, operati
         found = together(
             system, members,
             lambda _, use: (
-                loops.collective,
+                experiment.collective,
                 (operation, group.cores, group.number, root, timer, use, PLAN, None),
             ),
         )  # fmt: skip
@@ -118,7 +117,7 @@ def test_nobody_leaves_a_shared_memory_barrier_before_all_have_come(
     timer = data.draw(st.sampled_from(members))
     found = together(
         system, members,
-        lambda _, use: (loops.shared_barrier, (form, tuple(members), timer, use, PLAN,
+        lambda _, use: (experiment.shared_barrier, (form, tuple(members), timer, use, PLAN,
         None)),
     )  # fmt: skip
     assert found == {timer: EXPECTED}
@@ -142,9 +141,9 @@ def test_a_core_that_counts_otherwise_makes_every_outcome_wrong(system: System) 
 
 def _refused(what: str, members: list[int], timer: int) -> None:
     if what in BARRIERS:
-        loops.shared_barrier(what, tuple(members), timer, 1, (), None)
+        experiment.shared_barrier(what, tuple(members), timer, 1, (), None)
     else:
-        loops.collective(what, tuple(members), 0, 0, timer, 1, (), None)
+        experiment.collective(what, tuple(members), 0, 0, timer, 1, (), None)
 
 
 @pytest.mark.parametrize(

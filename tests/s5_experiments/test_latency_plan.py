@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from s1_machine import machines, trees
+from s1_machine import machines
 from s5_experiments.latency_machines import Cost, big, declared
 
 from multikernel.errors import BadInput
 from multikernel.experiments import message
-from multikernel.experiments.latency import said
-from multikernel.experiments.latency.map import Map, Pair, Site, map_of, relation
+from multikernel.experiments.instrument.arms import Pair
+from multikernel.experiments.latency import said, systems, turns
 from multikernel.experiments.latency.plan import (
     WHOLE,
     Planner,
     Reading,
     disagree,
 )
-from multikernel.experiments.latency.slices import systems, turns
 from multikernel.knowledge.costs import ASSUMPTIONS
 from multikernel.knowledge.site import RELATIONS
 from multikernel.knowledge.site import Site as Placed
@@ -26,28 +23,26 @@ from multikernel.machine.topology import measured_levels
 from multikernel.machine.topology.model import Topology
 
 
-def play(machine: Map, cost: Cost, **options: int) -> tuple[Planner, list[list[Pair]]]:
+def play(machine: Topology, cost: Cost, **options: int) -> tuple[Planner, list[list[Pair]]]:
     """Plans, with a machine that answers without fail, give or take 3 %."""
-    planner, waves = Planner(machine, **options), []
-    site = machine.by_cpu
+    planner, waves = Planner(machine, machine.online, **options), []
     while wave := planner.wave():
         waves.append(wave)
-        costs = {(a, b): cost(site[a], site[b]) for a, b in wave}
+        costs = {pair: cost(machine, pair) for pair in wave}
         planner.learn({pair: Reading(one, 0.97 * one, 1.03 * one) for pair, one in costs.items()})
     return planner, waves
 
 
-def wrong(planner: Planner, machine: Map, cost: Cost) -> float:
+def wrong(planner: Planner, machine: Topology, cost: Cost) -> float:
     """The share of pairs whose value is off by more than a quarter: measured, or their group's."""
-    site = machine.by_cpu
     values: dict[Pair, float] = {}
     for group in planner.groups:
         value = planner.value(group)
         assert value is not None
         values.update(dict.fromkeys(group.pairs, value))
     values.update({pair: reading.value for pair, reading in planner.readings.items()})
-    assert len(values) == len(machine.sites) * (len(machine.sites) - 1)
-    off = sum(abs(value / cost(site[a], site[b]) - 1) > 0.25 for (a, b), value in values.items())
+    assert len(values) == len(machine.online) * (len(machine.online) - 1)
+    off = sum(abs(value / cost(machine, pair) - 1) > 0.25 for pair, value in values.items())
     return off / len(values)
 
 
@@ -56,7 +51,7 @@ def test_honest_machine_of_512_cpus_takes_one_wave_of_few_pairs() -> None:
     planner, waves = play(machine, declared)
     assert len(waves) == 1
     assert len(waves[0]) == len(set(waves[0])) < 512 * 511 / 500
-    assert {cpu for pair in waves[0] for cpu in pair} == {site.cpu for site in machine.sites}
+    assert {cpu for pair in waves[0] for cpu in pair} == set(machine.online)
     assert wrong(planner, machine, declared) == 0
     assert [group.label.split()[0] for group in planner.groups] == [
         "smt",
@@ -76,13 +71,27 @@ def test_plan_is_the_same_for_the_same_seed() -> None:
     assert play(big(64), declared)[1] != play(big(64), declared, seed=2)[1]
 
 
+def on_one_die(machine: Topology, pair: Pair) -> float:
+    cpus = [machine.cpu(cpu) for cpu in pair]
+    odd = machine.relation(*pair) == "die" and (cpus[0].package, cpus[0].die) == (1, 0)
+    return declared(machine, pair) * (2 if odd else 1)
+
+
+def by_caches(machine: Topology, pair: Pair) -> float:
+    a, b = (next(n for n, group in enumerate(machine.l3) if cpu in group) for cpu in pair)
+    return declared(machine, pair) * (1.4 if machine.relation(*pair) == "die" and a + b & 1 else 1)
+
+
+def one_way(machine: Topology, pair: Pair) -> float:
+    a, b = (machine.cpu(cpu).package for cpu in pair)
+    return declared(machine, pair) * (1.5 if a < b else 1)
+
+
 SECRETS: dict[str, Cost] = {
-    "one-die": lambda a, b: declared(a, b) * (2 if relation(a, b) == "die" and a.die == 2 else 1),
-    "caches": lambda a, b: (
-        declared(a, b) * (1.4 if relation(a, b) == "die" and (a.l3 or 0) + (b.l3 or 0) & 1 else 1)
-    ),
-    "one-cpu": lambda a, b: declared(a, b) * (3 if 77 in (a.cpu, b.cpu) else 1),
-    "one-way": lambda a, b: declared(a, b) * (1.5 if a.package < b.package else 1),
+    "one-die": on_one_die,
+    "caches": by_caches,
+    "one-cpu": lambda machine, pair: declared(machine, pair) * (3 if 77 in pair else 1),
+    "one-way": one_way,
 }
 
 
@@ -93,7 +102,7 @@ def test_group_that_secretly_splits_is_refined(name: str) -> None:
     assert len(planner.groups) > 5
     assert wrong(planner, machine, SECRETS[name]) < 0.005
     assert not planner.unsettled()
-    assert sum(map(len, waves)) < len(machine.sites) ** 2 / 20
+    assert sum(map(len, waves)) < len(machine.online) ** 2 / 20
     planned = [pair for wave in waves for pair in wave]
     assert len(planned) == len(set(planned))
 
@@ -107,14 +116,14 @@ def test_cpu_that_stands_out_has_groups_of_its_own() -> None:
 
 
 def test_budget_bounds_what_cannot_be_explained_and_says_so() -> None:
-    def chequered(a: Site, b: Site) -> float:
-        return declared(a, b) * (2 if a.cpu & b.cpu & 1 else 1)
+    def chequered(machine: Topology, pair: Pair) -> float:
+        return declared(machine, pair) * (2 if pair[0] & pair[1] & 1 else 1)
 
     machine = big(256)
     planner, waves = play(machine, chequered, budget=400)
     assert sum(map(len, waves)) <= 400
     assert planner.unsettled()
-    assert any(caution.code == "unsettled" for caution in said.estimates(planner))
+    assert "unsettled" in dict(said.estimates(planner))
     wrong(planner, machine, chequered)  # every pair has a value all the same
 
 
@@ -128,42 +137,31 @@ def test_small_machine_is_measured_whole() -> None:
 
 
 def test_pairs_of_which_nothing_can_be_trusted_are_replaced_then_given_up() -> None:
-    planner = Planner(big(64))
+    machine = big(64)
+    planner = Planner(machine, machine.online)
     count = 0
     while wave := planner.wave():
         count += len(wave)
-        planner.learn(dict.fromkeys(wave))
+        planner.learn({})
     assert 0 < count < 64 * 63 / 4
     assert not any(map(planner.value, planner.groups))
     assert {group.root for group in planner.unsettled()} == {group.root for group in planner.groups}
-    texts = [one.text for one in said.estimates(planner) if one.code == "unknown-pairs"]
+    texts = [text for code, text in said.estimates(planner) if code == "unknown-pairs"]
     assert sum(int(text.split(" pairs of")[0].split()[-1]) for text in texts) == 64 * 63
 
 
 def test_one_cpu_is_refused() -> None:
     with pytest.raises(BadInput, match="at least 2 CPUs"):
-        Planner(Map((Site(0, 0),)))
-
-
-def test_map_relates_cpus_as_the_topology_does(tmp_path: Path) -> None:
-    topology = Topology.read(trees.two_packages(tmp_path))
-    machine = map_of(topology, topology.online)
-    assert machine.nodes == (0, 1)
-    assert machine.distances[0, 1] == 21
-    for a in machine.sites:
-        for b in machine.sites:
-            assert relation(a, b) == topology.relation(a.cpu, b.cpu)
+        Planner(big(8), (0,))
 
 
 @pytest.mark.parametrize("name", machines.NAMES)
 def test_all_relate_cpus_in_the_same_way(name: str) -> None:
     topology = machines.read(name)
-    machine = map_of(topology, topology.online)
     table = Placed(topology, topology.online).relation
     for row in (0, len(topology.online) // 2, len(topology.online) - 1):
         for column, cpu in enumerate(topology.online):
             declared = topology.relation(topology.online[row], cpu)
-            assert relation(machine.sites[row], machine.sites[column]) == declared
             assert RELATIONS[table[row, column]] == declared
 
 

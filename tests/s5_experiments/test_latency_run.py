@@ -18,8 +18,7 @@ from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.instrument.rig import Bench
 from multikernel.experiments.latency import Latency, ledger
-from multikernel.experiments.latency.core import ONE_LINE, SINGLE, TWO_LINES
-from multikernel.experiments.latency.slices import Rig
+from multikernel.experiments.latency.loops import ONE_LINE, SINGLE, TWO_LINES
 from multikernel.machine.host.cpus import Placement
 from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Document
@@ -59,21 +58,24 @@ def test_document_of_two_cpus_has_both_directions_and_both_shapes(smoke: Documen
     assert f"control-over-one-line.to.{a}-{b}" in {ratio.name for ratio in smoke.ratios}
 
 
-def test_lines_on_either_side_and_pairs_at_once_run_on_real_cores() -> None:
+def test_lines_on_either_side_and_pairs_at_once_run_on_real_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     a, b = placement().cpus
-    counts = ((ONE_LINE, 50, 50), (SINGLE, 4, 1), (TWO_LINES, 50, 50))
+    matrix = Latency(Request(placement(), SIZES["smoke"]))
+    monkeypatch.setattr(matrix, "homes", lambda pair: ("to", "from"))
     ways = [(what, home) for what in (ONE_LINE, SINGLE) for home in ("to", "from")]
     nodes = {-1, *(one.id for one in Topology.read().nodes)}
     with system_.boot([a, b]) as booted:
-        rig = Rig(Bench(booted), lambda pair: ("to", "from"))
+        bench = Bench(booted)
         for pair in ((a, b), (b, a), (a, b)):
-            outcome = rig.slice([pair], counts)
+            outcome = matrix.slice([pair], False, bench)
             assert set(outcome.samples) == set(outcome.lines) == {
                 ledger.key_of(what, home, pair) for what, home in [*ways, (TWO_LINES, "to")]
             }  # fmt: skip
             assert set(outcome.homes) == {(pair, "to"), (pair, "from")}
             assert all(max(node, -1) in nodes for node, _ in outcome.homes.values())
-            again = rig.slice([pair], counts[:1], again=True)
+            again = matrix.slice([pair], True, bench)
             assert set(again.samples) == {ledger.reference_key(pair)}
 
 

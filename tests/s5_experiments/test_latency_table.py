@@ -8,8 +8,8 @@ from s5_experiments.documents import document as made
 from s5_experiments.documents import series
 
 from multikernel.cli import latency_table
+from multikernel.experiments.instrument.arms import Pair
 from multikernel.experiments.latency import Look
-from multikernel.experiments.latency.map import Pair
 from multikernel.results.document import Document
 
 GOLDEN = """\

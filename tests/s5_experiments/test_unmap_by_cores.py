@@ -8,13 +8,13 @@ import pytest
 from s5_experiments.smoke import document_of, placement
 
 from multikernel.experiments import registry
+from multikernel.experiments.collectives.shapes import Shape
 from multikernel.experiments.instrument.arms import Spec
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.unmap import Unmap
 from multikernel.experiments.unmap.by_cores import (
     KINDS,
     Plan,
-    Tree,
     said,
     trees_over,
 )
@@ -61,13 +61,14 @@ def test_every_tree_can_be_installed_and_is_the_one_asked_for_over_its_cores(mac
         names = []
         some = Site(here.topology, here.cpus[:count])
         for tree in trees_over(count, here, costs, chosen_by(here, "adaptive")):
-            checked(0, tree.edges, here.n)
-            for kind in (tree.kind, *tree.equal):
+            edges = tree.whole(here.n)
+            checked(0, edges, here.n)
+            for kind in tree.names:
                 built = trees.build(kind, 0, some, costs.part(range(count)))
-                assert tree.edges[: count - 1] == built.edges
+                assert tree.tree.edges == built.edges
             # on nobody's way to a holder
-            assert {parent for parent, _ in tree.edges[count - 1 :]} <= {0}
-            names += [tree.kind, *tree.equal]
+            assert {parent for parent, _ in edges[count - 1 :]} <= {0}
+            names += tree.names
         assert sorted(names) == sorted(KINDS)
 
 
@@ -76,24 +77,22 @@ def test_over_all_cores_the_chosen_tree_is_among_them() -> None:
     costs = Costs.from_topology(here)
     for kind in ("numa-aware", "3-ary"):
         tree = chosen_by(here, kind)
-        (found,) = [one for one in trees_over(8, here, costs, tree) if one.edges == tree.edges]
-        assert kind in (found.kind, *found.equal)
-        assert all(
-            "3-ary" not in (one.kind, *one.equal) for one in trees_over(7, here, costs, tree)
-        )
+        (alike,) = [one for one in trees_over(8, here, costs, tree) if one.tree.edges == tree.edges]
+        assert kind in alike.names
+        assert all("3-ary" not in one.names for one in trees_over(7, here, costs, tree))
     other = KindOfTree(0, tuple((core, core + 1) for core in range(7)), "adaptive")
-    assert [one.edges for one in trees_over(8, here, costs, other) if one.kind == "chosen"] == [
-        other.edges
-    ]
+    assert [
+        one.tree.edges for one in trees_over(8, here, costs, other) if one.name == "chosen"
+    ] == [other.edges]
 
 
 def test_two_cores_have_one_tree_and_many_packages_several() -> None:
     two, many = planned("1x2", (2,)), planned("8x4", (2, 16, 32))
-    assert [(tree.kind, tree.equal) for tree in two.trees] == [("sequential", KINDS[1:])]
+    assert [(tree.name, tree.same) for tree in two.trees] == [("sequential", KINDS[1:])]
     assert [caution.code for caution in said(two)] == ["one-tree"]
-    assert [tree.kind for tree in many.trees if tree.cores == 2] == ["sequential"]
+    assert [tree.name for tree in many.trees if tree.cores == 2] == ["sequential"]
     assert {"sequential", "cluster", "adaptive"} <= {
-        tree.kind for tree in many.trees if tree.cores == 32
+        tree.name for tree in many.trees if tree.cores == 32
     }
     assert (two.protocols(), many.protocols()) == ((), ("one-phase", "two-phase"))
 
@@ -127,8 +126,12 @@ def test_a_series_is_judged_by_the_floors_of_the_pairs_it_uses() -> None:
 
 def test_an_arm_is_named_by_its_tree_and_by_fewer_cores_than_all() -> None:
     plan = Plan(8, (4, 8), (), "sequential")
-    assert plan.with_tree("shared", Tree("numa-aware", 4, ())) == "shared-polling-numa-aware-on-4"
-    assert plan.with_tree("one-phase", Tree("numa-aware", 8, ())) == "one-phase-polling-numa-aware"
+    few, all_ = (
+        Shape("numa-aware", KindOfTree(0, tuple((0, core) for core in range(1, cores)), ""))
+        for cores in (4, 8)
+    )
+    assert plan.with_tree("shared", few) == "shared-polling-numa-aware-on-4"
+    assert plan.with_tree("one-phase", all_) == "one-phase-polling-numa-aware"
 
 
 # --- Run

@@ -13,9 +13,11 @@ from s5_experiments import documents
 from s5_experiments import report_documents as known
 
 from multikernel.experiments import registry
+from multikernel.experiments.collectives.shapes import Shape
 from multikernel.experiments.instrument.arms import Ratio
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.unmap import Unmap, by_cores
+from multikernel.knowledge.tree import Tree
 from multikernel.machine.host.cpus import Placement
 from multikernel.report.say import table
 from multikernel.report.say import verdict as v
@@ -29,7 +31,9 @@ TREES = (*by_cores.KINDS, "binary")
 
 def planned(booted: int) -> by_cores.Plan:
     """Of a machine on which all trees differ."""
-    trees = [by_cores.Tree(kind, booted, ()) for kind in TREES]
+    trees = [
+        Shape(kind, Tree(0, tuple((0, core) for core in range(1, booted)), kind)) for kind in TREES
+    ]
     return by_cores.Plan(booted, (booted,), tuple(trees if booted > 2 else trees[:1]), "adaptive")
 
 

@@ -14,14 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from multikernel.catalogue import entry
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import capability_loops
-from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec
 from multikernel.experiments.instrument.capability_kernels import TWO_PHASE, WAYS, Way, arm, machine
 from multikernel.experiments.instrument.capability_loops import Task
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.rig import Bench, samples_of
-from multikernel.results.document import Scalar
 
 USUAL, SLOW, FEW = 300, 60, 12
 """Operations in a slice: of the usual ones, of those with many copies, of those on a thousand
@@ -99,7 +95,6 @@ class Capabilities(Experiment):
     floors_on = machine(TWO_PHASE)
 
     def arms(self) -> Iterator[Arm]:
-        """Operations, then the database."""
         for way in WAYS:
             for one in operations(self.request.cores):
                 yield arm(
@@ -117,28 +112,20 @@ class Capabilities(Experiment):
 
     def _database(self, size: int) -> Arm:
         count, seed = self.request.size.count(IN_DATABASE), self.request.seed
-
-        def slice_of(bench: Bench) -> Outcome:
-            report = bench.one(
-                f"database {size}", capability_loops.database, size, count, seed, bench.watch
-            )
-            found = samples_of(report)
-            return Outcome(
-                {f"{name}-among-{size}": found[name] for name in DATABASE},
-                activity=report.activity,
-            )
-
-        specs = tuple(
-            Spec(
+        specs = {
+            name: Spec(
                 f"{name}-among-{size}", "raw", "mapping-database", 1, "completion", "single",
                 parameters={"operation": name, "capabilities": size, "told": "none"},
             )
             for name in DATABASE
+        }  # fmt: skip
+        database = capability_loops.database
+        return sampled(
+            f"operations among {size} capabilities", specs, self.floors_on,
+            lambda bench: bench.one(f"database {size}", database, size, count, seed, bench.watch),
         )  # fmt: skip
-        return Arm(f"operations among {size} capabilities", specs, self.floors_on, slice_of)
 
     def ratios(self) -> Iterator[Ratio]:
-        """By way, by what others have to do with it, and by the database's size."""
         for one in operations(self.request.cores):
             kind = "asking" if one.elsewhere else "structure"
             for way in WAYS[1:]:
@@ -149,6 +136,3 @@ class Capabilities(Experiment):
         smallest, *_, largest = self._sizes()
         for name in DATABASE:
             yield Ratio(f"{name}-among-{largest}", f"{name}-among-{smallest}", "cost")
-
-
-EXPERIMENT = Capabilities

@@ -3,22 +3,20 @@ shared memory.
 
 Guarantees: collectives go through the booted drivers, asked by a program on each member, along a
 tree that was installed by agreement before. A barrier or all-reduce takes from the last arrival to
-the last departure, on whichever core that is; a broadcast until its root knows that all have it; an
-agreement (atomic broadcast) until the same is known to the core that asked, which is the last one
-in the tree. Everything that arrives is checked. Beside them, bare: barriers over shared memory
-as OpenMP's libraries spin in them, mpi4py's where it is installed (and its
-all-reduce), and the messages of the chosen
-tree alone. Trees are the knowledge base's, as in `shootdown`; those with equal edges are one and
-are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's collectives (OSDI'16
-§5).
+the last departure; a broadcast until its root knows that all have it; an agreement (atomic
+broadcast) until the core that asked, the last one in the tree, knows the same. Everything that
+arrives is checked. Beside them, bare: barriers over shared memory as OpenMP's libraries spin in
+them, mpi4py's and its all-reduce
+where it is installed, and the messages of the chosen tree alone. Trees with equal
+edges are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's collectives
+(OSDI'16 §5).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from multikernel.catalogue import entry
-from multikernel.experiments.collectives import loops
 from multikernel.experiments.collectives.shapes import (
     TREES,
     Shape,
@@ -26,13 +24,9 @@ from multikernel.experiments.collectives.shapes import (
     known,
     same_trees,
 )
-from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec, floor_key
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.chosen import judged, made_from, tree_of_all
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
-from multikernel.experiments.instrument.loops import Report, Watch
-from multikernel.experiments.instrument.machines import MULTIKERNEL
+from multikernel.experiments.instrument.loops import Plan, Watch, _driver, _polling
 from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, component, missing
 from multikernel.experiments.instrument.protocols import (
     CHOSEN,
@@ -43,14 +37,12 @@ from multikernel.experiments.instrument.protocols import (
     notify,
     timed,
 )
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, Call, samples_of
+from multikernel.experiments.instrument.tree_loops import checked
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.processor import Host
-from multikernel.native._native import PROBE_FORMS
-from multikernel.results.document import Caution, Mode, Scalar, System
-from multikernel.results.histogram import Histogram
+from multikernel.native._native import PROBE_FORMS, Driver
+from multikernel.native._native import Histogram as Samples
 
 BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
@@ -62,15 +54,13 @@ CONTROL_OF = "barrier"
 ONE_CLOCK = ("tsc",)
 """Clock sources with which Linux says that the counters of all CPUs are one clock."""
 
-BARE_AGAINST_DRIVER = Caution(
-    code="bare-against-driver",
-    text=(
-        "Barriers over shared memory, and bare messages, are loops that do nothing else. The"
-        " collectives go through drivers that poll all their channels, and can be asked by any"
-        " program. A barrier over shared memory may take less than the floor, as both cores' lines"
-        " travel at once, one way each; the floor is there and back, so no barrier of two takes"
-        " less than half of it."
-    ),
+BARE_AGAINST_DRIVER = caution(
+    "bare-against-driver",
+    "Barriers over shared memory, and bare messages, are loops that do nothing else. The"
+    " collectives go through drivers that poll all their channels, and can be asked by any"
+    " program. A barrier over shared memory may take less than the floor, as both cores' lines"
+    " travel at once, one way each; the floor is there and back, so no barrier of two takes"
+    " less than half of it.",
 )
 
 
@@ -78,13 +68,17 @@ def from_python(collectives: str) -> Caution:
     """What stands behind MPI's series."""
     xhc = "" if collectives == "xhc" else " This library has no xhc, Open MPI's fastest."
     by = f"its component {collectives}" if collectives else "what it takes by itself"
-    return Caution(
-        code="mpi-from-python",
-        text=(
-            "mpi-barrier and mpi-all-reduce are mpi4py's, called from Python each time, over the"
-            f" MPI library that is installed, by {by}.{xhc}"
-        ),
+    return caution(
+        "mpi-from-python",
+        "mpi-barrier and mpi-all-reduce are mpi4py's, called from Python each time, over the MPI"
+        f" library that is installed, by {by}.{xhc}",
     )
+
+
+WRONG = (
+    "cores did not do together what they ought to: an outcome was wrong, or one left before all had"
+    " come"
+)
 
 
 class Collectives(Experiment):
@@ -100,13 +94,17 @@ class Collectives(Experiment):
         crowded = "its ranks poll, and cores share CPUs here"
         self.ranks = Ranks(crowded if self.request.crowded else missing())
 
-    def key(self, what: str, mode: Mode, tree: str = "", count: int | None = None) -> str:
-        """A series' key. The chosen tree and the full number of cores are left out of it. tree: ""
-        where there is none.
+    def stem(self, what: str, tree: str = "", count: int | None = None) -> str:
+        """What a series' keys begin with. The chosen tree and the full number of cores are left out
+        of it. tree: "" where there is none.
         """
         shape = "" if tree in ("", CHOSEN) else f"-{tree}"
         some = "" if count in (None, self.request.cores) else f"-on-{count}"
-        return f"{what}{shape}{some}-{mode}"
+        return f"{what}{shape}{some}"
+
+    def key(self, what: str, mode: Mode, tree: str = "", count: int | None = None) -> str:
+        """A series' key."""
+        return f"{self.stem(what, tree, count)}-{mode}"
 
     # --- Arms ---
 
@@ -118,72 +116,66 @@ class Collectives(Experiment):
                     yield self._collective(operation, shape)
             for form in BARRIERS:
                 yield self._shared(form, count)
-            yield self._bare(chosen_of(several))
+            chosen = chosen_of(several).tree
+            protocol = Protocol(Form(BARE, None, near=True), chosen, near_lines(chosen))
+            bare = partial(notify, protocol=protocol, plan=self.plan)
+            yield self._raw(BARE, count, "broadcast", bare)
         if self.ranks.missing is None:
             yield from map(self._mpi, MPI)
 
     def _collective(self, operation: str, shape: Shape) -> Arm:
-        count, is_chosen = shape.cores, CHOSEN in shape.names
+        count = shape.cores
         # What all machines have bears no tree's name, so that the control is the same everywhere.
-        names = tuple(sorted(shape.names, key=lambda name: name != CHOSEN))
+        first, *others = sorted(shape.names, key=lambda name: name != CHOSEN)
         timer = ROOT if operation == "broadcast" else shape.last
 
-        def slice_of(bench: Bench) -> Outcome:
+        def measure(bench: Bench) -> Report:
             bench.along(ROOT, shape.whole(self.request.cores))
             group = bench.system.group(shape.tree.members, root=ROOT)
 
             def call(_: int, use: int, watch: Watch | None) -> Call:
                 about = operation, group.cores, group.number, ROOT, timer, use, self.plan, watch
-                return loops.collective, about
+                return collective, about
 
             try:
                 name = f"{operation} {shape.name} {count}"
-                report = timed(bench, name, group.cores, timer, self.plan, call)
+                return timed(bench, name, group.cores, timer, self.plan, call)
             finally:
                 bench.system.close_group(group)
-            return self._outcome(report, operation, count, names[0])
 
         about: dict[str, Scalar] = {
-            "operation": operation, "tree": shape.name, "kind": shape.tree.kind
+            "operation": operation, "tree": shape.name, "kind": shape.tree.kind,
         }  # fmt: skip
         if shape.same:
             about["same"] = ",".join(shape.same)
-        return Arm(
+        # A ratio's name does not depend on which trees are the same here.
+        also = tuple(self.stem(operation, tree, count) for tree in others)
+        return sampled(
             f"{operation}, {shape.name} tree, {count} cores",
-            self._specs("multikernel", operation, count, about, names),
-            MULTIKERNEL,
-            slice_of,
-            repeated=is_chosen and (operation, count) == (CONTROL_OF, self.request.cores),
-        )
+            self._specs("multikernel", operation, count, about, first, also), MULTIKERNEL, measure,
+            repeated=first == CHOSEN and (operation, count) == (CONTROL_OF, self.request.cores),
+        )  # fmt: skip
 
     def _shared(self, form: str, count: int) -> Arm:
         members, timer = tuple(range(count)), count - 1
 
         def call(_: int, use: int, watch: Watch | None) -> Call:
-            return loops.shared_barrier, (form, members, timer, use, self.plan, watch)
+            return shared_barrier, (form, members, timer, use, self.plan, watch)
 
         def run(bench: Bench) -> Report:
             return timed(bench, f"{form} {count}", members, timer, self.plan, call)
 
         return self._raw(f"{form}-barrier", count, "barrier", run)
 
-    def _bare(self, shape: Shape) -> Arm:
-        protocol = Protocol(Form(BARE, None, near=True), shape.tree, near_lines(shape.tree))
-        return self._raw(
-            BARE, shape.cores, "broadcast", lambda bench: notify(bench, protocol, self.plan)
-        )
-
     def _raw(self, what: str, count: int, operation: str, run: Callable[[Bench], Report]) -> Arm:
-        return Arm(
-            f"{what.replace('-', ' ')}, {count} cores",
-            self._specs("raw", what, count, {"operation": operation}),
-            MULTIKERNEL,
-            lambda bench: self._outcome(run(bench), what, count),
-        )
+        specs = self._specs("raw", what, count, {"operation": operation})
+        return sampled(f"{what.replace('-', ' ')}, {count} cores", specs, MULTIKERNEL, run)
 
     def _mpi(self, operation: str) -> Arm:
         mode, count, batch = next(one for one in self.plan if one[0] == MPI_MODE)
         cores, watched = self.request.cores, sorted(set(self.request.placement.cpus))
+        about: dict[str, Scalar] = {"operation": operation, "collectives": component() or "default"}
+        spec = self._specs("raw", MPI[operation], cores, about)[mode]
 
         def slice_of(ranks: MpiProcess | None) -> Outcome:
             if ranks is None:
@@ -192,38 +184,18 @@ class Collectives(Experiment):
             cycles = ranks.run(operation, count, batch)
             activity = Activity.take(watched, ranks.pids) - before
             samples = Histogram.from_values(round(one / batch) for one in cycles)
-            return Outcome({self.key(what, mode): samples}, activity=activity)
+            return Outcome({spec.key: samples}, activity=activity)
 
-        what = MPI[operation]
-        about: dict[str, Scalar] = {"operation": operation, "collectives": component() or "default"}
-        specs = self._specs("raw", what, cores, about, modes=(mode,))
-        return Arm(f"{what}, {cores} ranks", specs, self.ranks, slice_of)
-
-    def _outcome(self, report: Report, what: str, count: int, tree: str = "") -> Outcome:
-        samples = samples_of(report)
-        found = {self.key(what, mode, tree, count): samples[mode] for mode in MODES}
-        return Outcome(found, activity=report.activity)
+        return Arm(f"{MPI[operation]}, {cores} ranks", (spec,), self.ranks, slice_of)
 
     def _specs(
-        self,
-        system: System,
-        what: str,
-        count: int,
-        about: dict[str, Scalar],
-        trees: tuple[str, ...] = ("",),
-        *,
-        modes: tuple[Mode, ...] = MODES,
-    ) -> tuple[Spec, ...]:
-        return tuple(
-            Spec(
-                self.key(what, mode, trees[0], count), system, what, count, "completion", mode,
-                BATCHES[mode], parameters={"target": "polling", "told": "poll", **about},
-                floor=tuple((ROOT, core) for core in range(1, count)),
-                # A ratio's name does not depend on which trees are the same here.
-                also=tuple(self.key(what, mode, tree, count) for tree in trees[1:]),
-            )
-            for mode in modes
-        )  # fmt: skip
+        self, system: System, what: str, count: int, about: dict[str, Scalar], tree: str = "",
+        also: tuple[str, ...] = (),
+    ) -> dict[str, Spec]:  # fmt: skip
+        about = {"target": "polling", "told": "poll", **about}
+        floor = tuple((ROOT, core) for core in range(1, count))
+        stem = self.stem(what, tree, count)
+        return both_modes(stem, system, what, count, "completion", about, floor, also)
 
     # --- What is said ---
 
@@ -259,7 +231,6 @@ class Collectives(Experiment):
                         yield f"{what} against {tree}, {mode}", ratio
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """Where the trees come from, which are the same, and what stands beside them."""
         yield made_from(self.costs)
         yield from same_trees(self.by_cores)
         kind = chosen_of(self.by_cores[self.request.cores]).tree.kind
@@ -271,14 +242,49 @@ class Collectives(Experiment):
             for what in MPI.values():
                 collector.discard(self.key(what, MPI_MODE))
             text = f"mpi4py's collectives do not stand beside these: {self.ranks.missing}."
-            yield Caution(code="no-mpi", text=text)
+            yield caution("no-mpi", text)
         if (clock := Host.read().clocksource) not in ONE_CLOCK:
             text = (
                 f"The clock source is {clock or 'not known'}: that the CPUs' time stamp counters"
                 " agree is not certain, and single barriers and all-reduces are timed across CPUs."
                 " Trust those that are back-to-back."
             )
-            yield Caution(code="clocks-apart", text=text)
+            yield caution("clocks-apart", text)
 
 
-EXPERIMENT = Collectives
+# --- On every member: all get the same numbers, and a core that left early is an error
+
+
+def shared_barrier(
+    form: str, members: tuple[int, ...], timer: int, use: int, plan: Plan, watch: Watch | None
+) -> Report:
+    """Barriers over shared memory, bare. form: "central" or "dissemination". Samples, on core
+    `timer`: by the plan's names.
+    """
+
+    def some(driver: Driver, at: int, count: int, batch: int, into: Samples) -> int:
+        return driver.probe(
+            "shared-barrier", form=form, each=members, timer=timer, base=at, count=count,
+            batch=batch, times=into,
+        )  # fmt: skip
+
+    return checked(some, use, plan, watch, WRONG)
+
+
+def collective(
+    operation: str, members: tuple[int, ...], group: int, root: int, timer: int, use: int,
+    plan: Plan, watch: Watch | None,
+) -> Report:  # fmt: skip
+    """An operation of an open group, through the drivers, which poll. Samples as those of
+    `shared_barrier`.
+    """
+
+    def some(driver: Driver, at: int, count: int, batch: int, into: Samples) -> int:
+        return driver.probe(
+            "collective", form=operation, each=members, timer=timer, group=group, core=root,
+            base=at, count=count, batch=batch, times=into,
+        )  # fmt: skip
+
+    driver = _driver()
+    with _polling(driver, (driver.me,)):
+        return checked(some, use, plan, watch, WRONG)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from multikernel.experiments.instrument import chosen as chosen_
+from multikernel.experiments.instrument.arms import Pair
 from multikernel.experiments.instrument.protocols import CHOSEN, ROOT
 from multikernel.experiments.instrument.request import Request
 from multikernel.knowledge import trees
@@ -23,7 +24,7 @@ class Shape:
 
     name: str
     tree: Tree
-    same: tuple[str, ...]
+    same: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -40,7 +41,7 @@ class Shape:
         """The core that is sent to last."""
         return self.tree.edges[-1][1]
 
-    def whole(self, cores: int) -> tuple[tuple[int, int], ...]:
+    def whole(self, cores: int) -> tuple[Pair, ...]:
         """Its edges, and behind them edges to all other cores of the system, which a group leaves
         out again.
         """
@@ -52,22 +53,25 @@ ByCores = Mapping[int, list[Shape]]
 
 def counts_of(cores: int) -> list[int]:
     """Numbers of cores that are measured: powers of two, and all."""
-    return sorted(
-        {1 << power for power in range(1, cores.bit_length()) if 1 << power <= cores} | {cores}
-    )
+    return sorted({*(1 << power for power in range(1, cores.bit_length())), cores})
+
+
+def distinct(named: Iterable[tuple[str, Tree]]) -> list[Shape]:
+    """The trees that differ, each with all its names."""
+    found: dict[tuple[Pair, ...], Shape] = {}
+    for name, tree in named:
+        known = found.get(tree.edges)
+        found[tree.edges] = (
+            Shape(name, tree) if known is None else replace(known, same=(*known.same, name))
+        )
+    return list(found.values())
 
 
 def shapes_of(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Shape]:
-    """The trees that differ, each with all its names. chosen: in place of the best candidate."""
+    """The trees that differ. chosen: in place of the best candidate."""
     best = chosen or trees.candidates(ROOT, site, costs)[0][0]
-    found: dict[tuple[tuple[int, int], ...], Shape] = {}
-    for name in (*TREES, CHOSEN):
-        tree = best if name == CHOSEN else trees.build(name, ROOT, site, costs)
-        known = found.get(tree.edges)
-        found[tree.edges] = (
-            Shape(name, tree, ()) if known is None else replace(known, same=(*known.same, name))
-        )
-    return list(found.values())
+    fixed = ((name, trees.build(name, ROOT, site, costs)) for name in TREES)
+    return distinct([*fixed, (CHOSEN, best)])
 
 
 def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]:
@@ -79,14 +83,12 @@ def known(request: Request, chosen: Tree | None = None) -> tuple[ByCores, Costs]
 
 def same_trees(by_cores: ByCores) -> Iterator[Caution]:
     """Which trees come to the same, by number of cores."""
-    for cores, several in by_cores.items():
-        for shape in several:
-            if shape.same:
-                text = (
-                    f"On {cores} cores these trees are the same and were measured once:"
-                    f" {', '.join(shape.names)}."
-                )
-                yield Caution(code="same-tree", text=text)
+    for shape in (shape for several in by_cores.values() for shape in several if shape.same):
+        text = (
+            f"On {shape.cores} cores these trees are the same and were measured once:"
+            f" {', '.join(shape.names)}."
+        )
+        yield Caution(code="same-tree", text=text)
 
 
 def chosen_of(several: list[Shape]) -> Shape:

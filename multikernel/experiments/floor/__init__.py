@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from multikernel.catalogue import entry
-from multikernel.experiments.instrument.arms import Arm, Pair, Spec, floor_key
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import BATCHES, LINES, MODES, floor_arms, pairs_of
+from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument.floors import LINES, floor_arms, pairs_of
 
 
 class Floor(Experiment):
@@ -23,31 +21,19 @@ class Floor(Experiment):
     entry = entry("floor")
 
     def arms(self) -> Iterator[Arm]:
-        """The floors' arms, with series."""
-        pairs = pairs_of(self.request.cores)
+        pairs = self.judged_by()
         for pair, arm in zip(pairs, floor_arms(self.request, self.floors_on, pairs), strict=True):
-            yield replace(arm, specs=self._specs(pair), repeated=pair == (0, 1))
+            about: dict[str, Scalar] = {
+                "pair": cpus_of(self.request, pair), "lines": LINES, "target": "polling",
+                "told": "poll",
+            }  # fmt: skip
+            key = f"floor-{pair[0]}-{pair[1]}"
+            specs = both_modes(key, "raw", "one-line", 2, "round-trip", about, (pair,))
+            yield replace(arm, specs=tuple(specs.values()), repeated=pair == (0, 1))
 
     def pairs(self) -> list[Pair]:
-        """Measured by its own arms."""
+        """None but those of its own arms."""
         return []
 
     def judged_by(self) -> list[Pair]:
-        """All pairs."""
         return pairs_of(self.request.cores)
-
-    def _specs(self, pair: Pair) -> tuple[Spec, ...]:
-        a, b = (self.request.placement.cpus[core] for core in pair)
-        return tuple(
-            Spec(
-                key=floor_key(pair, mode), system="raw", variant="one-line", cores=2,
-                measure="round-trip", mode=mode, batch=BATCHES[mode], floor=(pair,),
-                parameters={
-                    "pair": f"{a}-{b}", "lines": LINES, "target": "polling", "told": "poll",
-                },
-            )
-            for mode in MODES
-        )  # fmt: skip
-
-
-EXPERIMENT = Floor

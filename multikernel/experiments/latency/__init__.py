@@ -2,45 +2,40 @@
 or one for each.
 
 Guarantees: every measured pair on 16 lines spread over 8 KiB, since the address decides which slice
-of a cache serves it; where CPUs have memory of their own, with the lines at home on either side,
-and where they lie is asked of the host. Pairs by turns, one at a time unless asked otherwise; a
-pair is done when its interval over boots is tight. Which pairs are measured is the planner's
-(`plan`): all of a small machine, enough of a large one, and what is estimated is called that.
-Between the others one pair is measured again and again: where it moves, the machine moved, and the
-document says so. Answers: the paper's table 2 (what a message costs by distance), of which this is
-the part the hardware takes. Idea: core-to-core-latency's matrix; ours says where lines lie.
+of a cache serves it; where CPUs have memory of their own, with the lines at home on either side.
+Pairs by turns, one at a time unless asked otherwise; a pair is done when its interval over boots is
+tight. Which pairs are measured is the planner's (`plan`): all of a small machine, enough of a large
+one, and what is estimated is called that. Between the others one pair is measured again and again:
+where it moves, the machine moved, and the document says so. Answers: the hardware's part of the
+paper's table 2. Idea: core-to-core-latency's matrix; ours says where lines lie.
 """
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
+from typing import Any
 
 from multikernel import system as system_
-from multikernel.catalogue import entry
 from multikernel.errors import BadInput
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import document, states
-from multikernel.experiments.instrument.arms import CONTROL, Arm, Ratio, Spec
-from multikernel.experiments.instrument.collector import Collector, Ready
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench
-from multikernel.experiments.latency import core, said
-from multikernel.experiments.latency.core import LINES, ONE_LINE, SINGLE, TWO_LINES
-from multikernel.experiments.latency.ledger import Ledger, key_of, moved, reference_key
-from multikernel.experiments.latency.map import Map, Pair, map_of
+from multikernel.experiments.instrument.experiment import opened
+from multikernel.experiments.instrument.loops import Watch
+from multikernel.experiments.latency import loops, said
+from multikernel.experiments.latency.ledger import Ledger, Slice, key_of, reference_key
+from multikernel.experiments.latency.loops import LINES, ONE_LINE, SINGLE, TWO_LINES
 from multikernel.experiments.latency.plan import Planner, Reading
-from multikernel.experiments.latency.slices import Rig, systems, turns
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.topology.model import Topology
-from multikernel.results.document import Caution, Document, Scalar
+from multikernel.results.document import Document
 
-BATCH, USUAL, USUAL_SINGLE = 50, 200, 20
+BATCH_OF, USUAL, USUAL_SINGLE = 50, 200, 20
 """Round trips between two looks at the clock; on each line in a slice; and of those with a clock
 around each.
 """
@@ -67,55 +62,51 @@ class Look:
     boots: int
 
 
+@dataclass(frozen=True, slots=True)
+class Some:
+    """A system on those CPUs."""
+
+    cpus: tuple[int, ...]
+
+    def open(self, stack: ExitStack, request: Request) -> Bench:
+        """It runs until the stack ends."""
+        return Bench(stack.enter_context(system_.boot(list(self.cpus))))
+
+
 class Latency(Experiment):
     """Every two CPUs, or as many as it takes to know of the others."""
 
     entry = entry("latency")
 
     def __init__(
-        self,
-        request: Request,
-        *,
-        parallel: bool = False,
-        watcher: Callable[[Look], None] | None = None,
-        machine: Map | None = None,
-    ) -> None:
+        self, request: Request, *, parallel: bool = False,
+        watcher: Callable[[Look], None] | None = None, topology: Topology | None = None,
+    ) -> None:  # fmt: skip
         """parallel: pairs without a CPU in common at the same time; watcher: called after every
-        turn; machine: None for the one this runs on. Raises BadInput.
+        turn; topology: None for this machine's. Raises BadInput.
         """
-        cpus = request.placement.cpus
         if request.crowded:
             raise BadInput(
                 "latency between CPUs needs a CPU for each core",
-                value=f"{request.cores} cores on CPUs {format_cpu_list(cpus)}",
-                where="--cores",
-                hint="name each CPU once",
-            )
+                value=f"{request.cores} cores on CPUs {format_cpu_list(request.placement.cpus)}",
+                where="--cores", hint="name each CPU once",
+            )  # fmt: skip
         super().__init__(request)
-        self.parallel = parallel
-        self.watcher = watcher
-        self.machine = map_of(Topology.read(), cpus) if machine is None else machine
-        self.site = self.machine.by_cpu
-        self.planner = Planner(self.machine, seed=request.seed)
+        self.parallel, self.watcher, self.cpus = parallel, watcher, request.placement.cpus
+        self.planner = Planner(topology or Topology.read(), self.cpus, seed=request.seed)
         self.ledger = Ledger(request)
         self.order = random.Random(request.seed)
         self.boots = 0
         self.planned: list[Pair] = []
         self.values: dict[Pair, float] = {}
-        self.suspects: set[Pair] = set()
-        """Pairs that were measured while the reference pair moved."""
-        count = request.size.count(USUAL, BATCH)
-        self.counts: core.Counts = (
-            (ONE_LINE, count, BATCH),
+        count = request.size.count(USUAL, BATCH_OF)
+        self.counts: loops.Counts = (
+            (ONE_LINE, count, BATCH_OF),
             (SINGLE, request.size.count(USUAL_SINGLE), 1),
-            (TWO_LINES, count, BATCH),
+            (TWO_LINES, count, BATCH_OF),
         )
 
-    def arms(self) -> tuple[Arm, ...]:
-        """None beforehand: what is measured next depends on what has been."""
-        return ()
-
-    # --- measuring ---
+    # --- Measuring: which arms there are depends on what has been measured ---
 
     def run(self) -> Document:
         """Measures. Raises MeasurementRefused if nothing can be trusted."""
@@ -136,7 +127,7 @@ class Latency(Experiment):
                     pending = [pair for pair in pending if not self.done(pair)]
                     if not pending:
                         break
-            self.planner.learn({pair: self.reading(pair) for pair in wave})
+            self.planner.learn({pair: one for pair in wave if (one := self.reading(pair))})
 
     @property
     def reference(self) -> Pair:
@@ -145,66 +136,79 @@ class Latency(Experiment):
 
     def boot(self, pairs: Sequence[Pair]) -> None:
         """Measures some slices of each pair in a fresh system, the reference pair in between."""
-        self.boots += 1
         self.request.progress(
-            f"{self.entry.name}: boot {self.boots}, {len(pairs)} pairs; {len(self.values)} of"
+            f"{self.entry.name}: boot {self.boots + 1}, {len(pairs)} pairs; {len(self.values)} of"
             f" {len(self.planned)} planned have been measured"
         )
+        on = self.on(tuple(sorted({cpu for pair in (*pairs, self.reference) for cpu in pair})))
+        lots = turns(pairs, parallel=self.parallel)
+        arms = [self._arm(on, [self.reference], again=True), *(self._arm(on, lot) for lot in lots)]
         rounds = min(self.request.size.rounds, max(ROUNDS_LEAST, ROUNDS_OF // len(pairs)))
-        with self.rig(sorted({cpu for pair in (*pairs, self.reference) for cpu in pair})) as rig:
-            since: list[Pair] = []
+        with ExitStack() as stack:
+            (reference, *ready), _ = opened(arms, stack, self.request)
+            order = list(zip(lots, ready, strict=True))
             for _ in range(rounds):
-                found = turns(pairs, parallel=self.parallel)
-                self.order.shuffle(found)
-                for at, turn in enumerate(found):
+                self.order.shuffle(order)
+                for at, (turn, arm) in enumerate(order):
                     if at % REFERENCE_EVERY == 0:
-                        self.look_back(rig, since)
-                        since = []
-                    name = ", ".join(f"CPUs {a} and {b}" for a, b in turn)
-                    measure = partial(rig.slice, turn, self.counts)
-                    self.ledger.slice(self.boots - 1, Ready(name, measure))
-                    since += turn
-                    self.report(turn)
-            self.look_back(rig, since)
+                        self.ledger.slice(self.boots, reference)
+                    self.ledger.slice(self.boots, arm)
+                    self._look(turn)
+            self.ledger.slice(self.boots, reference)
+        self.boots += 1
 
-    @contextmanager
-    def rig(self, cpus: list[int]) -> Iterator[Rig]:
-        """A fresh system."""
-        with system_.boot(cpus) as booted:
-            yield Rig(Bench(booted), self.homes)
+    def on(self, cpus: tuple[int, ...]) -> Any:
+        """What a boot's arms run on."""
+        return Some(cpus)
 
-    def look_back(self, rig: Rig, since: Sequence[Pair]) -> None:
-        """The reference pair once more; where it moved, what was measured since it was last looked
-        at is marked.
-        """
-        a, b = self.reference
-        seen = self.ledger.slices_of[reference_key(self.reference)]
-        had = len(seen)
-        measure = partial(rig.slice, [self.reference], self.counts[:1], again=True)
-        self.ledger.slice(self.boots - 1, Ready(f"CPUs {a} and {b}, again", measure))
-        if 0 < had < len(seen):
-            (before, was), (now, value) = seen[-2:]
-            if before == now and moved([was, value]):
-                self.suspects.update(since)
+    def _arm(self, on: Any, turn: Sequence[Pair], *, again: bool = False) -> Arm:
+        name = ", ".join(f"CPUs {a} and {b}" for a, b in turn) + ", again" * again
+        return Arm(name, (), on, partial(self.slice, turn, again))
 
-    def report(self, turn: Sequence[Pair]) -> None:
-        """To the watcher, if there is one: how far it is."""
+    def slice(self, turn: Sequence[Pair], again: bool, bench: Bench) -> Slice:
+        """Those pairs at once. again: of the reference pair, under its own key."""
+        pids, core = bench.system.launched.pids, {cpu: core for core, cpu in enumerate(bench.cpus)}
+        cpus = [cpu for pair in turn for cpu in pair]
+        watch = Watch(tuple(cpus), tuple(pids[core[cpu]] for cpu in cpus))
+        counts = self.counts[:1] if again else self.counts
+        # Lines of different pairs are different ones, so one base does for all.
+        base = 2 * bench.uses(loops.span(counts, 2))
+        homes = {pair: ("to",) if again else self.homes(pair) for pair in turn}
+        calls: dict[int, Call] = {}
+        for role in (1, 0):  # those that answer begin
+            for pair in turn:
+                how = (core[pair[0]], core[pair[1]], role, homes[pair], base, counts)
+                watching = watch if role == 0 and pair == turn[0] else None
+                calls[core[pair[1 if role else 0]]] = (loops.bounce, (*how, watching))
+        reports = bench.run(f"latency {len(turn)} {'again' if again else ''}", calls)
+        outcome = Slice(activity=reports[core[turn[0][0]]].activity, again=again)
         for pair in turn:
-            key = self.best(pair)
-            if key is not None:
+            report = reports[core[pair[0]]]
+            for name, histogram in samples_of(report).items():
+                key = f"{name}.{pair[0]}-{pair[1]}" + (CONTROL if again else "")
+                outcome.samples[key] = histogram
+                outcome.lines[key] = [float(report.counts[f"{name}.{line}"]) for line in LINES]
+            for home in homes[pair]:
+                found = report.counts[f"node.{home}"], report.counts[f"nodes.{home}"]
+                outcome.homes[pair, home] = found
+        return outcome
+
+    def _look(self, turn: Sequence[Pair]) -> None:
+        """For progress, and the watcher if there is one."""
+        for pair in turn:
+            if key := self.best(pair):
                 self.values[pair] = median(self.ledger.medians(key).values())
         if self.watcher is not None:
-            pairs = len(self.site) * (len(self.site) - 1)
-            look = Look(tuple(self.site), self.values, len(self.planned), pairs, self.boots)
-            self.watcher(look)
+            pairs = len(self.cpus) * (len(self.cpus) - 1)
+            self.watcher(Look(self.cpus, self.values, len(self.planned), pairs, self.boots + 1))
 
-    # --- asking ---
+    # --- Asking ---
 
     def homes(self, pair: Pair) -> tuple[str, ...]:
         """Where the one line of a pair is put: with the second CPU; and with the first, where that
         is another memory.
         """
-        a, b = (self.site[cpu].node for cpu in pair)
+        a, b = (self.planner.node[cpu] for cpu in pair)
         return ("to",) if a == b else ("to", "from")
 
     def ways(self, pair: Pair) -> list[tuple[str, str]]:
@@ -220,33 +224,26 @@ class Latency(Experiment):
         """The key of its one line at the home where it takes least; None if nothing of it
         counts.
         """
-        return min(
-            self.keys(pair), key=lambda key: median(self.ledger.medians(key).values()), default=None
-        )
+        medians = self.ledger.medians
+        return min(self.keys(pair), key=lambda key: median(medians(key).values()), default=None)
 
     def done(self, pair: Pair) -> bool:
         """Whether further boots would show nothing new."""
-        for what, home in self.ways(pair):
-            values = list(self.ledger.medians(key_of(what, home, pair)).values())
-            if not values or not Reading.of(values).is_tight(len(values)):
-                return False
-        return True
+        each = [list(self.ledger.medians(key_of(*way, pair)).values()) for way in self.ways(pair)]
+        return all(values and Reading.of(values).is_tight(len(values)) for values in each)
 
     def reading(self, pair: Pair) -> Reading | None:
         """What the planner learns: between boots where there are several, else between slices."""
-        key = self.best(pair)
-        if key is None:
+        if (key := self.best(pair)) is None:
             return None
         values = list(self.ledger.medians(key).values())
-        if len(values) == 1:
-            values = [value for _, value in self.ledger.slices_of[key]]
-        return Reading.of(values)
+        return Reading.of(
+            values if len(values) > 1 else [value for _, value in self.ledger.slices_of[key]]
+        )
 
     def steady(self, pair: Pair) -> bool:
         """Whether neither it nor the reference pair moved while it was measured."""
-        return pair not in self.suspects and not any(
-            self.ledger.moved(key) for key in self.keys(pair)
-        )
+        return pair not in self.ledger.suspects and not any(map(self.ledger.moved, self.keys(pair)))
 
     def ends(self) -> dict[Pair, float]:
         """The nearest and the farthest of the measured pairs, in a direction in which they were
@@ -260,12 +257,11 @@ class Latency(Experiment):
         order = sorted(means, key=means.__getitem__)
         return {pair: means[pair] for pair in (*order[:1], *order[-1:])}
 
-    # --- the document ---
+    # --- The document ---
 
     def judged_by(self) -> list[Pair]:
         """The measured pairs: they are their own floors."""
-        cores = {cpu: core for core, cpu in enumerate(self.request.placement.cpus)}
-        return [(cores[a], cores[b]) for a, b in sorted(self.planner.readings)]
+        return [(self.cpus.index(a), self.cpus.index(b)) for a, b in sorted(self.planner.readings)]
 
     def specs(self) -> Iterator[Spec]:
         """A series a measured pair, number of lines and home; and the reference pair."""
@@ -279,18 +275,17 @@ class Latency(Experiment):
                         "group_unmeasured": unmeasured, "steady": self.steady(pair),
                     }  # fmt: skip
                     for what, home in self.ways(pair):
-                        yield self.spec(what, home, pair, shared)
-        yield self.spec(ONE_LINE, "to", self.reference, {"reference": True}, CONTROL)
+                        yield self._spec(what, home, pair, shared)
+        yield self._spec(ONE_LINE, "to", self.reference, {"reference": True}, CONTROL)
 
-    def spec(
+    def _spec(
         self, what: str, home: str, pair: Pair, shared: Mapping[str, Scalar], suffix: str = ""
     ) -> Spec:
-        """The description of one series."""
         key, two = key_of(what, home, pair), what == TWO_LINES
         node, lines = self.ledger.homes.get((pair, home), (-1, 1))[0], self.ledger.lines(key)
         return Spec(
             key=key + suffix, system="raw", variant=what, cores=2, measure="round-trip",
-            mode="back-to-back", batch=BATCH, control=bool(suffix),
+            mode="back-to-back", batch=BATCH_OF, control=bool(suffix),
             parameters={
                 "from_cpu": pair[0], "to_cpu": pair[1], "lines": 2 if two else 1,
                 "home": "receiver" if two else home,
@@ -305,19 +300,39 @@ class Latency(Experiment):
         """The farthest pair over the nearest, two lines over one on the nearest, and the
         control.
         """
-        yield Ratio(
-            reference_key(self.reference), key_of(ONE_LINE, "to", self.reference), "control"
-        )
+        one_line = partial(key_of, ONE_LINE, "to")
+        yield Ratio(reference_key(self.reference), one_line(self.reference), "control")
         ends = list(self.ends())
         for far in ends[1:]:
-            yield Ratio(key_of(ONE_LINE, "to", far), key_of(ONE_LINE, "to", ends[0]), "cost")
+            yield Ratio(one_line(far), one_line(ends[0]), "cost")
         for near in ends[:1]:
-            yield Ratio(key_of(TWO_LINES, "to", near), key_of(ONE_LINE, "to", near), "cost")
+            yield Ratio(key_of(TWO_LINES, "to", near), one_line(near), "cost")
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """Ends, homes, what moved, what is estimated."""
-        del collector
         return said.cautions(self)
 
 
-EXPERIMENT = Latency
+def systems(pairs: Iterable[Pair], most: int) -> list[list[Pair]]:
+    """Pairs shared out among systems of at most `most` CPUs each, so that no system is larger than
+    it needs be.
+    """
+    return _packed(pairs, lambda cpus, pair: len(cpus.union(pair)) <= most)
+
+
+def turns(pairs: Iterable[Pair], *, parallel: bool = False) -> list[list[Pair]]:
+    """What is measured at once: one pair, or in parallel as many as have no CPU in common."""
+    if parallel:
+        return _packed(pairs, lambda cpus, pair: cpus.isdisjoint(pair))
+    return [[pair] for pair in pairs]
+
+
+def _packed(pairs: Iterable[Pair], fits: Callable[[set[int], Pair], bool]) -> list[list[Pair]]:
+    """Each into the first lot it fits in, by the CPUs of that lot."""
+    lots: list[tuple[set[int], list[Pair]]] = []
+    for pair in pairs:
+        lot = next((lot for lot in lots if fits(lot[0], pair)), None)
+        if lot is None:
+            lots.append(lot := (set(), []))
+        lot[0].update(pair)
+        lot[1].append(pair)
+    return [held for _, held in lots]

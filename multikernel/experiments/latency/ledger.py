@@ -14,13 +14,9 @@ from statistics import median
 
 from msgspec.structs import replace
 
-from multikernel.experiments.instrument.arms import CONTROL, Outcome, Spec
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.latency.core import ONE_LINE, SINGLE
-from multikernel.experiments.latency.map import Pair
-from multikernel.results.document import Mode, Series
-from multikernel.results.histogram import Histogram
+from multikernel.experiments.declaring import *
+from multikernel.experiments.latency.loops import ONE_LINE, SINGLE
+from multikernel.results.document import Series
 
 MOVED = 1.5
 """A pair whose slices differ so much was not in one place all the time."""
@@ -29,11 +25,12 @@ MOVED = 1.5
 @dataclass(slots=True)
 class Slice(Outcome):
     """An outcome that knows its lines. lines: the mean of each, in their order, by key; homes:
-    where they lie, as (node, of how many), by pair and home.
+    where they lie, as (node, of how many), by pair and home; again: of the reference pair.
     """
 
     lines: dict[str, list[float]] = field(default_factory=dict)
     homes: dict[tuple[Pair, str], tuple[int, int]] = field(default_factory=dict)
+    again: bool = False
 
 
 class Ledger(Collector):
@@ -48,9 +45,14 @@ class Ledger(Collector):
         self.lines_of: dict[str, list[list[float]]] = defaultdict(list)
         self.homes: dict[tuple[Pair, str], tuple[int, int]] = {}
         """As of a slice."""
+        self.suspects: set[Pair] = set()
+        """Pairs that were measured while the reference pair moved."""
+        self._since: set[Pair] = set()
 
     def keep(self, number: int, outcome: Outcome) -> None:
-        """Adds a slice's samples to the pair's."""
+        """Adds a slice's samples to the pair's. Where the reference pair moved, what was measured
+        since it was last looked at is marked.
+        """
         assert isinstance(outcome, Slice)
         for key, histogram in outcome.samples.items():
             self.slices_of[key].append((number, histogram.percentile(50)))
@@ -59,6 +61,15 @@ class Ledger(Collector):
         for key, lines in outcome.lines.items():
             self.lines_of[key].append(lines)
         self.homes.update(outcome.homes)
+        pairs = {pair for pair, _ in outcome.homes}
+        if not outcome.again:
+            self._since |= pairs
+            return
+        for pair in pairs:
+            *_, (before, was), (now, value) = [(-1, 0.0), *self.slices_of[reference_key(pair)]]
+            if before == now and moved([was, value]):
+                self.suspects |= self._since
+        self._since = set()
 
     def medians(self, key: str) -> dict[int, float]:
         """The median of an arm's slices in each boot that has some."""

@@ -17,12 +17,14 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import permutations
 from statistics import median
+from typing import TypeVar
 
 from multikernel.errors import BadInput
-from multikernel.experiments.latency.map import Map, Pair, Site, relation
+from multikernel.experiments.instrument.arms import Pair
 from multikernel.machine.topology.measured_levels import RELATIONS
+from multikernel.machine.topology.model import Topology
 from multikernel.results import statistics
 
 WHOLE = 32
@@ -49,10 +51,11 @@ judged.
 """
 CANDIDATES = 64
 """Of so many pairs drawn at random the one is measured whose CPUs took part least often."""
-
-
-# --- Groups
-# --------------------------------------------------------------------------------------------------
+T = TypeVar("T", bound=Hashable)
+LEVELS = ("node", "die", "l3", "core", "cpu")
+"""By what groups are divided, one after the other: the ends' places, each finer than the one
+before.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,7 @@ class Reading:
 class Group:
     """Pairs that are taken to cost the same. root: how they are related; label: what they have in
     common; level: by how much of where they lie they have been divided; inherited: the value of
-    what it was a part of; parent: what that was; doubted: another part of it had to be divided
-    further, so this one is looked at twice as closely.
+    what it was a part of.
     """
 
     root: str
@@ -90,35 +92,12 @@ class Group:
     odd_known: bool = False
     settled: bool = False
     inherited: float | None = None
-    parent: Group | None = field(default=None, repr=False)
-    doubted: bool = False
 
 
 def disagree(readings: Sequence[Reading]) -> bool:
     """Whether some two of them cannot be the same cost: by more than noise and tolerance."""
-    if not readings:
-        return False
-    return max(one.low for one in readings) > (1 + TOLERANCE) * min(one.high for one in readings)
-
-
-_LEVELS: tuple[tuple[str, Callable[[Site], Hashable]], ...] = (
-    ("node", lambda site: (site.package, site.node)),
-    ("die", lambda site: site.die),
-    ("l3", lambda site: (site.die, site.l3)),
-    ("core", lambda site: site.core),
-    ("cpu", lambda site: site.cpu),
-)
-"""By what groups are divided, one after the other: the ends' places, each finer than the one
-before.
-"""
-
-
-def _both(place: Callable[[Site], Hashable], a: Site, b: Site) -> Hashable:
-    return place(a), place(b)
-
-
-def _those(cpus: Sequence[int], a: Site, b: Site) -> Hashable:
-    return tuple(cpu for cpu in cpus if cpu in (a.cpu, b.cpu))
+    least = min((one.high for one in readings), default=0)
+    return any(one.low > (1 + TOLERANCE) * least for one in readings)
 
 
 class Planner:
@@ -126,48 +105,66 @@ class Planner:
     last.
     """
 
-    def __init__(self, machine: Map, *, budget: int | None = None, seed: int = 1) -> None:
-        if len(machine.sites) < 2:
+    def __init__(
+        self, topology: Topology, cpus: Sequence[int], *, budget: int | None = None, seed: int = 1
+    ) -> None:
+        if len(cpus) < 2:
             raise BadInput(
-                "latency between CPUs needs at least 2 CPUs",
-                value=f"{len(machine.sites)} CPU",
-                where="--cores",
-                hint="name more CPUs, or allow this process more of them",
-            )
-        self.machine = machine
-        self.budget = 1000 + 10 * len(machine.sites) if budget is None else budget
+                "latency between CPUs needs at least 2 CPUs", value=f"{len(cpus)} CPU",
+                where="--cores", hint="name more CPUs, or allow this process more of them",
+            )  # fmt: skip
+        self.node = {cpu: topology.cpu(cpu).node for cpu in cpus}
+        """By CPU, its memory node."""
+        self.budget = 1000 + 10 * len(cpus) if budget is None else budget
         self.readings: dict[Pair, Reading] = {}
         self.short = False
-        self._whole = len(machine.sites) <= WHOLE
+        self._whole = len(cpus) <= WHOLE
         self._random = random.Random(seed)
-        self._site = machine.by_cpu
+        self._places = _places(topology, cpus)
         self._uses: Counter[int] = Counter()
         self._planned: set[Pair] = set()
-        self.groups = self._roots()
+        self.groups = [
+            Group(label, label, pairs, settled=self._whole)
+            for label, pairs in _related(topology, cpus).items()
+        ]
 
     # --- waves ---
 
     def wave(self) -> list[Pair]:
         """What to measure next; empty when all is known, or the budget is spent."""
-        if not self._planned:
-            if self._whole:
-                every = [pair for group in self.groups for pair in group.pairs]
-                return self._take(every, free=True)
-            found = [
-                pair for group in self.groups for pair in self._representatives(group, ROOT_PAIRS)
-            ]
-            both = [one for a, b in found for one in ((a, b), (b, a))]
-            return self._take([*both, *self._covering(both)], free=True)
-        wanted: list[Pair] = []
-        while not (wanted or self.short) and (
-            unsettled := [group for group in self.groups if not group.settled]
-        ):
-            wanted = [pair for group in unsettled for pair in self._refine(group)]
-        return self._take(wanted)
+        if self._planned:
+            wanted: list[Pair] = []
+            while not (wanted or self.short) and (
+                unsettled := [group for group in self.groups if not group.settled]
+            ):
+                wanted = [pair for group in unsettled for pair in self._refine(group)]
+            return self._take(wanted, max(self.budget - len(self._planned), 0))
+        if self._whole:
+            first = [pair for group in self.groups for pair in group.pairs]
+        else:
+            some = [one for group in self.groups for one in self._some(group, ROOT_PAIRS)]
+            first = [one for a, b in some for one in ((a, b), (b, a))]
+            # A CPU that stands out shows among the many, not beside its neighbour alone.
+            many = set(max(self.groups, key=lambda group: len(group.pairs)).pairs)
+            bare = sorted(
+                self.node.keys() - {cpu for pair in first if pair in many for cpu in pair}
+            )
+            self._random.shuffle(bare)
+            first += zip(bare[::2], [*bare[1::2], *first[0]], strict=False)
+        return self._take(first, len(first))
 
-    def learn(self, readings: Mapping[Pair, Reading | None]) -> None:
-        """What a wave's pairs took; None: nothing that can be trusted."""
-        self.readings.update({pair: one for pair, one in readings.items() if one is not None})
+    def learn(self, readings: Mapping[Pair, Reading]) -> None:
+        """What pairs of a wave took, those of which something can be trusted."""
+        self.readings.update(readings)
+
+    def _take(self, pairs: Iterable[Pair], room: int) -> list[Pair]:
+        """Plans them, each once, so many at most."""
+        fresh = [pair for pair in dict.fromkeys(pairs) if pair not in self._planned]
+        if len(fresh) > room:
+            self.short = True
+            fresh = sorted(self._random.sample(fresh, room))
+        self._planned.update(fresh)
+        return fresh
 
     # --- what is known ---
 
@@ -187,7 +184,7 @@ class Planner:
 
     def unmeasured(self, group: Group) -> int:
         """How many pairs of a group are only estimated."""
-        return sum(pair not in self.readings for pair in group.pairs)
+        return len(group.pairs) - len(self.of(group))
 
     def value(self, group: Group) -> float | None:
         """What a pair of the group that was not measured is taken to cost; None where nothing is
@@ -198,52 +195,31 @@ class Planner:
 
     # --- groups ---
 
-    def _roots(self) -> list[Group]:
-        found: dict[tuple[str, tuple[str, ...], tuple[int, ...]], list[Pair]] = defaultdict(list)
-        distances = self.machine.distances
-        for a in self.machine.sites:
-            for b in self.machine.sites:
-                if a.cpu != b.cpu:
-                    apart = (a.node, b.node), (b.node, a.node)
-                    far = tuple(sorted(distances[way] for way in apart if way in distances))
-                    kinds = tuple(sorted((a.kind, b.kind))) if a.kind or b.kind else ()
-                    found[relation(a, b), kinds, far].append((a.cpu, b.cpu))
-        order = list(RELATIONS)
-        groups = []
-        for (near, kinds, far), pairs in sorted(
-            found.items(), key=lambda one: (order.index(one[0][0]), *one[0][1:])
-        ):
-            label = near + "".join(f" {kind or 'other'}" for kind in kinds)
-            if far and len(self.machine.nodes) > 1:
-                label += f" distance {'/'.join(map(str, dict.fromkeys(far)))}"
-            groups.append(Group(label, label, pairs, settled=self._whole))
-        return groups
-
     def _refine(self, group: Group) -> list[Pair]:
         """What is still to be measured before more can be said; divides the group if it must."""
         if group.settled:  # by now: what stood out of another group divided this one too
             return []
         found = self.of(group)
         enough = PART_PAIRS if len(group.pairs) >= SMALL_PART else PART_PAIRS // 2
-        enough = min(2 * enough if group.doubted else enough, len(group.pairs))
+        enough = min(enough, len(group.pairs))
         tried = sum(pair in self._planned for pair in group.pairs)
-        wanted = self._representatives(group, enough - len(found))
+        wanted = self._some(group, enough - len(found))
         if wanted and tried < max(2 * enough, CELLS_MOST):
             return wanted
         if not disagree(found):
             group.settled = True
-            return []
-        if not group.odd_known:
-            probes = self._probe(group)
-            if probes or group.settled:
-                return probes
-        self._divide(group)
+        elif probes := self._odd(group):
+            return probes
+        elif not group.settled:
+            self._divide(group)
         return []
 
-    def _probe(self, group: Group) -> list[Pair]:
-        """Pairs that show whether single CPUs stand out. When that is known and some do, the group
-        is divided.
+    def _odd(self, group: Group) -> list[Pair]:
+        """Pairs that show whether single CPUs stand out. When that is known and some do, all groups
+        are divided by them.
         """
+        if group.odd_known:
+            return []
         group.odd_known = True
         known = {pair: self.readings[pair] for pair in group.pairs if pair in self.readings}
         middle = median(one.value for one in known.values())
@@ -255,76 +231,61 @@ class Planner:
                 taking_part[cpu].append(pair)
         # A CPU that has one ordinary pair is not what makes its others extraordinary.
         suspects = sorted(cpu for cpu, pairs in taking_part.items() if deviant.issuperset(pairs))
-        if not suspects or len(suspects) > 2 * ODD_MOST or len(group.pairs) < 8 * ODD_PROBES:
+        if not 0 < len(suspects) <= 2 * ODD_MOST or len(group.pairs) < 8 * ODD_PROBES:
             return []
         probes = []
         for cpu in suspects:
-            own = [pair for pair in group.pairs if cpu in pair]
-            more = [pair for pair in own if sum(end in suspects for end in pair) == 1]
+            more = [pair for pair in group.pairs if cpu in pair and len({*pair} & {*suspects}) == 1]
             probes += self._sample(more, ODD_PROBES - len(taking_part[cpu]))
-        if probes:
-            group.odd_known = False  # asked again when they are known
-            return probes
+        group.odd_known = not probes  # asked again when they are known
         odd = [cpu for cpu in suspects if len(taking_part[cpu]) >= ODD_PROBES]
-        if odd and len(odd) <= ODD_MOST:
+        if not probes and 0 < len(odd) <= ODD_MOST:
             # What stands out here may stand out anywhere.
             for one in list(self.groups):
-                self._replace(one, partial(_those, odd), "with", one.level)
-        return []
+                self._replace(
+                    one, lambda pair: tuple(cpu for cpu in odd if cpu in pair), "with", one.level
+                )
+        return probes
 
     def _divide(self, group: Group) -> None:
         """By the next finer place of the two ends; those that can't be divided are settled."""
-        for level in range(group.level, len(_LEVELS)):
-            name, place = _LEVELS[level]
-            if self._replace(group, partial(_both, place), name, level + 1):
-                self._doubt_beside(group)
+        for level in range(group.level, len(LEVELS)):
+            if self._replace(group, self._ends(level), LEVELS[level], level + 1):
                 return
         group.settled = True
 
-    def _doubt_beside(self, group: Group) -> None:
-        """That this level did not explain it all casts doubt on parts of it that seemed to
-        agree.
-        """
-        for other in self.groups:
-            if group.parent is not None and other.parent is group.parent and not other.doubted:
-                other.doubted, other.settled = True, False
+    def _ends(
+        self, level: int, of: Callable[[Iterable[Hashable]], Hashable] = tuple
+    ) -> Callable[[Pair], Hashable]:
+        return lambda pair: of(self._places[cpu][level] for cpu in pair)
 
     def _replace(
-        self, group: Group, key: Callable[[Site, Site], Hashable], name: str, level: int
+        self, group: Group, key: Callable[[Pair], Hashable], name: str, level: int
     ) -> bool:
         """Puts the parts in the group's place; False if it would be one part only."""
-        parts: dict[Hashable, list[Pair]] = defaultdict(list)
-        for a, b in group.pairs:
-            parts[key(self._site[a], self._site[b])].append((a, b))
+        parts = _by(key, group.pairs)
         if len(parts) < 2:
             return False
-        at, value = self.groups.index(group), self.value(group)
         group.settled = True
+        at = self.groups.index(group)
         self.groups[at : at + 1] = [
             Group(
-                group.root,
-                f"{group.label}, {name} {_words(part)}",
-                pairs,
-                level,
-                name == "with",
-                inherited=value,
-                parent=group,
+                group.root, f"{group.label}, {name} {_words(part)}", pairs, level, name == "with",
+                inherited=self.value(group),
             )
             for part, pairs in parts.items()
-        ]
+        ]  # fmt: skip
         return True
 
     # --- choosing ---
 
-    def _representatives(self, group: Group, count: int) -> list[Pair]:
+    def _some(self, group: Group, count: int) -> list[Pair]:
         """So many more pairs of a group, and one at least of every part that it might have to be
         divided into.
         """
         chosen: list[Pair] = []
-        for _, place in _LEVELS[group.level : CELLS_LEVEL + 1]:
-            cells: dict[frozenset[Hashable], list[Pair]] = defaultdict(list)
-            for a, b in group.pairs:
-                cells[frozenset((place(self._site[a]), place(self._site[b])))].append((a, b))
+        for level in range(group.level, CELLS_LEVEL + 1):
+            cells = _by(self._ends(level, frozenset), group.pairs)
             if len(cells) > CELLS_MOST:
                 break
             for cell in cells.values():
@@ -337,46 +298,57 @@ class Planner:
     def _sample(self, pairs: Sequence[Pair], count: int) -> list[Pair]:
         """So many pairs that were not planned yet, of CPUs that took part little."""
         chosen: list[Pair] = []
-        uses: Counter[int] = Counter()
         free = [pair for pair in pairs if pair not in self._planned]
         while free and len(chosen) < count:
-            some = free if len(free) <= CANDIDATES else self._random.sample(free, CANDIDATES)
-            best = min(some, key=lambda pair: sum(self._uses[cpu] + uses[cpu] for cpu in pair))
+            some = self._random.sample(free, min(len(free), CANDIDATES))
+            best = min(some, key=lambda pair: sum(self._uses[cpu] for cpu in pair))
             chosen.append(best)
-            uses.update(best)
-            free.remove(best)
-            free = [pair for pair in free if pair != best[::-1]] if len(free) < CANDIDATES else free
+            self._uses.update(best)
+            free = [pair for pair in free if pair not in (best, best[::-1])]
         return chosen
 
-    def _covering(self, planned: Iterable[Pair]) -> list[Pair]:
-        """Pairs for the CPUs that take part in none: of the largest group, as most CPUs have many
-        pairs there.
-        """
-        largest = max(self.groups, key=lambda group: len(group.pairs))
-        partners: dict[int, list[int]] = defaultdict(list)
-        for a, b in largest.pairs:
-            partners[a].append(b)
-        bare = set(self._site) - {cpu for pair in planned for cpu in pair}
-        found = []
-        for cpu in sorted(bare):
-            if cpu in bare:
-                others = partners[cpu] or [one for one in self._site if one != cpu]
-                other = self._random.choice([one for one in others if one in bare] or others)
-                bare -= {cpu, other}
-                found.append((cpu, other))
-        return found
 
-    def _take(self, pairs: Iterable[Pair], *, free: bool = False) -> list[Pair]:
-        """Plans them, each once, as far as the budget reaches; the first wave is free."""
-        fresh = [pair for pair in dict.fromkeys(pairs) if pair not in self._planned]
-        room = max(self.budget - len(self._planned), 0)
-        if not free and len(fresh) > room:
-            self.short = True
-            fresh = sorted(self._random.sample(fresh, room))
-        self._planned.update(fresh)
-        for pair in fresh:
-            self._uses.update(pair)
-        return fresh
+def _related(topology: Topology, cpus: Sequence[int]) -> dict[str, list[Pair]]:
+    """All pairs, by what they share, of what kind they are, and how far apart their nodes are."""
+    distances = {
+        (node.id, other): apart for node in topology.nodes for other, apart in node.distances
+    }
+    several = len({topology.cpu(cpu).node for cpu in cpus}) > 1
+    order = list(RELATIONS)
+
+    def related(pair: Pair) -> tuple[int, tuple[str, ...], tuple[int, ...]]:
+        a, b = map(topology.cpu, pair)
+        apart = (a.node, b.node), (b.node, a.node)
+        far = tuple(sorted(distances[way] for way in apart if several and way in distances))
+        kinds = tuple(sorted((a.kind, b.kind))) if a.kind or b.kind else ()
+        return order.index(topology.relation(*pair)), kinds, far
+
+    found = {}
+    for (near, kinds, far), pairs in sorted(_by(related, permutations(cpus, 2)).items()):
+        label = order[near] + "".join(f" {kind or 'other'}" for kind in kinds)
+        if far:
+            label += f" distance {'/'.join(map(str, dict.fromkeys(far)))}"
+        found[label] = pairs
+    return found
+
+
+def _places(topology: Topology, cpus: Iterable[int]) -> dict[int, tuple[Hashable, ...]]:
+    """By CPU, its place at each of LEVELS; the cache is None where the machine does not say."""
+    l3 = {cpu: number for number, group in enumerate(topology.l3) for cpu in group}
+    dies: dict[Pair, int] = {}
+    found: dict[int, tuple[Hashable, ...]] = {}
+    for cpu in map(topology.cpu, cpus):
+        die = dies.setdefault((cpu.package, cpu.die), len(dies))
+        core = min(cpu.siblings or (cpu.id,))
+        found[cpu.id] = (cpu.package, cpu.node), die, (die, l3.get(cpu.id)), core, cpu.id
+    return found
+
+
+def _by(key: Callable[[Pair], T], pairs: Iterable[Pair]) -> dict[T, list[Pair]]:
+    found: dict[T, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        found[key(pair)].append(pair)
+    return found
 
 
 def _words(part: Hashable) -> str:

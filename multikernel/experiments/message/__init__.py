@@ -1,38 +1,28 @@
 """Messages by cache distance: latency and throughput of rings and call lines by size, and how far
 writers run ahead.
 
-Guarantees: epoch ring, used-bit ring and call line, and as the yardstick a ring of plain words that
-does nothing but carry messages, are bare ends in loops of their own on booted cores (raw), all over
-the same memory by turns. Latency is there and back, in the floor's two modes. Throughput is what
-the receiving side took in, over stretches of more than four times the ring, so that it holds what a
-full ring does to its writer; at the end of each stretch, which falls on another place of the ring
-each time, the receiver looks how far ahead the writer is. The call line streams with a window: each
-message comes back as its own reply, and the next one on that line waits for it. In the open loop
-requests go through both booted drivers at random times that do not depend on the answers, and
-latency counts from when each should have been sent. Pairs of cores: one for each distance in the
-machine's topology. Answers: the paper's table 2.
+Guarantees: epoch ring, used-bit ring, call line, and as the yardstick a ring of plain words, are
+bare ends in loops of their own on booted cores (raw), all over the same memory by turns. Latency is
+there and back, in the floor's two modes. Throughput is what the receiving side took in, over
+stretches of more than four times the ring, so that it holds what a full ring does to its writer; at
+the end of each, on another place of the ring each time, the receiver looks how far ahead the writer
+is. The call line streams with a window of calls. In the open loop requests go through both booted
+drivers at random times that do not depend on the answers, and latency counts from when each should
+have been sent. Pairs of cores: one for each distance. Answers: the paper's table 2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 
-from multikernel.catalogue import entry
-from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec, floor_key
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of, root_pairs
-from multikernel.experiments.instrument.loops import Report
-from multikernel.experiments.instrument.machines import Booted
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, Call, samples_of
+from multikernel.experiments.declaring import *
 from multikernel.experiments.message import loops
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.topology.model import Relation, Topology
-from multikernel.results.document import Caution, Measure, Mode, Scalar, Unit, Words
-from multikernel.results.histogram import Histogram, bucket_bounds
+from multikernel.results.histogram import bucket_bounds
 from multikernel.user.memory import Page
 
 EPOCH, USED, CALLS, PLAIN, OPEN = "epoch-ring", "used-ring", "call-line", "plain", "open-loop"
@@ -80,6 +70,10 @@ class Form:
         where = "" if self.pair == (0, 1) else f"-{self.pair[0]}-{self.pair[1]}"
         return f"{self.name}-{self.slots}{where}"
 
+    def first(self, bench: Bench) -> tuple[object, ...]:
+        """What loops over it get first: the memory with which the system was prepared, …"""
+        return bench.prepared, self.name, self.slots, bench.uses(loops.USES)
+
     def series(self, what: str) -> str:
         """The key of its latency in a mode, of its `rate`, or of how far its writer was `ahead`."""
         return f"{self.key}-{what}"
@@ -123,28 +117,26 @@ ON = Booted(prepare=memory)
 
 
 def both(
-    bench: Bench, form: Form, loop: Callable[..., Report], *how: object
-) -> tuple[Report, Report]:
-    """Both sides of a loop over the rings' memory, with which the system was prepared; the one that
-    asks first.
+    bench: Bench, name: str, pair: Pair, loop: Callable[..., Report], first: tuple[object, ...],
+    *how: object,
+) -> tuple[Report, Report]:  # fmt: skip
+    """Both sides of a loop, whose arguments are `first`, its role, how, and who watches; the one
+    that asks first.
     """
-    (a, b), use = form.pair, bench.uses(loops.USES)
-    first = bench.prepared, form.name, form.slots
+    a, b = pair
     calls: dict[int, Call] = {
-        b: (loop, (*first, 1, use, *how, None)),
-        a: (loop, (*first, 0, use, *how, bench.watch)),
+        b: (loop, (*first, 1, *how, None)),
+        a: (loop, (*first, 0, *how, bench.watch)),
     }
-    reports = bench.run(f"{loop.__name__} {form.key}", calls)
+    reports = bench.run(f"{loop.__name__} {name}", calls)
     return reports[a], reports[b]
 
 
-STREAMS_OF_CALLS = Caution(
-    code="call-line-streams-calls",
-    text=(
-        "A call line's throughput is that of calls: every message comes back as its reply, and with"
-        " a window of 1 it is one call after the other. A ring's messages go one way; the plain"
-        " ring is measured one way only."
-    ),
+STREAMS_OF_CALLS = caution(
+    "call-line-streams-calls",
+    "A call line's throughput is that of calls: every message comes back as its reply, and with"
+    " a window of 1 it is one call after the other. A ring's messages go one way; the plain"
+    " ring is measured one way only.",
 )
 
 
@@ -161,7 +153,6 @@ class Message(Experiment):
         self.hz = tsc_rate().hz
 
     def pairs(self) -> list[Pair]:
-        """One for each distance."""
         return list(self.distances)
 
     def forms(self) -> list[Form]:
@@ -176,90 +167,72 @@ class Message(Experiment):
         ]
 
     def arms(self) -> Iterator[Arm]:
-        """Latencies and streams of all channels, and the open loop."""
         forms = self.forms()
         control = next((form for form in forms if form.slots == USUAL_SLOTS), forms[0])
         for form in forms:
             if form.name != PLAIN:
                 yield self._echo(form, repeated=form == control)
-            rate = self._spec(form, "rate", "throughput", form.batch, "messages/s")
-            ahead = self._spec(form, "ahead", "occupancy", form.batch, "messages")
-            if form == control:
-                # A reader may be right behind, and nothing is a multiple of 0: what is repeated
-                # does not look how far ahead the writer is.
-                yield self._stream(form, rate, repeated=True)
-                yield self._stream(form, ahead)
-            else:
-                yield self._stream(form, rate, ahead)
+            yield from self._stream(form, repeated=form == control)
         for pair in self.distances:
             for every in OPEN_LOOP_NS:
                 yield self._open_loop(pair, every)
 
     def _where(self, pair: Pair) -> dict[str, Scalar]:
-        a, b = (self.request.placement.cpus[core] for core in pair)
-        return {"pair": f"{a}-{b}", "distance": self.distances[pair]}
-
-    def _spec(self, form: Form, what: str, measure: Measure, batch: int, unit: Unit) -> Spec:
-        mode: Mode = "single" if what == "single" else "back-to-back"
-        return Spec(
-            form.series(what), "raw", form.name, 2, measure, mode, batch, unit,
-            parameters={**self._where(form.pair), "slots": form.slots},
-            floor=(form.pair,) if measure == "round-trip" else (),
-        )  # fmt: skip
+        return {"pair": cpus_of(self.request, pair), "distance": self.distances[pair]}
 
     def _echo(self, form: Form, *, repeated: bool) -> Arm:
-        plan = plan_of(self.request, USUAL)
+        plan, about = plan_of(self.request, USUAL), {**self._where(form.pair), "slots": form.slots}
+        specs = both_modes(form.key, "raw", form.name, 2, "round-trip", about, (form.pair,))
+        return sampled(
+            f"{form.key}, there and back", specs, ON,
+            lambda bench: both(bench, form.key, form.pair, loops.echo, form.first(bench), plan)[0],
+            repeated=repeated,
+        )  # fmt: skip
 
-        def slice_of(bench: Bench) -> Outcome:
-            report, _ = both(bench, form, loops.echo, plan)
-            samples = samples_of(report)
-            found = {form.series(mode): samples[mode] for mode in MODES}
-            return Outcome(found, activity=report.activity)
-
-        specs = tuple(
-            self._spec(form, mode, "round-trip", BATCHES[mode], "tsc-cycles") for mode in MODES
-        )
-        return Arm(f"{form.key}, there and back", specs, ON, slice_of, repeated)
-
-    def _stream(self, form: Form, *specs: Spec, repeated: bool = False) -> Arm:
+    def _stream(self, form: Form, *, repeated: bool) -> Iterator[Arm]:
         usual = STREAM_CALLS if form.name == CALLS else STREAM
         messages = self.request.size.count(round(usual / form.batch)) * form.batch
+        rate = Spec(
+            form.series("rate"), "raw", form.name, 2, "throughput", "back-to-back", form.batch,
+            "messages/s", {**self._where(form.pair), "slots": form.slots},
+        )  # fmt: skip
+        ahead = replace(rate, key=form.series("ahead"), measure="occupancy", unit="messages")
 
-        def slice_of(bench: Bench) -> Outcome:
-            asked, took = both(bench, form, loops.stream, messages, form.batch)
-            samples = samples_of(took)
-            times, ahead = samples["times"], samples["ahead"]
-            found = {"throughput": rates(times, form.batch, self.hz), "occupancy": ahead}
-            return Outcome(
-                {spec.key: found[spec.measure] for spec in specs}, activity=asked.activity
+        def slice_of(specs: tuple[Spec, ...], bench: Bench) -> Outcome:
+            first = form.first(bench)
+            asked, took = both(
+                bench, form.key, form.pair, loops.stream, first, messages, form.batch
             )
+            samples = samples_of(took)
+            found = {
+                rate.key: rates(samples["times"], form.batch, self.hz),
+                ahead.key: samples["ahead"],
+            }
+            return Outcome({spec.key: found[spec.key] for spec in specs}, activity=asked.activity)
 
-        return Arm(f"{form.key}, one way", specs, ON, slice_of, repeated)
+        # A reader may be right behind, and nothing is a multiple of 0: what is repeated does not
+        # look how far ahead the writer is.
+        name = f"{form.key}, one way"
+        several = ((rate,), (ahead,)) if repeated else ((rate, ahead),)
+        for specs in several:
+            yield Arm(name, specs, ON, partial(slice_of, specs), repeated and rate in specs)
 
     def _open_loop(self, pair: Pair, every: int) -> Arm:
         (a, b), key, turns = pair, Form(OPEN, every, pair).key, count(1)
         requests, mean = self.request.size.count(OPEN_LOOP_COUNT), round(every * self.hz / 1e9)
+        about = {**self._where(pair), "every_ns": every, "target": "polling", "told": "poll"}
+        spec = Spec(
+            key, "multikernel", OPEN, 2, "round-trip", "single", floor=(pair,), parameters=about
+        )
 
-        def slice_of(bench: Bench) -> Outcome:
+        def measure(bench: Bench) -> Report:
             # The n-th slice at every rate has the same schedule but for its scale.
             seed = self.request.seed * 1000 + next(turns)
             calls: dict[int, Call] = {a: (loops.open_loop, (b, requests, mean, seed, bench.watch))}
-            report = bench.run(f"open loop {every}", calls)[a]
-            return Outcome({key: samples_of(report)["latency"]}, activity=report.activity)
+            return bench.run(f"open loop {every}", calls)[a]
 
-        spec = Spec(
-            key, "multikernel", OPEN, 2, "round-trip", "single", floor=(pair,),
-            parameters={
-                **self._where(pair), "every_ns": every, "target": "polling", "told": "poll",
-            },
-        )  # fmt: skip
-        return Arm(
-            f"open loop, a request every {every} ns, cores {a} and {b}",
-            (spec,),
-            ON,
-            slice_of,
-            strict=True,
-        )
+        name = f"open loop, a request every {every} ns, cores {a} and {b}"
+        return sampled(name, {"latency": spec}, ON, measure, strict=True)
 
     def ratios(self) -> Iterator[Ratio]:
         """Rings against the plain one; what comes back against the floor, and against a call."""
@@ -267,8 +240,12 @@ class Message(Experiment):
             for slots in JUDGED:
                 for ring, words in RINGS.items():
                     own, plain = (Form(name, slots, pair).series("rate") for name in (ring, PLAIN))
-                    said = _against_plain(words, slots) if pair == (0, 1) else None
-                    yield Ratio(own, plain, "cost", said)
+                    said = Words(
+                        subject=f"the {words} ring", other="a ring that only carries words",
+                        lead=f"Messages one way, {slots} slots", counterpart=False,
+                        better="does {} the work of", worse="does less, by {}, than",
+                    )  # fmt: skip
+                    yield Ratio(own, plain, "cost", said if pair == (0, 1) else None)
             for mode in MODES:
                 floor, call = floor_key(pair, mode), Form(CALLS, 1, pair).series(mode)
                 yield Ratio(call, floor, "cost")
@@ -277,17 +254,4 @@ class Message(Experiment):
                     yield from (Ratio(latency, under, "cost") for under in (floor, call))
 
     def cautions(self, collector: Collector) -> list[Caution]:
-        """What a call line's throughput is."""
-        del collector
         return [STREAMS_OF_CALLS]
-
-
-def _against_plain(ring: str, slots: int) -> Words:
-    return Words(
-        subject=f"the {ring} ring", other="a ring that only carries words", counterpart=False,
-        lead=f"Messages one way, {slots} slots",
-        better="does {} the work of", worse="does less, by {}, than",
-    )  # fmt: skip
-
-
-EXPERIMENT = Message

@@ -40,7 +40,7 @@ def _right(wrong: int, form: str, slots: int) -> None:
 
 
 def echo(
-    page: Page, form: str, slots: int, role: int, use: int, plan: Plan, watch: Watch | None
+    page: Page, form: str, slots: int, use: int, role: int, plan: Plan, watch: Watch | None
 ) -> Report:
     """Messages there and back; role 0 asks. Samples: by the plan's names."""
     driver, report = _driver(), Report()
@@ -67,7 +67,7 @@ def echo(
 
 
 def stream(
-    page: Page, form: str, slots: int, role: int, use: int, count: int, batch: int,
+    page: Page, form: str, slots: int, use: int, role: int, count: int, batch: int,
     watch: Watch | None
 ) -> Report:  # fmt: skip
     """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each

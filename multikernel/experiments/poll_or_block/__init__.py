@@ -2,19 +2,19 @@
 
 Guarantees: requests come at random intervals that do not depend on how the last ones were answered
 (open loop), and latency counts from when each should have been sent; the same schedules for every
-budget P. CPU lost is the target's CPU time for each message, by the host's account. Their sum is
-the loss; all three are series over P, at several mean intervals, because the best P depends on the
-load. The cost C of blocking is measured (median latency with P = 0, less that with the largest P,
-where messages are rare enough not to queue). The document says which P loses least at each load,
-which P stays nearest to the best at all of them, what the rule P = C says, and where the default
-stands. A C that was measured and does not drown in noise is kept for this machine, and every boot
-here polls for it from then on (knowledge.block_cost); the document says whether. Answers: the
-paper's section 4.6. Idea: with a budget of C nobody loses more than twice what a prophet would (the
-ski-rental bound).
+budget P. CPU lost is the target's CPU time for each message, read while it sleeps, when the host's
+account is exact. Their sum is the loss; all three are series over P, at several mean intervals. The
+cost C of blocking is measured (median latency with P = 0, less that with the largest P, where
+messages are rare enough not to queue). The document says which P loses least at each load, which
+stays nearest to the best at all of them, what the rule P = C says, and where the default stands. A
+C that does not drown in noise is kept for this machine, and every boot here polls for it from then
+on (knowledge.block_cost). Answers: the paper's section 4.6. Idea: with a budget of C nobody loses
+more than twice what a prophet would (the ski-rental bound).
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -22,23 +22,18 @@ from dataclasses import replace
 from functools import partial
 from statistics import median_high
 
-from multikernel.catalogue import entry
 from multikernel.errors import BadInput
-from multikernel.experiments.instrument.arms import CONTROL, Arm, Outcome, Pair, Ratio, Spec
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.machines import Booted
-from multikernel.experiments.instrument.rig import Bench, samples_of
-from multikernel.experiments.poll_or_block import loops
+from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument import loops
+from multikernel.experiments.instrument.loops import Policy, Watch
 from multikernel.knowledge import block_cost
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.processor import Host
 from multikernel.machine.topology.model import Topology
-from multikernel.results.document import Caution, Scalar
-from multikernel.results.histogram import Histogram
+from multikernel.native import _native
 
 PAIR = (0, 1)
-TARGET = 1
+"""Who asks, and who waits."""
 BUDGETS_US = (0, 5, 10, 20, 50, 100, 200, 500)
 PRODUCT_US = round(block_cost.DEFAULT_US)
 """What the kernels boot with where no C is kept; among the budgets."""
@@ -47,7 +42,11 @@ INTERVALS_US = (30, 100, 300)
 among them.
 """
 RARE = INTERVALS_US[-1]
-SLICE_US = 10_000
+LONGEST_PARK_US = 10_000
+ASLEEP: Policy = (0, 0, 1_000_000)
+"""Parks at once."""
+SETTLE_SECONDS = 0.001
+"""After so long a core that was asked to sleep does."""
 COUNT = 150
 """Messages in a slice."""
 NOISE_MOST = 1.25
@@ -66,36 +65,27 @@ def _key(what: str, budget: int, interval: int) -> str:
     return f"{what}-p{budget}-every{interval}"
 
 
-def _turns(bench: Bench) -> Counter[tuple[int, int]]:
-    """How many slices every budget has had at every interval."""
-    del bench
-    return Counter()
-
-
 class PollOrBlock(Experiment):
     """Every budget at every interval."""
 
     entry = entry("poll-or-block")
-    floors_on = Booted(prepare=_turns)
+    floors_on = Booted(prepare=lambda _: Counter())
+    """Counts how many slices every budget has had at every interval."""
 
     def pairs(self) -> list[Pair]:
-        """Who asks, and who waits."""
         return [PAIR]
 
     def arms(self) -> Iterator[Arm]:
         """Budgets at intervals. The last, which never sleeps, is what blocking is held against."""
         for interval in INTERVALS_US:
             for budget in BUDGETS_US:
-                specs = list(self._specs(budget, interval))
-                if (budget, interval) == (BUDGETS_US[-1], RARE):
-                    specs.append(self._block())
-                yield Arm(
-                    f"budget {budget} µs, a message every {interval} µs",
-                    tuple(specs),
-                    self.floors_on,
-                    partial(self._slice, budget, interval),
-                    repeated=(budget, interval) == CONTROL_OF,
+                name = f"budget {budget} µs, a message every {interval} µs"
+                specs, again = (
+                    tuple(self._specs(budget, interval)),
+                    (budget, interval) == CONTROL_OF,
                 )
+                run = partial(self._slice, budget, interval)
+                yield Arm(name, specs, self.floors_on, run, again)
 
     def _slice(self, budget: int, interval: int, bench: Bench) -> Outcome:
         # The n-th slice of every budget has the same schedule.
@@ -103,24 +93,21 @@ class PollOrBlock(Experiment):
         seed = self.request.seed * 1000 + bench.prepared[budget, interval]
         hz, count = tsc_rate().hz, self.request.size.count(COUNT)
         report = bench.one(
-            f"open loop {interval}", loops.open_loop, TARGET,
-            bench.system.cores[TARGET].pid, (budget, 0, SLICE_US), count,
-            round(interval * hz / 1e6), seed, bench.watch,
+            f"open loop {interval}", open_loop, PAIR[1], bench.system.cores[PAIR[1]].pid,
+            (budget, 0, LONGEST_PARK_US), count, round(interval * hz / 1e6), seed, bench.watch,
         )  # fmt: skip
         latency = samples_of(report)["latency"]
         cpu = report.counts["cpu_ns"] / count * hz / 1e9
-        samples = {LATENCY: latency, CPU: _one(cpu), LOSS: _one(latency.mean + cpu)}
+        samples = {LATENCY: latency, CPU: one_number(cpu), LOSS: one_number(latency.mean + cpu)}
         found = {_key(what, budget, interval): one for what, one in samples.items()}
         return Outcome(found, activity=report.activity)
 
     def _specs(self, budget: int, interval: int) -> Iterator[Spec]:
-        parameters: dict[str, Scalar] = {
-            "budget": budget * max(1, round(tsc_rate().hz / 1e6)), "budget_us": float(budget),
-            "every_us": interval, "pair": self._pair(),
-        }  # fmt: skip
+        shared: dict[str, Scalar] = {"every_us": interval, "pair": cpus_of(self.request, PAIR)}
+        cycles = budget * max(1, round(tsc_rate().hz / 1e6))
         latency = Spec(
             _key(LATENCY, budget, interval), "multikernel", LATENCY, 2, "round-trip", "single",
-            parameters=parameters,
+            parameters={"budget": cycles, "budget_us": float(budget), **shared},
         )  # fmt: skip
         yield latency
         for what in (CPU, LOSS):
@@ -128,16 +115,11 @@ class PollOrBlock(Experiment):
                 latency, key=_key(what, budget, interval), variant=what, measure="interval",
                 mode="back-to-back", batch=self.request.size.count(COUNT),
             )  # fmt: skip
-
-    def _block(self) -> Spec:
-        parameters: dict[str, Scalar] = {
-            "default_us": float(PRODUCT_US), "every_us": RARE, "pair": self._pair()
-        }  # fmt: skip
-        return Spec(BLOCK, "multikernel", BLOCK, 2, "interval", "single", parameters=parameters)
-
-    def _pair(self) -> str:
-        a, b = (self.request.placement.cpus[core] for core in PAIR)
-        return f"{a}-{b}"
+        if (budget, interval) == (BUDGETS_US[-1], RARE):
+            yield replace(
+                latency, key=BLOCK, variant=BLOCK, measure="interval",
+                parameters={"default_us": float(PRODUCT_US), **shared},
+            )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:
         """What every budget loses, over what the default does."""
@@ -149,8 +131,12 @@ class PollOrBlock(Experiment):
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
         """Which budget is best, and which is used from now on: C, if it is known now."""
-        for boot, cycles in _blocked(collector).items():
-            collector.keep(boot, Outcome({BLOCK: _one(cycles)}))
+        blocked, polled = (
+            collector.medians(_key(LATENCY, budget, RARE)) for budget in (0, BUDGETS_US[-1])
+        )
+        for boot, value in blocked.items():
+            if boot in polled and value > polled[boot]:
+                collector.keep(boot, Outcome({BLOCK: one_number(value - polled[boot])}))
         cost = cost_of(collector)
         cost_us = None if cost is None else cost / tsc_rate().hz * 1e6
         said = judged(self._losses(collector), cost_us, _noise(collector))
@@ -161,22 +147,18 @@ class PollOrBlock(Experiment):
                 with suppress(BadInput):
                     block_cost.save(cost_us, Topology.read(), Host.read())
         budget = block_cost.budget(Topology.read())
-        yield Caution(
-            code=USED,
-            text=(
-                f"Cores booted here from now on, on CPUs of their own, poll for {budget} before"
-                " they sleep."
-            ),
+        text = (
+            f"Cores booted here from now on, on CPUs of their own, poll for {budget} before they"
+            " sleep."
         )
+        yield caution(USED, text)
 
     def revised(self, spec: Spec, collector: Collector) -> Spec:
-        """The series of C says what follows of it."""
         if spec.key != BLOCK:
             return spec
         used = block_cost.budget(Topology.read())
         parameters = {"product_us": used.us, **spec.parameters}
-        cost = cost_of(collector)
-        if cost is not None:
+        if (cost := cost_of(collector)) is not None:
             parameters["rule_us"] = cost / tsc_rate().hz * 1e6
         for interval, at in self._losses(collector).items():
             parameters[f"best_us_every{interval}"] = float(best_at(at))
@@ -185,22 +167,6 @@ class PollOrBlock(Experiment):
     def _losses(self, collector: Collector) -> dict[int, Losses]:
         measured = self.request.size.measures and not self.request.crowded
         return losses_of(collector) if measured else {}
-
-
-def _one(value: float) -> Histogram:
-    return Histogram.from_values([max(1, round(value))])
-
-
-def _blocked(collector: Collector) -> dict[int, float]:
-    """What blocking cost in each boot in which it shows."""
-    blocked, polled = (
-        collector.medians(_key(LATENCY, budget, RARE)) for budget in (BUDGETS_US[0], BUDGETS_US[-1])
-    )
-    return {
-        boot: value - polled[boot]
-        for boot, value in blocked.items()
-        if boot in polled and value > polled[boot]
-    }
 
 
 def cost_of(collector: Collector) -> float | None:
@@ -219,7 +185,6 @@ def _noise(collector: Collector) -> float:
 
 
 # --- What the budget ought to be
-# ----------------------------------------------------------------------------------
 
 
 def losses_of(collector: Collector) -> dict[int, Losses]:
@@ -234,7 +199,7 @@ def losses_of(collector: Collector) -> dict[int, Losses]:
 
 def best_at(losses: Losses) -> int:
     """The budget that loses least."""
-    return min(losses, key=lambda budget: losses[budget])
+    return min(losses, key=losses.__getitem__)
 
 
 def regret_of(budget: int, losses: Mapping[int, Losses]) -> float:
@@ -256,37 +221,63 @@ def judged(
     if not losses:
         return None
     if noise > NOISE_MOST:
-        return Caution(
-            code="budget-undecided",
-            text=(
-                f"A configuration measured twice loses up to {noise:.2f} × what it loses the other"
-                " time: which budget loses least is unknown. Repeat on a quieter machine."
-            ),
+        text = (
+            f"A configuration measured twice loses up to {noise:.2f} × what it loses the other"
+            " time: which budget loses least is unknown. Repeat on a quieter machine."
         )
+        return caution("budget-undecided", text)
     if cost_us is None:
-        return Caution(
-            code="no-block-cost",
-            text=(
-                "Messages to a core that sleeps came no later than to one that polls: what blocking"
-                " costs does not show above the noise, and nothing is said of the budget."
-            ),
+        text = (
+            "Messages to a core that sleeps came no later than to one that polls: what blocking"
+            " costs does not show above the noise, and nothing is said of the budget."
         )
+        return caution("no-block-cost", text)
     least = "; ".join(
         f"{best_at(at)} µs with a message every {interval} µs" for interval, at in losses.items()
     )
     overall = min(BUDGETS_US, key=lambda budget: regret_of(budget, losses))
     rule = nearest(cost_us)
-    return Caution(
-        code=DECIDED,
-        text=(
-            f"Latency and CPU lost together are least with a budget of {least}. Blocking costs C ="
-            f" {cost_us:.1f} µs, so the rule P = C says {cost_us:.1f} µs; {rule} µs, the nearest"
-            f" measured, loses at most {regret_of(rule, losses):.2f} × the least at these loads."
-            f" Nearest to the least at all of them is {overall} µs"
-            f" ({regret_of(overall, losses):.2f} ×); by default cores poll for {PRODUCT_US} µs"
-            f" ({regret_of(PRODUCT_US, losses):.2f} ×, {PRODUCT_US / cost_us:.1f} × C)."
-        ),
+    text = (
+        f"Latency and CPU lost together are least with a budget of {least}. Blocking costs C ="
+        f" {cost_us:.1f} µs, so the rule P = C says {cost_us:.1f} µs; {rule} µs, the nearest"
+        f" measured, loses at most {regret_of(rule, losses):.2f} × the least at these loads."
+        f" Nearest to the least at all of them is {overall} µs"
+        f" ({regret_of(overall, losses):.2f} ×); by default cores poll for {PRODUCT_US} µs"
+        f" ({regret_of(PRODUCT_US, losses):.2f} ×, {PRODUCT_US / cost_us:.1f} × C)."
     )
+    return caution(DECIDED, text)
 
 
-EXPERIMENT = PollOrBlock
+# --- On core 0
+
+
+def open_loop(
+    peer: int, pid: int, policy: Policy, count: int, mean_cycles: int, seed: int,
+    watch: Watch | None,
+) -> Report:  # fmt: skip
+    """Requests at intervals to a core that waits by this policy. Samples: latency, from the
+    intended time. Counts: cpu_ns, the CPU time of the peer, whose process is `pid`, for all of
+    them.
+    """
+    driver, report, latency = loops._driver(), Report(), _native.Histogram()
+
+    def loop() -> None:
+        loops._set_policy(driver, (peer,), policy)
+        driver.probe(
+            "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count, times=latency
+        )
+        loops._set_policy(driver, (peer,), ASLEEP)
+
+    def cpu_ns() -> int:
+        # clock_getcpuclockid(3): a process's clock is named by its id, the low bits saying which of
+        # its clocks.
+        time.sleep(SETTLE_SECONDS)
+        return time.clock_gettime_ns(~pid << 3 | 2)
+
+    with loops._polling(driver, (driver.me, peer)):
+        loops._set_policy(driver, (peer,), ASLEEP)
+        before = cpu_ns()
+        loops._watched(watch, loop, report)
+        report.counts["cpu_ns"] = cpu_ns() - before
+    report.keep(latency=latency)
+    return report

@@ -1,26 +1,24 @@
 """Retype throughput: how many retypes, each with the deletion of what it made, all cores get done
 in a second.
 
-Guarantees: an operation is a retype of a page to a Frame and, as soon as that is made, the Frame's
-deletion; nothing else is done while it counts. All cores meet, begin, and count once the last has
-surely begun, and they go on until the last has counted; a slice in which one was off its CPU does
-not count. The memory is a core's own, which no other knows (in the multikernel nobody has to be
-asked); or its own while all others have copies (in the multikernel agreement, with one and with
-many in flight, and every core answers the others while it has operations of its own under way); or
-its part of one RAM that all have. In every kernel and way of deciding, by number of cores, and by
-one core alone, so that it can be said what the others add. Answers: the paper's figure 8, in
-throughput. Idea: as `unmap`'s own pages and `shared_memory`'s updates.
+Guarantees: nothing but retypes of a page to a Frame and that Frame's deletion is done while it
+counts. All cores meet, begin, count once the last has surely begun, and go on until the last has
+counted; a slice in which one was off its CPU does not count. The memory is a core's own, which no
+other knows; or its own while all others have copies (in the multikernel agreement, with one and
+with many in flight); or its part of one RAM that all have. In every kernel and way of deciding, by
+number of cores, and by one core alone, so that it can be said what the others add. Answers: the
+paper's figure 8, in throughput. Idea: as `unmap`'s own pages and `shared_memory`'s updates.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from multikernel.catalogue import entry
 from multikernel.experiments.collectives.shapes import counts_of
-from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.capability_kernels import (
     BIG,
     OWNER,
@@ -30,18 +28,11 @@ from multikernel.experiments.instrument.capability_kernels import (
     Way,
 )
 from multikernel.experiments.instrument.capability_loops import BATCH
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import root_pairs
-from multikernel.experiments.instrument.machines import Booted
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, Call, samples_of
 from multikernel.experiments.retype_throughput import loops
 from multikernel.experiments.retype_throughput.loops import CORES_MOST, MEMORIES, Memory, Work
 from multikernel.experiments.shared_memory import AWAY, PRESENT, was_away
 from multikernel.machine.host.clock import tsc_rate
-from multikernel.results.document import Caution, Scalar, Words
-from multikernel.results.histogram import Histogram
+from multikernel.results import document
 from multikernel.system import DEFAULT_MEMORY
 
 SECONDS = 0.004
@@ -70,29 +61,20 @@ ASKED_BY: dict[Way, tuple[Memory, ...]] = {TWO_PHASE: ("copied", "common"), OWNE
 """Two phases ask all about what others know, an owner about what is not its alone."""
 
 SAID = (
-    Caution(
-        code="operation",
-        text=(
-            "An operation is a retype of a page to a Frame and, once it is made, the Frame's"
-            " deletion, which every core decides alone; nothing is prepared or cleared away while"
-            " it counts, and after each request the channels are polled, in both kernels."
-        ),
+    caution(
+        "operation",
+        "An operation is a retype of a page to a Frame and, once it is made, the Frame's"
+        " deletion, which every core decides alone; nothing is prepared or cleared away while"
+        " it counts, and after each request the channels are polled, in both kernels.",
     ),
-    Caution(
-        code="who-is-asked",
-        text=(
-            "The shared kernel's cores ask nobody: they wait for locks. In two phases all cores"
-            " vote on memory that others have copies of. An owner asks nobody about memory of its"
-            " own; of the one memory core 0 is the owner, and as others have made something of it"
-            " all vote."
-        ),
+    caution(
+        "who-is-asked",
+        "The shared kernel's cores ask nobody: they wait for locks. In two phases all cores"
+        " vote on memory that others have copies of. An owner asks nobody about memory of its"
+        " own; of the one memory core 0 is the owner, and as others have made something of it"
+        " all vote.",
     ),
 )
-
-
-def furnished(bench: Bench) -> None:
-    """Every core gets the memory that it retypes."""
-    bench.system.cores[0].run(loops.furnish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,30 +110,17 @@ class Form:
         return self.cores if self.cores > 1 else self.of
 
     @property
-    def members(self) -> int:
-        """How many cores take part. The others sleep."""
-        return self.booted if self.asks else self.cores
-
-    @property
     def on(self) -> Booted:
         """The system."""
         memory = DEFAULT_MEMORY + loops.memory_for(self.booted)
         options = (*self.way.options, ("memory", memory))
-        return Booted(self.way.system, self.booted, options=options, prepare=furnished)
+        return Booted(self.way.system, self.booted, options=options, prepare=_furnished)
 
     @property
     def in_words(self) -> str:
         """Who does it."""
         flying = f", {self.in_flight} in flight," if self.in_flight > 1 else ""
         return f"{WAY_IN_WORDS[self.way]}{flying}"
-
-    def by(self, way: Way, in_flight: int = 1) -> Form:
-        """The same done in another way."""
-        return replace(self, way=way, in_flight=in_flight)
-
-    def alone(self) -> Form:
-        """The same by one core, where it is measured."""
-        return replace(self, cores=1)
 
     def specs(self) -> tuple[Spec, Spec]:
         """What all do in a second, and what one costs on a core."""
@@ -190,7 +159,7 @@ def forms(cores: int) -> Iterator[Form]:
                 form = Form(way, memory, 1, count, several[-1])
                 yield form
                 if form.asks:
-                    yield form.by(way, MOST)
+                    yield replace(form, in_flight=MOST)
 
 
 def against(cores: int) -> Iterator[tuple[Form, Form]]:
@@ -198,16 +167,11 @@ def against(cores: int) -> Iterator[tuple[Form, Form]]:
     for form in forms(cores):
         if form.way in OURS and form.cores > 1:
             for way in THEIRS:
-                yield form, form.by(way)
+                yield form, replace(form, way=way, in_flight=1)
 
 
-def words(ours: Form, theirs: Form) -> Words:
-    """What their ratio means."""
-    return Words(
-        subject=ours.in_words, other=theirs.in_words,
-        lead=f"Retype and delete, all cores at once, {OF_ALL[ours.memory]}",
-        better="does {} the work of", worse="does less, by {}, than",
-    )  # fmt: skip
+def _furnished(bench: Bench) -> None:
+    bench.system.cores[0].run(loops.furnish)
 
 
 class RetypeThroughput(Experiment):
@@ -223,55 +187,55 @@ class RetypeThroughput(Experiment):
         self.floors_on = self.repeated.on
 
     def pairs(self) -> list[Pair]:
-        """Of the cores that retype."""
         return root_pairs(self.most)
 
     def arms(self) -> Iterator[Arm]:
-        """A rate and an interval of each form."""
-        hz = tsc_rate().hz
         for form in self.forms:
-            yield Arm(
-                form.key.replace("-", " "), form.specs(), form.on, partial(self._slice, form, hz),
-                repeated=form == self.repeated,
-            )  # fmt: skip
+            name, again = form.key.replace("-", " "), form == self.repeated
+            yield Arm(name, form.specs(), form.on, partial(self._slice, form), again)
 
-    def _slice(self, form: Form, hz: float, bench: Bench) -> Outcome:
+    def _slice(self, form: Form, bench: Bench) -> Outcome:
+        members = form.booted if form.asks else form.cores  # the others sleep
         # What they meet by counts how many have come since the system was booted, from 0.
-        base = bench.uses(loops.MEETINGS * form.members) - 1
+        base = bench.uses(loops.MEETINGS * members) - 1
         seconds = SECONDS * self.request.size.scale
-        work = Work(form.memory, form.in_flight, form.cores, form.members, seconds, base)
+        work = Work(form.memory, form.in_flight, form.cores, members, seconds, base)
         # The one that watches comes last, so that it waits least.
         calls: dict[int, Call] = {
             core: (loops.at_once, (work, None if core else bench.watch))
-            for core in reversed(range(form.members))
+            for core in reversed(range(members))
         }
         reports = bench.run(form.key, calls)
         counted = [report.counts for report in reports.values()]
-        rate = round(rate_of(counted, hz, self.request.crowded))
-        times = [samples_of(reports[core])["times"] for core in range(form.cores)]
-        found = (Histogram.from_values([max(1, rate)]), Histogram.merge(times))
-        keys = [spec.key for spec in form.specs()]
+        rate, interval = form.specs()
+        found = {
+            rate.key: one_number(rate_of(counted, tsc_rate().hz, self.request.crowded)),
+            interval.key: Histogram.merge(
+                [samples_of(reports[core])["times"] for core in range(form.cores)]
+            ),
+        }
         away = any(map(was_away, reports.values())) or apart(counted)
-        return Outcome(
-            dict(zip(keys, found, strict=True)),
-            activity=reports[0].activity,
-            reason=AWAY if away else None,
-        )
+        return Outcome(found, activity=reports[0].activity, reason=AWAY if away else None)
 
     def ratios(self) -> Iterator[Ratio]:
         """Ours and theirs; then what others add, what many in flight bring, who decides, and what
         it is worth that memory is one's own.
         """
         for ours, theirs in against(self.request.cores):
-            said = words(ours, theirs) if ours.cores == ours.of else None
+            words = Words(
+                subject=ours.in_words, other=theirs.in_words,
+                lead=f"Retype and delete, all cores at once, {OF_ALL[ours.memory]}",
+                better="does {} the work of", worse="does less, by {}, than",
+            )  # fmt: skip
+            said = words if ours.cores == ours.of else None
             yield Ratio(ours.rate, theirs.rate, "asking" if ours.asks else "structure", said)
         for form in self.forms:
             if form.cores > 1 and form.memory != "common":
-                yield Ratio(form.rate, form.alone().rate, "cost")
+                yield Ratio(form.rate, replace(form, cores=1).rate, "cost")
             if form.in_flight > 1:
-                yield Ratio(form.rate, form.by(form.way).rate, "cost")
+                yield Ratio(form.rate, replace(form, in_flight=1).rate, "cost")
             if form.cores > 1 and form.way in (OWNER, REGION):
-                other = form.by(TWO_PHASE if form.way is OWNER else BIG, form.in_flight)
+                other = replace(form, way=TWO_PHASE if form.way is OWNER else BIG)
                 yield Ratio(form.rate, other.rate, "asking" if other.asks else "structure")
             if form.memory == "common" and form.in_flight == 1:
                 yield Ratio(form.rate, replace(form, memory="copied").rate, "cost")
@@ -279,81 +243,75 @@ class RetypeThroughput(Experiment):
     # --- In words ---
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """Where the multikernel does less, what all do together, and what it is that they do."""
         yield from self._slower(collector)
         yield from self._scaling(collector)
         yield from SAID
-        beyond = (
-            f" (of more than {loops.REGIONS} cores some share one)"
-            if self.most > loops.REGIONS
-            else ""
+        beyond = f" (of more than {loops.REGIONS} cores some share one)"
+        text = (
+            f"Where the shared kernel has a lock a region, {loops.REGIONS} of them, each core's"
+            f" memory lies in a region of its own{beyond if self.most > loops.REGIONS else ''}, but"
+            " for the one memory of all, which is one region."
         )
-        yield Caution(
-            code="regions",
-            text=(
-                f"Where the shared kernel has a lock a region, {loops.REGIONS} of them, each core's"
-                f" memory lies in a region of its own{beyond}, but for the one memory of all, which"
-                " is one region."
-            ),
-        )
+        yield caution("regions", text)
         if self.most < self.request.cores:
-            yield Caution(
-                code="fewer-cores",
-                text=(
-                    f"At most {CORES_MOST} cores can have copies of one another's memory here:"
-                    f" measured on {self.most}."
-                ),
+            text = (
+                f"At most {CORES_MOST} cores can have copies of one another's memory here: measured"
+                f" on {self.most}."
             )
+            yield caution("fewer-cores", text)
 
     def _slower(self, collector: Collector) -> Iterator[Caution]:
         """A sentence for every configuration in which the multikernel gets less done, with the
         numbers of cores where it does.
         """
-        found: dict[tuple[Form, Way], list[str]] = {}
+        found: dict[tuple[Form, Way], list[str]] = defaultdict(list)
         for ours, theirs in against(self.request.cores):
             ratio = collector.ratio(Ratio(ours.rate, theirs.rate))
             if ratio is not None and ratio.value < 1:
-                low, high = ratio.interval.low, ratio.interval.high
-                unsure = ", perhaps no difference" if high >= 1 else ""
-                found.setdefault((replace(ours, cores=0), theirs.way), []).append(
-                    f"{ratio.value:.2f} × ({low:.2f} – {high:.2f}{unsure}) with {ours.cores} cores"
+                unsure = ", perhaps no difference" if ratio.interval.high >= 1 else ""
+                found[replace(ours, cores=0), theirs.way].append(
+                    f"{_times(ratio, unsure)} with {ours.cores} cores"
                 )
         for (ours, way), several in found.items():
             text = (
                 f"Slower, {IN_WORDS[ours.memory]}: {ours.in_words} does, of the operations a second"
                 f" of {WAY_IN_WORDS[way]}, {'; '.join(several)} at once."
             )
-            yield Caution(code="slower", text=text)
+            yield caution("slower", text)
 
     def _scaling(self, collector: Collector) -> Iterator[Caution]:
         """What all cores do together, in multiples of one alone."""
         for memory in MEMORIES[:2]:
-            found, too_good = [], False
-            for form in self.forms:
-                if (form.memory, form.cores) != (memory, self.most):
-                    continue
-                ratio = collector.ratio(Ratio(form.rate, form.alone().rate))
-                if ratio is not None:
-                    flight = f" with {form.in_flight} in flight" if form.in_flight > 1 else ""
-                    low, high = ratio.interval.low, ratio.interval.high
-                    found.append(
-                        f"{WAY_IN_WORDS[form.way]}{flight} {ratio.value:.2f} × ({low:.2f} –"
-                        f" {high:.2f})"
-                    )
-                    too_good |= ratio.value > form.cores
+            found = {
+                form: ratio
+                for form in self.forms
+                if (form.memory, form.cores) == (memory, self.most)
+                and (ratio := collector.ratio(Ratio(form.rate, replace(form, cores=1).rate)))
+            }
             if not found:
                 continue
+            several = ", ".join(
+                WAY_IN_WORDS[form.way]
+                + (f" with {form.in_flight} in flight " if form.in_flight > 1 else " ")
+                + _times(ratio)
+                for form, ratio in found.items()
+            )
             text = (
                 f"{self.most} cores at once do so many times what one does while the others at most"
-                f" answer, {IN_WORDS[memory]}: {', '.join(found)}."
+                f" answer, {IN_WORDS[memory]}: {several}."
             )
-            if too_good:
+            if any(ratio.value > self.most for ratio in found.values()):
                 text += (
                     " More than there are cores is nobody's gain: the CPUs did not work equally"
                     " fast in all slices, as when a host runs others on their threads, and the"
                     " intervals are as wide as that."
                 )
-            yield Caution(code="scaling", text=text)
+            yield caution("scaling", text)
+
+
+def _times(ratio: document.Ratio, unsure: str = "") -> str:
+    low, high = ratio.interval.low, ratio.interval.high
+    return f"{ratio.value:.2f} × ({low:.2f} – {high:.2f}{unsure})"
 
 
 def rate_of(counts: Sequence[Mapping[str, int]], hz: float, crowded: bool) -> float:
@@ -373,6 +331,3 @@ def apart(counts: Sequence[Mapping[str, int]]) -> bool:
     """
     began = [one["began"] for one in counts]
     return max(began) - min(began) > (1 - PRESENT) * min(one["cycles"] for one in counts)
-
-
-EXPERIMENT = RetypeThroughput

@@ -3,12 +3,11 @@ cores that make it.
 
 Guarantees: all cores of an arm update at the same time (they meet before, and go on after, what
 counts; a slice in which one was off its CPU does not count), back to back in batches. SHM: each
-core updates the same lines itself, in a special loop (raw). MSG: cores ask core 0, the server,
-through the booted driver; the server's own program does nothing, and what the update costs there it
-times itself, 64 in a row after each batch, so that no clock is inside. With one core alone there is
-no other to ask: its program asks its own driver, and no message is sent. MSG again over sockets:
-the same requests in systems whose cores talk by those, over the very channels of their monitors.
-Answers: the paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server).
+core updates the same lines itself (raw). MSG: cores ask core 0, the server, through the booted
+driver; what the update costs there it times itself, 64 in a row after each batch. With one core
+alone there is no other to ask: its program asks its own driver. MSG again over sockets: the same
+requests in systems whose cores talk by those. Answers: the paper's figure 3 (SHM1 … SHM8, MSG1,
+MSG8, Server).
 """
 
 from __future__ import annotations
@@ -17,19 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from multikernel.catalogue import entry
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import host_transports
-from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
 from multikernel.experiments.instrument.floors import BATCH
-from multikernel.experiments.instrument.loops import Report
-from multikernel.experiments.instrument.machines import Booted
-from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.experiments.shared_memory import loops
 from multikernel.machine.host.clock import tsc_rate
-from multikernel.results.document import Caution, Scalar
-from multikernel.results.histogram import Histogram
 from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
 
 SHARED_LINES, MESSAGE_LINES = (1, 2, 4, 8), (1, 8)
@@ -43,24 +34,20 @@ PRESENT = 0.9
 """The share of the time that each must have been on its CPU, for all to have updated at once."""
 AWAY = "core-away"
 """Why a slice is refused."""
-ALONE = Caution(
-    code="one-core-sends-nothing",
-    text=(
-        "With one core there is nobody to send a message to: msg1 and msg8 on one core are requests"
-        " of its program to its own driver. With more, core 0 only serves, seeing messages because"
-        " it polls, and one core fewer than the number given asks."
-    ),
+ALONE = caution(
+    "one-core-sends-nothing",
+    "With one core there is nobody to send a message to: msg1 and msg8 on one core are requests"
+    " of its program to its own driver. With more, core 0 only serves, seeing messages because"
+    " it polls, and one core fewer than the number given asks.",
 )
 
 
-BURSTS = Caution(
-    code="bursts-on-an-owned-line",
-    text=(
-        "Cores that update the same lines get them by turns, and each keeps a line for many"
-        " updates before another has it: a batch is such a burst, or holds the wait for the next."
-        " Its median is what the lucky ones cost; what an update costs on average, the rate of all"
-        " cores says."
-    ),
+BURSTS = caution(
+    "bursts-on-an-owned-line",
+    "Cores that update the same lines get them by turns, and each keeps a line for many"
+    " updates before another has it: a batch is such a burst, or holds the wait for the next."
+    " Its median is what the lucky ones cost; what an update costs on average, the rate of all"
+    " cores says.",
 )
 
 
@@ -91,27 +78,22 @@ class Form:
         """What its keys begin with."""
         return self.name if self.transport is None else f"{self.name}-{self.transport}"
 
-    def key(self, cores: int) -> str:
-        """The key of its series with so many cores."""
-        return f"{self.stem}-on-{cores}"
-
-    def rate_key(self, cores: int) -> str:
-        """The key of how many updates a second all cores together make."""
-        return f"{self.stem}-rate-on-{cores}"
-
-    def server_key(self, cores: int) -> str:
-        """The key of what it costs the server meanwhile."""
-        return f"server{self.lines}-on-{cores}"
+    def key(self, cores: int, what: str = "") -> str:
+        """The key of its series with so many cores; of how many updates a second all of them make
+        together ("-rate"); or of what it costs the server meanwhile ("server").
+        """
+        stem = f"server{self.lines}" if what == "server" else f"{self.stem}{what}"
+        return f"{stem}-on-{cores}"
 
     def cores(self, count: int) -> tuple[int, ...]:
         """The cores that update. With others there the server only serves."""
         return tuple(range(1 if self.by_message and count > 1 else 0, count))
 
 
-SHARED = [Form(lines) for lines in SHARED_LINES]
-MESSAGES = [Form(lines, True) for lines in MESSAGE_LINES]
-BY_THE_HOST = [
-    Form(lines, True, transport) for transport in HOST_TRANSPORTS for lines in MESSAGE_LINES
+FORMS = [
+    *(Form(lines) for lines in SHARED_LINES),
+    *(Form(lines, True) for lines in MESSAGE_LINES),
+    *(Form(lines, True, transport) for transport in HOST_TRANSPORTS for lines in MESSAGE_LINES),
 ]
 CONTROL_OF = Form(8, True)
 SERVED_IN_A_ROW = 64
@@ -135,13 +117,12 @@ def was_away(report: Report) -> bool:
     return report.counts["cpu_ns"] < PRESENT * report.counts["wall_ns"]
 
 
+def _booted(transport: Transport | None) -> Booted:
+    return Booted(options=(("transport", transport),) if transport else (), prepare=_serve)
+
+
 def _serve(bench: Bench) -> None:
     bench.system.cores[SERVER].run(loops.serve_updates)
-
-
-def _booted(transport: Transport | None) -> Booted:
-    options = () if transport is None else (("transport", transport),)
-    return Booted(options=options, prepare=_serve)
 
 
 class SharedMemory(Experiment):
@@ -155,23 +136,22 @@ class SharedMemory(Experiment):
         transport.
         """
         possible = host_transports.possible(self.request)
-        for form in (*SHARED, *MESSAGES, *BY_THE_HOST):
+        for form in FORMS:
             for count in counts_of(self.request.cores):
                 if form.transport is None or (count > 1 and form.transport in possible):
                     yield Arm(
                         f"{form.stem}, {count} core{'s' if count > 1 else ''}",
-                        tuple(_specs(form, count)),
-                        _booted(form.transport),
+                        tuple(_specs(form, count)), _booted(form.transport),
                         partial(self._slice, form, count),
                         repeated=(form, count) == (CONTROL_OF, self.request.cores),
-                    )
+                    )  # fmt: skip
 
     def _slice(self, form: Form, count: int, bench: Bench) -> Outcome:
         size, cores = self.request.size, form.cores(count)
         server = SERVER if form.by_message else None
         chunk = size.count(CHUNK if form.transport is None else CHUNK_BY_THE_HOST, BATCH)
         base = 2 * bench.uses(loops.MEETINGS)
-        alike = (cores, form.lines, server, chunk, BATCH, SECONDS * size.scale, base)
+        alike = cores, form.lines, server, chunk, BATCH, SECONDS * size.scale, base
         # The one that watches comes last, so that it waits least.
         calls = {
             core: (loops.update, (*alike, bench.watch if core == cores[0] else None))
@@ -183,34 +163,33 @@ class SharedMemory(Experiment):
         each_second = sum(tsc_rate().hz / max(one.mean, 1) for one in updates)
         found = {
             form.key(count): Histogram.merge(updates),
-            form.rate_key(count): Histogram.from_values([round(each_second)]),
+            form.key(count, "-rate"): one_number(each_second),
         }
         if form.has_server:
             served = [samples["at_server"] for samples in by_core]
-            found[form.server_key(count)] = Histogram.merge(served)
+            found[form.key(count, "server")] = Histogram.merge(served)
         away = count > 1 and any(map(was_away, reports.values()))
         return Outcome(found, activity=reports[cores[0]].activity, reason=AWAY if away else None)
 
     def ratios(self) -> Iterator[Ratio]:
         """Lines against messages, and messages by transport, of as many lines and cores."""
         for count in counts_of(self.request.cores):
-            for message in MESSAGES:
-                own, sent, rate = Form(message.lines), message.key(count), message.rate_key(count)
-                yield Ratio(sent, message.server_key(count), "cost")
+            for lines in MESSAGE_LINES:
+                own, message = Form(lines), Form(lines, True)
+                sent, rate = message.key(count), message.key(count, "-rate")
+                yield Ratio(sent, message.key(count, "server"), "cost")
                 if count == 1:
                     continue
                 yield Ratio(own.key(count), sent, "structure")
-                yield Ratio(own.rate_key(count), rate, "structure")
-                for form in (one for one in BY_THE_HOST if one.lines == message.lines):
+                yield Ratio(own.key(count, "-rate"), rate, "structure")
+                for form in (Form(lines, True, transport) for transport in HOST_TRANSPORTS):
                     yield Ratio(form.key(count), sent, "transport")
                     yield Ratio(own.key(count), form.key(count), "transport")
-                    yield Ratio(form.rate_key(count), rate, "transport")
-        for form in SHARED:
-            yield Ratio(form.key(self.request.cores), form.key(1), "cost")
+                    yield Ratio(form.key(count, "-rate"), rate, "transport")
+        for lines in SHARED_LINES:
+            yield Ratio(Form(lines).key(self.request.cores), Form(lines).key(1), "cost")
 
     def cautions(self, collector: Collector) -> list[Caution]:
-        """What one core does, and which transports there are not."""
-        del collector
         return [ALONE, BURSTS, *host_transports.refused(self.request)]
 
 
@@ -227,12 +206,9 @@ def _specs(form: Form, count: int) -> Iterator[Spec]:
     # round trip.
     asked = [core for core in form.cores(count) if core != SERVER] if form.by_message else []
     yield replace(update, floor=tuple((SERVER, core) for core in asked))
-    yield replace(update, key=form.rate_key(count), measure="throughput", unit="operations/s")
+    yield replace(update, key=form.key(count, "-rate"), measure="throughput", unit="operations/s")
     if form.has_server:
         yield replace(
-            update, key=form.server_key(count), variant=f"server{form.lines}",
+            update, key=form.key(count, "server"), variant=f"server{form.lines}",
             measure="completion", batch=SERVED_IN_A_ROW,
         )  # fmt: skip
-
-
-EXPERIMENT = SharedMemory

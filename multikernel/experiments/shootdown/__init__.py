@@ -12,29 +12,21 @@ on the same memory nodes are measured once, and the document says which. Answers
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 
-from multikernel.catalogue import entry
-from multikernel.experiments.instrument.arms import Arm, Outcome, Ratio, Spec, floor_key
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.chosen import by_cores, judged, made_from, tree_of_all
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
-from multikernel.experiments.instrument.machines import MULTIKERNEL
 from multikernel.experiments.instrument.protocols import (
     CHOSEN,
     FORMS,
     ROOT,
-    Protocol,
     notify,
     protocols,
 )
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.experiments.shared_memory import counts_of
 from multikernel.knowledge.tree import Tree
-from multikernel.results.document import Caution, Mode, Scalar
 
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
 CONTROL_OF = "unicast"
@@ -61,47 +53,34 @@ class Shootdown(Experiment):
         self.by_cores, self.costs = by_cores(self.request, counts, protocols, chosen)
         """By number of cores the protocols that differ there."""
 
+    def stem(self, name: str, count: int) -> str:
+        """What a series' keys begin with. The full number of cores is left out of it."""
+        return name if count == self.request.cores else f"{name}-on-{count}"
+
     def key(self, name: str, count: int, mode: Mode) -> str:
-        """A series' key. The full number of cores is left out of it."""
-        return f"{name}-{mode}" if count == self.request.cores else f"{name}-on-{count}-{mode}"
+        """A series' key."""
+        return f"{self.stem(name, count)}-{mode}"
 
     def arms(self) -> Iterator[Arm]:
         """Protocols that are the same there are one arm."""
-        for count, several in self.by_cores.items():
-            for one in several:
-                yield Arm(
-                    f"{one.name}, {count} cores",
-                    self._specs(one),
-                    MULTIKERNEL,
-                    partial(self._slice, one),
-                    repeated=one.name == CONTROL_OF and count == self.request.cores,
-                )
-
-    def _slice(self, protocol: Protocol, bench: Bench) -> Outcome:
-        report = notify(bench, protocol, plan_of(self.request, USUAL))
-        samples = samples_of(report)
-        found = {self.key(protocol.name, protocol.cores, mode): samples[mode] for mode in MODES}
-        return Outcome(found, activity=report.activity)
-
-    def _specs(self, protocol: Protocol) -> tuple[Spec, ...]:
-        count = protocol.cores
-        parameters: dict[str, Scalar] = {
-            "operation": "shootdown",
-            "tree": "none" if protocol.form.shared else protocol.tree.kind,
-            "depth": protocol.tree.depth, "target": "polling", "told": "poll",
-        }  # fmt: skip
-        if protocol.same:
-            parameters["same"] = ",".join(protocol.same)
-        return tuple(
-            Spec(
-                self.key(protocol.name, count, mode), "raw", protocol.name, count, "completion",
-                mode, BATCHES[mode], parameters=parameters,
-                floor=tuple((ROOT, core) for core in range(1, count)),
-                # A ratio's name does not depend on which come to the same here.
-                also=tuple(self.key(name, count, mode) for name in protocol.same),
-            )
-            for mode in MODES
-        )  # fmt: skip
+        for one in (one for several in self.by_cores.values() for one in several):
+            # A ratio's name does not depend on which come to the same here.
+            also = tuple(self.stem(name, one.cores) for name in one.same)
+            about: dict[str, Scalar] = {
+                "operation": "shootdown", "depth": one.tree.depth, "target": "polling",
+                "tree": "none" if one.form.shared else one.tree.kind, "told": "poll",
+            }  # fmt: skip
+            if one.same:
+                about["same"] = ",".join(one.same)
+            specs = both_modes(
+                self.stem(one.name, one.cores), "raw", one.name, one.cores, "completion", about,
+                tuple((ROOT, core) for core in range(1, one.cores)), also,
+            )  # fmt: skip
+            yield sampled(
+                f"{one.name}, {one.cores} cores", specs, MULTIKERNEL,
+                partial(notify, protocol=one, plan=plan_of(self.request, USUAL)),
+                repeated=one.name == CONTROL_OF and one.cores == self.request.cores,
+            )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:
         """Of protocols with as many cores; of each with all cores over two; and over the floor."""
@@ -134,27 +113,19 @@ class Shootdown(Experiment):
         return not any({one, other} <= set(some.names) for some in self.by_cores[count])
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """Where the trees come from, which are the same, and whether the chosen one was right."""
         yield made_from(self.costs)
-        alike: dict[str, list[int]] = {}
-        for count, several in self.by_cores.items():
-            for one in several:
-                if one.same:
-                    *others, last = one.same
-                    come = f"{', '.join(others)} and {last} come" if others else f"{last} comes"
-                    alike.setdefault(f"{come} to the same as {one.name}", []).append(count)
+        alike: dict[str, list[str]] = defaultdict(list)
+        for one in (one for several in self.by_cores.values() for one in several if one.same):
+            *others, last = one.same
+            come = f"{', '.join(others)} and {last} come" if others else f"{last} comes"
+            alike[f"{come} to the same as {one.name}"].append(str(one.cores))
         for words, counts in alike.items():
             text = (
-                f"With {', '.join(map(str, counts))} cores {words}, edge for edge and memory node"
+                f"With {', '.join(counts)} cores {words}, edge for edge and memory node"
                 " for memory node: measured once."
             )
-            yield Caution(code="same-tree", text=text)
+            yield caution("same-tree", text)
         of_all = self.by_cores[self.request.cores]
         kind = next(one.tree.kind for one in of_all if CHOSEN in one.names)
-        yield Caution(
-            code="chosen-tree", text=f"The chosen tree of all cores is the one called {kind}."
-        )
+        yield caution("chosen-tree", f"The chosen tree of all cores is the one called {kind}.")
         yield from judged(collector, self._fixed(), kind)
-
-
-EXPERIMENT = Shootdown

@@ -1,15 +1,13 @@
 """Our channels beside the host's own: one message each way, and one way as fast as they come, on
 the same two CPUs.
 
-Guarantees: one run by turns. Bare ring and call line, and both through the booted drivers; every
-form of channel through the interface that all have in common, those that share no memory among
-them; and what the host offers to two processes, from pipe to futex, in the form that sleeps in the
-host's kernel and, where there is one, in the form that asks again and again and never sleeps; what
-sleeps also with both processes on one CPU, where no other CPU has to be woken. Every series says
-whether it crosses the host's kernel, whether it sleeps, whether it shares memory and how large its
-messages are. Cache lines are those the processor counts, on the side that asks; where it does not
-let them be counted the document says so and why. Answers: the paper's table 3, with the host's own
-mechanisms in the place of L4's IPC.
+Guarantees: by turns, bare ring and call line, both through the booted drivers, every form of
+channel, and what the host offers to two processes, from pipe to futex, in the form that sleeps and
+in the form that asks again and again; what sleeps also with both processes on one CPU, where no
+other CPU has to be woken. Every series says whether it crosses the host's kernel, whether it
+sleeps, whether it shares memory and how large its messages are. Cache lines are those the processor
+counts, on the side that asks; where it does not let them be counted the document says why. Answers:
+the paper's table 3, with the host's own mechanisms in the place of L4's IPC.
 """
 
 from __future__ import annotations
@@ -17,16 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from multikernel.catalogue import entry
 from multikernel.experiments import message
-from multikernel.experiments.instrument.arms import Arm, Outcome, Pair, Ratio, Spec, floor_key
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.floors import BATCHES, MODES, plan_of
-from multikernel.experiments.instrument.loops import Plan, Report
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, Call, samples_of
-from multikernel.experiments.local_call import but_switches
+from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument.loops import Plan
+from multikernel.experiments.local_call import but_switches, shared_cpu
 from multikernel.experiments.message import loops as rings
 from multikernel.experiments.transport import loops
 from multikernel.experiments.transport.counting import Counting, available
@@ -41,9 +33,7 @@ from multikernel.experiments.transport.ways import (
     Way,
     against,
 )
-from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.clock import tsc_rate
-from multikernel.results.document import Caution, Mode, Scalar
 
 PAIR = (0, 1)
 WINDOW = 32
@@ -65,28 +55,16 @@ COUNTED = 200
 """Messages there and back while the processor counts."""
 
 
-NOT_L4 = Caution(
-    code="not-the-papers-l4",
-    text=(
-        "The paper's table 3 holds URPC against the IPC of the L4 kernel, which is not run here:"
-        " the host's own mechanisms stand in its place."
-    ),
+NOT_L4 = caution(
+    "not-the-papers-l4",
+    "The paper's table 3 holds URPC against the IPC of the L4 kernel, which is not run here:"
+    " the host's own mechanisms stand in its place.",
 )
-NO_STREAM = Caution(
-    code="not-every-way-streams",
-    text=(
-        "Eventfd and futex wake and carry nothing: a stream beside them is that of the memory, so"
-        " they have no throughput. Neither have the calls of a channel, which are one question and"
-        " one answer, nor the drivers' ways in, whose requests all have replies."
-    ),
-)
-SHARED_CPU = Caution(
-    code="cpu-shared-on-purpose",
-    text=(
-        "one-cpu: both processes are on one CPU, and what else wants that CPU runs between them."
-        " These latencies are the host's scheduler's; they are no property of the machine's caches,"
-        " and have no floor."
-    ),
+NO_STREAM = caution(
+    "not-every-way-streams",
+    "Eventfd and futex wake and carry nothing: a stream beside them is that of the memory, so"
+    " they have no throughput. Neither have the calls of a channel, which are one question and"
+    " one answer, nor the drivers' ways in, whose requests all have replies.",
 )
 
 
@@ -105,36 +83,34 @@ class Transport(Experiment):
         return [PAIR]
 
     def arms(self) -> Iterator[Arm]:
-        """Of every way its latency, and its throughput if it has one."""
         for way in WAYS:
             yield self._echo(way)
             if way.streams:
                 yield self._stream(way)
 
-    def _spec(self, way: Way, what: str, batch: int) -> Spec:
-        cpus, rate, one_cpu = self.request.placement.cpus, what == "rate", way.kind == "one-cpu"
-        return Spec(
-            way.series(what), SYSTEMS[way.kind], way.name, 2,
-            "throughput" if rate else "round-trip",
-            "single" if what == "single" else "back-to-back", batch,
-            "messages/s" if rate else "tsc-cycles",
-            floor=() if rate or one_cpu else (PAIR,),
-            parameters={
-                "pair": f"{cpus[0]}-{cpus[0 if one_cpu else 1]}", "way": way.kind,
-                "crosses": CROSSED[way.crosses], "waits": way.waits,
-                "memory_shared": way.shares_memory, "message_bytes": way.bytes,
-                "target": "idle" if way.waits == "sleeps" else "polling",
-            },
-        )  # fmt: skip
+    def _about(self, way: Way) -> tuple[dict[str, Scalar], tuple[Pair, ...]]:
+        """What its series say, and the pairs that judge its latency."""
+        one_cpu = way.kind == "one-cpu"
+        about: dict[str, Scalar] = {
+            "pair": cpus_of(self.request, (0, 0) if one_cpu else PAIR), "way": way.kind,
+            "crosses": CROSSED[way.crosses], "waits": way.waits,
+            "memory_shared": way.shares_memory, "message_bytes": way.bytes,
+            "target": "idle" if way.waits == "sleeps" else "polling",
+        }  # fmt: skip
+        return about, () if one_cpu else (PAIR,)
 
     def _echo(self, way: Way) -> Arm:
-        plan = plan_of(self.request, USUAL[way.weight])
+        weight = "sleeps" if way.waits == "sleeps" else "kernel" if way.crosses else "memory"
+        plan = plan_of(self.request, USUAL[weight])
         counted = self.request.size.count(COUNTED) if self.counts.events else 0
+        specs = both_modes(
+            way.name, SYSTEMS[way.kind], way.name, 2, "round-trip", *self._about(way)
+        )
 
         def slice_of(bench: Bench) -> Outcome:
             report = self._asked(bench, way, plan, counted)
             samples = samples_of(report)
-            found = {way.series(mode): samples[mode] for mode in MODES}
+            found = {spec.key: samples[mode] for mode, spec in specs.items()}
             sums = {f"{way.name} {event}": float(count) for event, count in report.counts.items()}
             if sums:
                 sums[f"{way.name} counted"] = counted
@@ -142,34 +118,44 @@ class Transport(Experiment):
                 tasks = report.activity.tasks.values()
                 sums[f"{way.name} sleeps"] = sum(task.voluntary or 0 for task in tasks)
                 sums[f"{way.name} messages"] = loops.WARM + sum(count for _, count, _ in plan)
-            return Outcome(found, sums, _activity(way, report))
+            return Outcome(found, sums, report.activity)
 
-        specs = tuple(self._spec(way, mode, BATCHES[mode]) for mode in MODES)
         repeated = way.name == LATENCY_CONTROL
-        return Arm(f"{way.name}, there and back", specs, way.on, slice_of, repeated)
+        name = f"{way.name}, there and back"
+        return self._arm(way, Arm(name, tuple(specs.values()), way.on, slice_of, repeated))
 
     def _asked(self, bench: Bench, way: Way, plan: Plan, counted: int) -> Report:
         if way.kind == "driver":
             return bench.ping(PAIR, way.via, plan)
         if way.kind == "bare":
-            return message.both(bench, _bare(way, 1), rings.echo, plan)[0]
-        how = counted, self.counts.events, self.counts.kernel
-        return _both(bench, way, loops.echo, plan, *how)[0]
+            form = _bare(way, 1)
+            return message.both(bench, form.key, PAIR, rings.echo, form.first(bench), plan)[0]
+        how = plan, counted, self.counts.events, self.counts.kernel
+        return message.both(bench, way.name, PAIR, loops.echo, (way.name,), *how)[0]
 
     def _stream(self, way: Way) -> Arm:
         usual, batch = STREAMED[way.crosses]
         count = self.request.size.count(usual // batch, least=2) * batch
+        spec = Spec(
+            f"{way.name}-rate", SYSTEMS[way.kind], way.name, 2, "throughput", "back-to-back",
+            batch, "messages/s", self._about(way)[0],
+        )  # fmt: skip
 
         def slice_of(bench: Bench) -> Outcome:
+            how: tuple[str, Pair, Callable[..., Report], tuple[object, ...]]
+            how = way.name, PAIR, loops.stream, (way.name,)
             if way.kind == "bare":
-                sent, took = message.both(bench, _bare(way, WINDOW), rings.stream, count, batch)
-            else:
-                sent, took = _both(bench, way, loops.stream, count, batch)
-            found = {way.series("rate"): message.rates(samples_of(took)["times"], batch, self.hz)}
-            return Outcome(found, activity=_activity(way, sent))
+                form = _bare(way, WINDOW)
+                how = form.key, PAIR, rings.stream, form.first(bench)
+            sent, took = message.both(bench, *how, count, batch)
+            found = {spec.key: message.rates(samples_of(took)["times"], batch, self.hz)}
+            return Outcome(found, activity=sent.activity)
 
-        specs = (self._spec(way, "rate", batch),)
-        return Arm(f"{way.name}, one way", specs, way.on, slice_of, way.name == RATE_CONTROL)
+        name = f"{way.name}, one way"
+        return self._arm(way, Arm(name, (spec,), way.on, slice_of, way.name == RATE_CONTROL))
+
+    def _arm(self, way: Way, arm: Arm) -> Arm:
+        return but_switches(arm) if way.kind == "one-cpu" else arm
 
     def ratios(self) -> Iterator[Ratio]:
         """Bare ends over the floor, all others over the call line; the ring over other streams."""
@@ -178,15 +164,13 @@ class Transport(Experiment):
                 bare = way.kind == "bare"
                 under = floor_key(PAIR, mode) if bare else f"{LATENCY_CONTROL}-{mode}"
                 words = against(way) if mode == "back-to-back" and way.name in NAMED else None
-                yield Ratio(way.series(mode), under, way.compared, words)
+                yield Ratio(f"{way.name}-{mode}", under, way.compared, words)
         for way in WAYS:
             if way.streams and way.name != RATE_CONTROL:
-                yield Ratio(f"{RATE_CONTROL}-rate", way.series("rate"), way.compared)
+                yield Ratio(f"{RATE_CONTROL}-rate", f"{way.name}-rate", way.compared)
 
     def cautions(self, collector: Collector) -> list[Caution]:
-        """What this is not, and what was counted."""
-        del collector
-        return [NOT_L4, NO_STREAM, SHARED_CPU, lines_touched(self.counts)]
+        return [NOT_L4, NO_STREAM, shared_cpu("one-cpu"), lines_touched(self.counts)]
 
     def revised(self, spec: Spec, collector: Collector) -> Spec:
         """What was counted for each message there and back: the processor's events beside the
@@ -212,24 +196,6 @@ def _bare(way: Way, window: int) -> message.Form:
     return message.Form(way.name, window if way.name == "call-line" else SLOTS, PAIR)
 
 
-def _both(
-    bench: Bench, way: Way, loop: Callable[..., Report], *how: object
-) -> tuple[Report, Report]:
-    calls: dict[int, Call] = {
-        1: (loop, (way.name, 1, *how, None)),
-        0: (loop, (way.name, 0, *how, bench.watch)),
-    }
-    reports = bench.run(f"{loop.__name__} {way.name}", calls)
-    return reports[0], reports[1]
-
-
-def _activity(way: Way, report: Report) -> Activity | None:
-    """Where two processes share a CPU, being switched is what is measured."""
-    if way.kind == "one-cpu" and report.activity is not None:
-        return but_switches(report.activity)
-    return report.activity
-
-
 ALONE = (
     "by the process alone, as the host does not let its kernel's be counted: what crosses the"
     " kernel touches more"
@@ -240,20 +206,15 @@ def lines_touched(counts: Counting) -> Caution:
     """What can be said of cache lines."""
     if not counts.events:
         none = f"Cache lines touched: not available: {counts.why}."
-        return Caution(
-            code="cache-lines-not-available",
-            text=f"{none} The table has none, and nothing is estimated.",
+        return caution(
+            "cache-lines-not-available",
+            f"{none} The table has none, and nothing is estimated.",
         )
     whose = "by the process and by the host's kernel for it" if counts.kernel else ALONE
     missing = f" Not available: {counts.why}." if counts.why else ""
-    return Caution(
-        code="cache-lines-counted",
-        text=(
-            f"Cache lines: {', '.join(counts.events)}, for a message there and back, on the side"
-            f" that asks, {whose}; a line that is loaded twice counts twice, where the paper counts"
-            f" lines.{missing}"
-        ),
+    return caution(
+        "cache-lines-counted",
+        f"Cache lines: {', '.join(counts.events)}, for a message there and back, on the side"
+        f" that asks, {whose}; a line that is loaded twice counts twice, where the paper counts"
+        f" lines.{missing}",
     )
-
-
-EXPERIMENT = Transport

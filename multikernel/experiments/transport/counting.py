@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from multikernel.native import _native
@@ -37,9 +37,9 @@ def count_events(events: Sequence[str], kernel: bool, some: Callable[[], object]
         # One by one: those that are open when the next is refused must be closed.
         for event in events:
             counters.append(_native.counter(event, kernel))
-        before = [_count(counter) for counter in counters]
+        before = [*map(_count, counters)]
         some()
-        after = [_count(counter) for counter in counters]
+        after = [*map(_count, counters)]
     finally:
         for counter in counters:
             os.close(counter)
@@ -50,9 +50,10 @@ def _count(counter: int) -> int:
     return int.from_bytes(os.read(counter, 8), sys.byteorder)
 
 
+NONE_SUCH = "the processor has no such counter, or its hypervisor shows none"
 REASONS = {
-    errno.ENOENT: "the processor has no such counter, or its hypervisor shows none",
-    errno.EOPNOTSUPP: "the processor has no such counter, or its hypervisor shows none",
+    errno.ENOENT: NONE_SUCH,
+    errno.EOPNOTSUPP: NONE_SUCH,
     errno.EACCES: "the host forbids it (kernel.perf_event_paranoid)",
     errno.EPERM: "the host forbids it (kernel.perf_event_paranoid, or a sandbox)",
     errno.ENOSYS: "the host's kernel is built without perf_event_open",
@@ -63,25 +64,20 @@ def available(events: Sequence[str] = EVENTS) -> Counting:
     """Tries each, in this process: cores are let do what it is let do. In the host's kernel too,
     where that is let.
     """
-    why: dict[str, list[str]] = {}
     for kernel in (True, False):
-        found, why = [], {}
-        for event in events:
-            try:
-                counted = count_events((event,), kernel, lambda: sum(range(10_000)))[event]
-            except OSError as error:
-                reason = REASONS.get(error.errno or 0, os.strerror(error.errno or 0))
-                why.setdefault(reason, []).append(event)
-                continue
-            # No miss is possible; that nothing was loaded is not.
-            if counted or event.endswith("misses"):
-                found.append(event)
-            else:
-                why.setdefault("the counter stands still", []).append(event)
-        if found:
-            return Counting(tuple(found), kernel, _said(why))
-    return Counting((), why=_said(why))
+        why = {event: reason for event in events if (reason := _refusal(event, kernel))}
+        found = tuple(event for event in events if event not in why)
+        if found or not kernel:
+            break
+    reasons = dict.fromkeys(why.values())
+    said = [f"{', '.join(e for e in why if why[e] == one)}: {one}" for one in reasons]
+    return Counting(found, kernel and bool(found), "; ".join(said))
 
 
-def _said(why: Mapping[str, Sequence[str]]) -> str:
-    return "; ".join(f"{', '.join(events)}: {reason}" for reason, events in why.items())
+def _refusal(event: str, kernel: bool) -> str:
+    try:
+        counted = count_events((event,), kernel, lambda: sum(range(10_000)))[event]
+    except OSError as error:
+        return REASONS.get(error.errno or 0, os.strerror(error.errno or 0))
+    # No miss is possible; that nothing was loaded is not.
+    return "" if counted or event.endswith("misses") else "the counter stands still"

@@ -22,21 +22,18 @@ from multikernel.system import System
 from multikernel.user import channels
 
 PATIENCE_SECONDS = 20
-
-
 Both = tuple[Ticket, Ticket]
 
 
-def _two(name: str, form: str, sides: Sequence[tuple[int, ...]]) -> Both:
-    one, other = (Ticket(name, form, own) for own in sides)
-    return one, other
+def _two(name: str, form: str, one: tuple[int, ...], other: tuple[int, ...]) -> Both:
+    return Ticket(name, form, one), Ticket(name, form, other)
 
 
 def pipes(name: str, blocking: bool) -> Both:
     """A pipe each way."""
     flags = os.O_CLOEXEC | (0 if blocking else os.O_NONBLOCK)
     there, back = os.pipe2(flags), os.pipe2(flags)
-    return _two(name, "bytes", ((back[0], there[1]), (there[0], back[1])))
+    return _two(name, "bytes", (back[0], there[1]), (there[0], back[1]))
 
 
 def sockets(name: str, blocking: bool, kind: socket.SocketKind) -> Both:
@@ -44,7 +41,7 @@ def sockets(name: str, blocking: bool, kind: socket.SocketKind) -> Both:
     one, other = socket.socketpair(socket.AF_UNIX, kind)
     for end in (one, other):
         end.setblocking(blocking)
-    return _two(name, "bytes", ((one.detach(),), (other.detach(),)))
+    return _two(name, "bytes", (one.detach(),), (other.detach(),))
 
 
 def _memory() -> tuple[int, int]:
@@ -59,13 +56,13 @@ def eventfds(name: str, blocking: bool) -> Both:
     flags = os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK)
     there, back = os.eventfd(0, flags), os.eventfd(0, flags)
     one, other = _memory()
-    return _two(name, "eventfd", ((one, back, there), (other, os.dup(there), os.dup(back))))
+    return _two(name, "eventfd", (one, back, there), (other, os.dup(there), os.dup(back)))
 
 
 def futexes(name: str) -> Both:
     """Memory with a word each way."""
     one, other = _memory()
-    return _two(name, "futex", ((one,), (other,)))
+    return _two(name, "futex", (one,), (other,))
 
 
 def channel(name: str, form: channels.Form) -> Both:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 from multikernel.experiments import message
 from multikernel.experiments.instrument.machines import Booted
@@ -44,11 +44,6 @@ class Way:
     via: int = 0
 
     @property
-    def weight(self) -> str:
-        """Its class of cost: a key of USUAL."""
-        return "sleeps" if self.waits == "sleeps" else "kernel" if self.crosses else "memory"
-
-    @property
     def compared(self) -> str:
         """What its difference from a bare end in shared memory comes of."""
         if SYSTEMS[self.kind] == "linux":
@@ -60,14 +55,9 @@ class Way:
         """The system that has it."""
         return TOGETHER if self.kind == "one-cpu" else APART
 
-    def series(self, what: str) -> str:
-        """The key of its latency in a mode, or of its `rate`."""
-        return f"{self.name}-{what}"
-
 
 def _channels() -> Iterator[Way]:
-    forms: tuple[Form, ...] = ("epoch-ring", "used-ring", "call-line", "calls", "socket", "pipe")
-    for form in forms:
+    for form in get_args(Form):
         outside = form in ("socket", "pipe")
         yield Way(
             f"channel-{form}", "channel", make=partial(ends.channel, form=form),
@@ -75,24 +65,28 @@ def _channels() -> Iterator[Way]:
         )  # fmt: skip
 
 
+CARRYING: dict[str, Callable[..., Both]] = {
+    "pipe": ends.pipes,
+    "stream-socket": partial(ends.sockets, kind=socket.SOCK_STREAM),
+    "packet-socket": partial(ends.sockets, kind=socket.SOCK_SEQPACKET),
+}
+
+
 def _host(waits: Waits, kind: Kind = "host") -> Iterator[Way]:
     blocking = waits == "sleeps"
     suffix = ("" if blocking else "-polled") + ("-one-cpu" if kind == "one-cpu" else "")
-    carrying: dict[str, Callable[[str], Both]] = {
-        "pipe": partial(ends.pipes, blocking=blocking),
-        "stream-socket": partial(ends.sockets, blocking=blocking, kind=socket.SOCK_STREAM),
-        "packet-socket": partial(ends.sockets, blocking=blocking, kind=socket.SOCK_SEQPACKET),
+    for name, make in CARRYING.items():
+        yield Way(
+            name + suffix, kind, waits, partial(make, blocking=blocking), crosses=True,
+            shares_memory=False, bytes=64,
+        )  # fmt: skip
+    # Polled, a futex is a word in memory: that is what the rings are made of.
+    waking: dict[str, Callable[..., Both]] = {
+        "eventfd": partial(ends.eventfds, blocking=blocking),
+        "futex": ends.futexes,
     }
-    waking: dict[str, Callable[[str], Both]] = {
-        "eventfd": partial(ends.eventfds, blocking=blocking)
-    }
-    if blocking:
-        # Polled, a futex is a word in memory: that is what the rings are made of.
-        waking["futex"] = ends.futexes
-    for name, make in carrying.items():
-        yield Way(name + suffix, kind, waits, make, crosses=True, shares_memory=False, bytes=64)
-    for name, make in waking.items():
-        yield Way(name + suffix, kind, waits, make, crosses=True, streams=False)
+    for name in waking if blocking else ["eventfd"]:
+        yield Way(name + suffix, kind, waits, waking[name], crosses=True, streams=False)
 
 
 WAYS = (

@@ -3,14 +3,12 @@ flight.
 
 Guarantees: a retype is a request to the own core's driver; it is over when the requester has its
 answer, and by then every core has voted and knows the outcome. *Single*: one at a time, a clock
-around each. *Interval*: batches with so many in flight, the mean cost of one; all of them are of
-different memory. By tree and by number of cores, in the multikernel by two phases; beside it by the
-owner-sequenced protocol, asked for by the owner, who asks nobody, and by another core, which asks
-the owner; in the shared kernel, whose cores need not be asked, under one lock and under one a
-region. What the same request costs where nobody has to be asked (the local work) is in the same
-slices, and so are the floors: what agreement adds is said in multiples of them. Trees with the same
-edges are one, as in `collectives`. One core asks, the others answer; what all cores get done at
-once is `retype_throughput`'s. Answers: the paper's figure 8.
+around each. *Interval*: the mean cost of one, of batches with so many in flight, all of different
+memory. In two phases by tree and by number of cores; beside it by the owner-sequenced protocol,
+asked for by the owner and by another core, and in the shared kernel under one lock and under one a
+region. The local work, where nobody has to be asked, and the floors are in the same slices: what
+agreement adds is said in multiples of them. One core asks, the others answer; what all cores get
+done at once is `retype_throughput`'s. Answers: the paper's figure 8.
 """
 
 from __future__ import annotations
@@ -18,9 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from multikernel.catalogue import entry
 from multikernel.experiments.collectives.shapes import Shape, known, same_trees
-from multikernel.experiments.instrument.arms import Arm, Ratio, floor_key
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.capability_kernels import (
     FOREIGN,
     TWO_PHASE,
@@ -30,10 +27,6 @@ from multikernel.experiments.instrument.capability_kernels import (
     machine,
 )
 from multikernel.experiments.instrument.capability_loops import BATCH, Source, Task
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.request import Request
-from multikernel.results.document import Caution, Scalar
 
 SINGLE, PIPELINED = 800, 24 * BATCH
 """Operations in a slice."""
@@ -46,13 +39,11 @@ FLOORS_ALLOWED = 3.5
 """What agreement may cost beside the local work, in back-to-back floors."""
 HERE = (*WAYS, FOREIGN)
 
-NOBODY = Caution(
-    code="nobody-is-asked",
-    text=(
-        "The shared kernel's cores are not asked: its figures are those of one core that holds"
-        " uncontended locks. Nor are others where the owner retypes by the owner-sequenced"
-        " protocol."
-    ),
+NOBODY = caution(
+    "nobody-is-asked",
+    "The shared kernel's cores are not asked: its figures are those of one core that holds"
+    " uncontended locks. Nor are others where the owner retypes by the owner-sequenced"
+    " protocol.",
 )
 
 
@@ -84,7 +75,6 @@ class TwoPhaseCommit(Experiment):
         return self.key(TWO_PHASE, self.by_cores[cores][0], cores, in_flight)
 
     def arms(self) -> Iterator[Arm]:
-        """Every way, and the local work."""
         for cores, shapes in self.by_cores.items():
             for way in HERE:
                 for shape in shapes if way is TWO_PHASE else shapes[:1]:
@@ -128,9 +118,8 @@ class TwoPhaseCommit(Experiment):
                     yield Ratio(ours, self.key(TWO_PHASE, shape, cores, in_flight), "tree")
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """What agreement costs, who is asked, and which trees are the same."""
         if said := self._agreement(collector):
-            yield Caution(code="cost-of-agreement", text=said)
+            yield caution("cost-of-agreement", said)
             yield NOBODY
         yield from same_trees(self.by_cores)
 
@@ -154,6 +143,3 @@ class TwoPhaseCommit(Experiment):
         if shares:
             text += f"; with {MOST} in flight one costs {median(shares):.2f} × as much as alone"
         return f"{text} (goals: {FLOORS_ALLOWED} ×, 0.5 ×)."
-
-
-EXPERIMENT = TwoPhaseCommit

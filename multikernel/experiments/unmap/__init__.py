@@ -3,40 +3,30 @@ more.
 
 Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and
 Linux's threads, each with targets that poll, compute or sleep, and notified by poll, signal,
-interrupt or not at all; beside them what the host's mapping call costs alone, what mapping and the
-first touch cost, a page's whole life, mapped where none was or where it was before, how many such
-lives a second, what a computing program loses, and how many unmaps a second all cores manage when
-each has pages of its own; and, but for `compare`, the multikernel whose monitors' messages go by
-sockets, which share no memory, and both kernels and Linux by number of cores and by tree
-(`by_cores`). Comparisons are within a boot, interleaved. That a target was notified as claimed is
-counted, not assumed: interrupts of the cores by themselves, Linux's by /proc/interrupts.
-Answers: the paper's figure 7 (and, with the difference between its two phases, figure 8's agreement
-for one operation).
+interrupt or not at all. Beside them: the host's mapping call alone, mapping and the first touch, a
+page's whole life and how many such lives a second, what a computing program loses, and how many
+unmaps a second all cores manage when each has pages of its own; and, but for `compare`, the
+multikernel over sockets, and all by number of cores and by tree (`by_cores`). That a target was
+notified as claimed is counted, not assumed (`notified`). Answers: the paper's figure 7 (and, with
+the difference between its two phases, figure 8's agreement for one operation).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from multikernel.catalogue import entry
+from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import host_transports
-from multikernel.experiments.instrument.arms import Arm, Ratio, Spec
-from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.experiment import Experiment
-from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.unmap import by_cores, compared, notified
-from multikernel.experiments.unmap.kernels import KernelArms, Sizes, spec
-from multikernel.experiments.unmap.linux import BY_CORES, LinuxArms
-from multikernel.results.document import Caution
+from multikernel.experiments.unmap.kernels import KernelArms
+from multikernel.experiments.unmap.linux import LinuxArms
 
-WHEN = Caution(
-    code="when-access-is-revoked",
-    text=(
-        "Timed is the revocation: once it returns no core can read the page. In both kernels the"
-        " mapping itself is removed afterwards, sixteen at once, by a core that is idle or that"
-        " maps next; a whole life, fresh, has all of that in it. Linux' removal is a call of its"
-        " own, whose time stands beside (remove)."
-    ),
+WHEN = caution(
+    "when-access-is-revoked",
+    "Timed is the revocation: once it returns no core can read the page. In both kernels the"
+    " mapping itself is removed afterwards, sixteen at once, by a core that is idle or that"
+    " maps next; a whole life, fresh, has all of that in it. Linux' removal is a call of its"
+    " own, whose time stands beside (remove).",
 )
 
 
@@ -49,30 +39,20 @@ class Unmap(Experiment):
         """plan: of the arms by number of cores, in place of this machine's."""
         super().__init__(request)
         self.plan = by_cores.planned(self.request) if plan is None else plan
-        self.floors_on = Sizes(self.request).kernel("multikernel")
+        self.floors_on = KernelArms(self.request).kernel("multikernel")
 
     def arms(self) -> Iterator[Arm]:
-        """The kernels', Linux's, and both by number of cores."""
         floor = tuple(self.pairs())
         kernels, linux = KernelArms(self.request, floor), LinuxArms(self.request, floor)
         yield from kernels.all()
         yield from linux.all()
-        yield from by_cores.arms(self.plan, kernels, floor)
-        for cores in self.plan.fewer():
-            own = spec(
-                self.plan.key(by_cores.LINUX, cores), "linux", "mprotect", cores,
-                tuple(pair for pair in floor if max(pair) < cores), operation="unmap",
-                target="computing", told="interrupt", booted=self.plan.booted,
-            )  # fmt: skip
-            yield linux.unmap(own, BY_CORES)
+        yield from by_cores.arms(self.plan, kernels, linux)
 
     def ratios(self) -> Iterator[Ratio]:
-        """Of all cores, and by number of cores."""
         yield from compared.ratios()
         yield from compared.by_cores(self.plan)
 
     def revised(self, spec: Spec, collector: Collector) -> Spec:
-        """With the interrupts that were counted."""
         return notified.with_count(spec, collector)
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
@@ -86,6 +66,3 @@ class Unmap(Experiment):
         yield from by_cores.said(self.plan)
         if not self.request.comparing:
             yield from host_transports.refused(self.request)
-
-
-EXPERIMENT = Unmap

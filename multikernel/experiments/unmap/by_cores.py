@@ -4,29 +4,29 @@ Guarantees: a page is mapped on the first 2, 3, … of the cores that are booted
 and unmapped by core 0: by the multikernel along each kind of tree over these cores, by the shared
 kernel along *the same tree* (the control: it separates what the tree is worth from what the
 structure is worth), by the shared kernel's line, and by Linux's threads on the same CPUs. Over all
-cores the tree that the system chose is among them. Trees with the same edges are run once and their
-other names are said; over two cores all are one. One system serves all trees of a kernel: a tree is
-installed before its slice, and its edges beyond the holders are contracted away. Answers: the
-paper's figure 7 over cores, with the trees of its section 5.1.
+cores the tree that the system chose is among them. Trees with the same edges are run once. One
+system serves all trees of a kernel: a tree is installed before its slice, and its edges beyond the
+holders are contracted away. Answers: the paper's figure 7 over cores, with the trees of its section
+5.1.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from multikernel import system as system_
-from multikernel.experiments.instrument.arms import Arm, Pair, Spec
-from multikernel.experiments.instrument.machines import Booted
-from multikernel.experiments.instrument.request import Request
+from multikernel.experiments.collectives.shapes import Shape, distinct
+from multikernel.experiments.declaring import *
 from multikernel.experiments.shared_memory import counts_of
-from multikernel.experiments.unmap.kernels import KernelArms, spec, unmap_arm
+from multikernel.experiments.unmap.kernels import ONE, TWO, KernelArms, spec, unmap_arm
+from multikernel.experiments.unmap.linux import BY_CORES, COMPUTES, LinuxArms
 from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
-from multikernel.knowledge.tree import Tree as KindOfTree
+from multikernel.knowledge.tree import Tree
 from multikernel.machine.topology.model import Topology
-from multikernel.results.document import Caution, Scalar, System
 from multikernel.routing.choosing import costs_of
 from multikernel.runtime.plan import Kernel
 
@@ -34,55 +34,33 @@ KINDS = ("sequential", "cluster", "numa-aware", "adaptive")
 """The trees of the paper's section 5.1, and one that sees costs. Of those with the same edges the
 first names them.
 """
-CHOSEN = "chosen"
-PROTOCOLS = ("one-phase", "two-phase")
-BY_CORES = 200
-"""Operations in a slice."""
-LINE, LINUX = "shared-polling", "linux-computing"
-Edges = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """A tree over the first `cores` cores. equal: other kinds with the same edges here; edges: of
-    all cores that are booted, since only such trees can be installed.
-    """
-
-    kind: str
-    cores: int
-    edges: Edges
-    equal: tuple[str, ...] = ()
+LINE = "shared-polling"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run measures, in all its boots. booted: how many cores; counts: on how many of them
-    the page is mapped.
+    the page is mapped; chosen: the kind of tree that the multikernel's other configurations use.
     """
 
     booted: int
     counts: tuple[int, ...]
-    trees: tuple[Tree, ...]
+    trees: tuple[Shape, ...]
     chosen: str
-    """The kind of tree that the multikernel's other configurations use."""
 
     def key(self, stem: str, cores: int) -> str:
         """The key of an arm with so many cores; the full number is left out of it."""
         return stem if cores == self.booted else f"{stem}-on-{cores}"
 
-    def with_tree(self, arm: str, tree: Tree) -> str:
+    def with_tree(self, arm: str, tree: Shape) -> str:
         """The key of an arm along that tree. arm: a protocol of the multikernel, or "shared"."""
-        return self.key(f"{arm}-polling-{tree.kind}", tree.cores)
+        return self.key(f"{arm}-polling-{tree.name}", tree.cores)
 
     def protocols(self) -> tuple[str, ...]:
         """Of the multikernel along trees. With two cores there is but one tree, which the other
         arms use.
         """
-        return PROTOCOLS if self.booted > 2 else ()
-
-    def fewer(self) -> tuple[int, ...]:
-        """Numbers of cores for which the line and Linux have no arm anyhow."""
-        return tuple(count for count in self.counts if count < self.booted)
+        return (ONE, TWO) if self.booted > 2 else ()
 
 
 def planned(request: Request) -> Plan:
@@ -101,56 +79,51 @@ def planned(request: Request) -> Plan:
     return Plan(booted, counts, found, chosen.kind)
 
 
-def trees_over(count: int, site: Site, costs: Costs, chosen: KindOfTree) -> Iterator[Tree]:
+def trees_over(count: int, site: Site, costs: Costs, chosen: Tree) -> list[Shape]:
     """Those from core 0 over the first so many, all that differ. chosen: the running system's, for
     all cores.
     """
     some = Site(site.topology, site.cpus[:count])
-    alike: dict[Edges, list[str]] = {}
-    for kind in KINDS:
-        tree = trees.build(kind, 0, some, costs.part(range(count)))
-        alike.setdefault(tree.edges, []).append(kind)
-    if count == site.n and chosen.kind not in alike.get(chosen.edges, ()):
+    built = [trees.build(kind, 0, some, costs.part(range(count))) for kind in KINDS]
+    named = [(tree.kind, tree) for tree in built]
+    if count == site.n and (chosen.kind, chosen.edges) not in [(one, t.edges) for one, t in named]:
         # Of other costs than these a tree of the same kind may be another.
-        alike.setdefault(chosen.edges, []).append(CHOSEN if chosen.kind in KINDS else chosen.kind)
-    rest = tuple((0, core) for core in range(count, site.n))
-    for edges, kinds in alike.items():
-        yield Tree(kinds[0], count, edges + rest, tuple(kinds[1:]))
+        named.append(("chosen" if chosen.kind in KINDS else chosen.kind, chosen))
+    return distinct(named)
 
 
-# --- Arms
-# --------------------------------------------------------------------------------------------------
-
-
-def arms(plan: Plan, kernels: KernelArms, floor: tuple[Pair, ...]) -> Iterator[Arm]:
-    """The kernels' arms: along every tree, and the shared kernel by its line."""
-    count = kernels.sizes.count(BY_CORES)
+def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms) -> Iterator[Arm]:
+    """Along every tree, by the shared kernel's line, and Linux's. All but the first have an arm of
+    all cores anyhow.
+    """
+    count, fewer = kernels.count(BY_CORES), [one for one in plan.counts if one < plan.booted]
 
     def own(key: str, system: System, variant: str, cores: int, **more: Scalar) -> Spec:
-        judged = tuple(pair for pair in floor if max(pair) < cores)
-        return spec(
-            key, system, variant, cores, judged, operation="unmap", target="polling", told="poll",
-            **more, booted=plan.booted,
-        )  # fmt: skip
-
-    def along(kernel: Kernel) -> Booted:
-        return Booted(kernel, options=(("trees", "sequential"),))
+        judged = tuple(pair for pair in kernels.floor if max(pair) < cores)
+        about = {"operation": "unmap", "target": "polling", "told": "poll", **more}
+        return spec(key, system, variant, cores, judged, **about, booted=plan.booted)
 
     for tree in plan.trees:
-        about: dict[str, Scalar] = {"tree": tree.kind}
-        if tree.equal:
-            about["equal_trees"] = ", ".join(tree.equal)
-        several: list[tuple[str, Kernel, str, str]] = [
-            (name, "multikernel", name, name) for name in plan.protocols()
+        about: dict[str, Scalar] = {"tree": tree.name}
+        if tree.same:
+            about["equal_trees"] = ", ".join(tree.same)
+        several: list[tuple[str, Kernel, str]] = [
+            *((protocol, "multikernel", protocol) for protocol in plan.protocols()),
+            ("shared", "shared", "mcs"),
         ]
-        for name, kernel, variant, protocol in [*several, ("shared", "shared", "mcs", "two-phase")]:
+        for name, kernel, variant in several:
             series = own(plan.with_tree(name, tree), kernel, variant, tree.cores, **about)
-            yield unmap_arm(
-                series, along(kernel), protocol, count, edges=tree.edges, cores=tree.cores
-            )
-    for cores in plan.fewer():
+            on = Booted(kernel, options=(("trees", "sequential"),))
+            edges = tree.whole(plan.booted)
+            protocol = ONE if name == ONE else TWO  # the shared kernel ignores it
+            yield unmap_arm(series, on, protocol, count, edges=edges, cores=tree.cores)
+    for cores in fewer:
         series = own(plan.key(LINE, cores), "shared", "mcs", cores)
-        yield unmap_arm(series, kernels.sizes.kernel("shared"), "two-phase", count, cores=cores)
+        yield unmap_arm(series, kernels.kernel("shared"), TWO, count, cores=cores)
+    for cores in fewer:
+        key = plan.key(COMPUTES, cores)
+        series = own(key, "linux", "mprotect", cores, target="computing", told="interrupt")
+        yield linux.unmap(series, BY_CORES)
 
 
 def said(plan: Plan) -> list[Caution]:
@@ -162,18 +135,14 @@ def said(plan: Plan) -> list[Caution]:
             "Over two cores all trees are the same: one is run, which shows what messages cost the"
             " shared kernel."
         )
-        return [Caution(code="one-tree", text=text)]
-    found: dict[str, list[int]] = {}
+        return [caution("one-tree", text)]
+    found: dict[str, list[str]] = defaultdict(list)
     for tree in plan.trees:
-        if tree.equal and tree.cores > 2:
-            found.setdefault(f"{' and '.join(tree.equal)} is the tree {tree.kind}", []).append(
-                tree.cores
-            )
-    sentences = [
-        f"{words} over {', '.join(map(str, cores))} cores" for words, cores in found.items()
-    ]
-    text = "Trees with the same edges are run once, over two cores always" + "".join(
-        f"; {one}" for one in sentences
+        if tree.same and tree.cores > 2:
+            found[f"{' and '.join(tree.same)} is the tree {tree.name}"].append(str(tree.cores))
+    same = "".join(f"; {words} over {', '.join(cores)} cores" for words, cores in found.items())
+    text = (
+        f"Trees with the same edges are run once, over two cores always{same}. Where no tree is"
+        f" named the multikernel takes the one chosen at boot: {plan.chosen}."
     )
-    chosen = f"Where no tree is named the multikernel takes the one chosen at boot: {plan.chosen}."
-    return [Caution(code="equal-trees", text=f"{text}. {chosen}")]
+    return [caution("equal-trees", text)]

@@ -7,21 +7,23 @@ differently the words say that the difference comes of that.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from multikernel.experiments.instrument.arms import Ratio
-from multikernel.experiments.unmap.by_cores import KINDS, LINE, LINUX, PROTOCOLS, Plan, Tree
-from multikernel.results.document import Words
+from msgspec import structs
+
+from multikernel.experiments.collectives.shapes import Shape
+from multikernel.experiments.declaring import *
+from multikernel.experiments.unmap.by_cores import KINDS, LINE, Plan
+from multikernel.experiments.unmap.kernels import ONE, TWO
+from multikernel.experiments.unmap.linux import COMPUTES
+from multikernel.results import judge
 from multikernel.runtime.plan import HOST_TRANSPORTS
 
-WHO = {
-    "one-phase": "the multikernel in one phase",
-    "two-phase": "the multikernel in two phases",
-}
-SHARED = "the shared kernel under its lock"
+WHO = {ONE: "the multikernel in one phase", TWO: "the multikernel in two phases"}
+LOCKED = "the shared kernel under its lock"
+COMPUTE, ASLEEP = "Linux, peers computing", "Linux, peers asleep"
 POLL = "Unmap, targets polling, notified by poll"
 SIGNAL = "Unmap, targets computing, notified by signal"
-COMPUTING = "Unmap, peers computing in both"
-RATE = ("does {} the work of", "does less, by {}, than")
 ANY_KERNEL = (
     "One is notified by poll, the other by interrupt: this is what the notification is worth, and"
     " any kernel whose cores poll would have it."
@@ -54,105 +56,87 @@ MESSAGES_COST = (
 )
 
 
-def _words(
-    subject: str, other: str, lead: str, remark: str = "", *, counterpart: bool = True,
+def _ratio(
+    over: str, under: str, kind: str, subject: str, other: str, lead: str, remark: str = "", *,
+    remarked: tuple[judge.Outcome, ...] = ("better", "worse"), counterpart: bool = True,
     rate: bool = False, more_is_better: bool = True,
-) -> Words:  # fmt: skip
-    usual = Words(subject=subject, other=other)
-    better, worse = RATE if rate else (usual.better, usual.worse)
-    return Words(
-        subject=subject, other=other, lead=lead, better=better, worse=worse,
-        more_is_better=more_is_better, counterpart=counterpart,
-        remarks={"better": remark, "worse": remark} if remark else {},
+) -> Ratio:  # fmt: skip
+    """With words. remarked: the outcomes that have the remark; rate: of work in a time."""
+    words = Words(
+        subject=subject, other=other, lead=lead, more_is_better=more_is_better,
+        counterpart=counterpart, remarks=dict.fromkeys(remarked, remark) if remark else {},
     )  # fmt: skip
+    if rate:
+        words = structs.replace(words, better="does {} the work of", worse="does less, by {}, than")
+    return Ratio(over, under, kind, words)
 
 
 def ratios() -> Iterator[Ratio]:
     """Of all cores."""
     for protocol, who in WHO.items():
-        for target, lead in (("polling", POLL), ("computing", SIGNAL)):
-            ours = f"{protocol}-{target}"
-            yield Ratio(f"shared-{target}", ours, "structure", _words(who, SHARED, lead))
-        yield from _against_linux(protocol, who)
-        yield Ratio(f"{protocol}-polling", "local", "cost")
+        polling, computing = f"{protocol}-polling", f"{protocol}-computing"
+        yield _ratio("shared-polling", polling, "structure", who, LOCKED, POLL)
+        yield _ratio("shared-computing", computing, "structure", who, LOCKED, SIGNAL)
+        polls = f"{who}, targets polling,"
+        yield _ratio(COMPUTES, polling, "notification", polls, COMPUTE, "Unmap", ANY_KERNEL)
+        yield _ratio(
+            COMPUTES, computing, "notification", f"{who}, notified by signal,",
+            "Linux, notified by interrupt", "Unmap, peers computing in both",
+        )  # fmt: skip
+        yield _ratio("linux-idle", polling, "notification", polls, ASLEEP, "Unmap", NOBODY)
+        yield Ratio(polling, "local", "cost")
     yield Ratio("shared-polling", "local", "cost")
-    yield Ratio(
-        "two-phase-polling", "one-phase-polling", "structure",
-        _words(
-            "voting first (two phases)", "doing it at once (one phase)", POLL, counterpart=False,
-            more_is_better=False,
-        ),
+    yield _ratio(
+        "two-phase-polling", "one-phase-polling", "structure", "voting first (two phases)",
+        "doing it at once (one phase)", POLL, counterpart=False, more_is_better=False,
     )  # fmt: skip
     yield Ratio("two-phase-computing", "one-phase-computing", "structure")
-    words = _words(
-        "the shared kernel, targets polling,", "Linux, peers computing", "Unmap", counterpart=False
-    )
-    yield Ratio("linux-computing", "shared-polling", "notification", _only_better(words))
-    yield Ratio("linux-computing", "shared-computing", "notification")
+    yield _ratio(
+        COMPUTES, "shared-polling", "notification", "the shared kernel, targets polling,", COMPUTE,
+        "Unmap", ANY_SHARED, remarked=("better",), counterpart=False,
+    )  # fmt: skip
+    yield Ratio(COMPUTES, "shared-computing", "notification")
     yield Ratio("linux-idle", "shared-polling", "notification")
     yield from _own_pages()
     yield from _what_else_is_paid()
     yield from _by_the_host()
 
 
-def _only_better(words: Words) -> Words:
-    """With the remark that holds where polling wins."""
-    return Words(
-        subject=words.subject, other=words.other, lead=words.lead, counterpart=False,
-        remarks={"better": ANY_SHARED},
-    )  # fmt: skip
-
-
-def _against_linux(protocol: str, who: str) -> Iterator[Ratio]:
-    kind, polling = "notification", f"{protocol}-polling"
-    subject = f"{who}, targets polling,"
-    words = _words(subject, "Linux, peers computing", "Unmap", ANY_KERNEL)
-    yield Ratio("linux-computing", polling, kind, words)
-    words = _words(f"{who}, notified by signal,", "Linux, notified by interrupt", COMPUTING)
-    yield Ratio("linux-computing", f"{protocol}-computing", kind, words)
-    words = _words(subject, "Linux, peers asleep", "Unmap", NOBODY)
-    yield Ratio("linux-idle", polling, kind, words)
-
-
 def _own_pages() -> Iterator[Ratio]:
-    lead, ours = "Cores with pages of their own, all unmapping at once", "own-pages-multikernel"
     for key, kind, other, remark in (
         ("shared", "structure", "the shared kernel", ""),
         ("linux", "spared", "Linux's threads", OWN_LINUX),
         ("linux-processes", "spared", "as many processes of Linux", OWN_PROCESSES),
     ):
-        words = _words("the multikernel", other, lead, remark, rate=True)
-        yield Ratio(ours, f"own-pages-{key}", kind, words)
+        yield _ratio(
+            "own-pages-multikernel", f"own-pages-{key}", kind, "the multikernel", other,
+            "Cores with pages of their own, all unmapping at once", remark, rate=True,
+        )  # fmt: skip
     yield Ratio("own-pages-shared", "own-pages-linux", "spared")
 
 
 def _what_else_is_paid() -> Iterator[Ratio]:
-    beside = [
-        ("map", "Mapping on all cores", "shared", "the shared kernel"),
-        ("map", "Mapping on all cores", "linux", "Linux's threads"),
-        ("touch", "The first touch on all cores", "shared", "the shared kernel"),
-        ("touch", "The first touch on all cores", "linux", "Linux's threads"),
-        *(
-            (f"life-{form}", f"A page's whole life, {how}", key, other)
-            for form, how in (("fresh", "mapped where none was"), ("reused", "where it was before"))
-            for key, other in (
-                ("shared", "the shared kernel"),
-                ("linux-computing", "Linux's threads, the others computing"),
-                ("linux-idle", "Linux's threads, the others asleep"),
-            )
-        ),
-    ]
-    for what, lead, key, other in beside:
-        words = _words("the multikernel", other, lead)
-        yield Ratio(f"{what}-{key}", f"{what}-multikernel", "cost", words)
+    shared, threads = ("shared", "the shared kernel"), ("linux", "Linux's threads")
+    idle = ("linux-idle", "Linux's threads, the others asleep")
+    lives = (shared, (COMPUTES, "Linux's threads, the others computing"), idle)
+    for what, lead, others in (
+        ("map", "Mapping on all cores", (shared, threads)),
+        ("touch", "The first touch on all cores", (shared, threads)),
+        ("life-fresh", "A page's whole life, mapped where none was", lives),
+        ("life-reused", "A page's whole life, where it was before", lives),
+    ):
+        for key, other in others:
+            over, under = f"{what}-{key}", f"{what}-multikernel"
+            yield _ratio(over, under, "cost", "the multikernel", other, lead)
     yield Ratio("life-fresh-multikernel", "life-reused-multikernel", "cost")
-    lead = "Maps, touches and unmaps one after the other, each an interrupt"
-    for name, kernel in (("multikernel", "the multikernel"), ("shared", "the shared kernel")):
-        words = _words(
-            f"a program computing on a notified core of {kernel}", "the same left alone", lead,
-            counterpart=False, rate=True,
+    for name in ("multikernel", "shared"):
+        who = "the multikernel" if name == "multikernel" else "the shared kernel"
+        yield _ratio(
+            f"program-{name}-interrupted", f"program-{name}-alone", "cost",
+            f"a program computing on a notified core of {who}", "the same left alone",
+            "Maps, touches and unmaps one after the other, each an interrupt", counterpart=False,
+            rate=True,
         )  # fmt: skip
-        yield Ratio(f"program-{name}-interrupted", f"program-{name}-alone", "cost", words)
 
 
 def _by_the_host() -> Iterator[Ratio]:
@@ -161,16 +145,13 @@ def _by_the_host() -> Iterator[Ratio]:
     for transport in HOST_TRANSPORTS:
         for protocol, who in WHO.items():
             ours, subject = f"{protocol}-polling-{transport}", f"{who} over {names[transport]}"
-            words = _words(
-                subject, "the same over call lines", POLL, counterpart=False, more_is_better=False
-            )
-            yield Ratio(ours, f"{protocol}-polling", "transport", words)
-            words = _words(subject, SHARED, POLL, BY_THE_HOST)
-            yield Ratio("shared-polling", ours, "transport", words)
-            words = _words(
-                f"{subject}, targets polling,", "Linux, peers computing", "Unmap", ANY_KERNEL
-            )
-            yield Ratio("linux-computing", ours, "notification", words)
+            yield _ratio(
+                ours, f"{protocol}-polling", "transport", subject, "the same over call lines", POLL,
+                counterpart=False, more_is_better=False,
+            )  # fmt: skip
+            yield _ratio("shared-polling", ours, "transport", subject, LOCKED, POLL, BY_THE_HOST)
+            polls = f"{subject}, targets polling,"
+            yield _ratio(COMPUTES, ours, "notification", polls, COMPUTE, "Unmap", ANY_KERNEL)
 
 
 # --- By number of cores, and by tree
@@ -181,38 +162,40 @@ def by_cores(plan: Plan) -> Iterator[Ratio]:
     beside both. Words are for all cores; how it goes with their number is said of all together.
     """
     for tree in plan.trees:
-        said = tree.cores == plan.booted
         for ratio in _along(plan, tree):
-            yield ratio if said else Ratio(ratio.over, ratio.under, ratio.kind)
+            yield ratio if tree.cores == plan.booted else replace(ratio, words=None)
 
 
-def _along(plan: Plan, tree: Tree) -> Iterator[Ratio]:
-    shared, along = plan.with_tree("shared", tree), f"along the tree {tree.kind}"
-    line, linux = plan.key(LINE, tree.cores), plan.key(LINUX, tree.cores)
-    plain = None if tree.kind == KINDS[0] else Tree(KINDS[0], tree.cores, ())
-    words = _words(
-        f"the shared kernel {along}", "the same by its line", POLL, MESSAGES_COST, counterpart=False
-    )
-    yield Ratio(line, shared, "tree", words)
-    if plain is not None:
-        over = plan.with_tree("shared", plain)
-        yield Ratio(over, shared, "tree", _over_plain(f"the shared kernel {along}"))
+def _along(plan: Plan, tree: Shape) -> Iterator[Ratio]:
+    shared, along = plan.with_tree("shared", tree), f"along the tree {tree.name}"
+    line, linux = plan.key(LINE, tree.cores), plan.key(COMPUTES, tree.cores)
+    plain = replace(tree, name=KINDS[0])
+
+    def over_plain(arm: str, who: str) -> Iterator[Ratio]:
+        if tree.name != KINDS[0]:
+            over, under = (plan.with_tree(arm, one) for one in (plain, tree))
+            other = f"the same along the tree {KINDS[0]}"
+            yield _ratio(over, under, "tree", who, other, POLL, counterpart=False)
+
+    yield _ratio(
+        line, shared, "tree", f"the shared kernel {along}", "the same by its line", POLL,
+        MESSAGES_COST, counterpart=False,
+    )  # fmt: skip
+    yield from over_plain("shared", f"the shared kernel {along}")
     if not plan.protocols():
-        lead = "Unmap on two cores, which have but one tree"
-        for protocol in PROTOCOLS:
-            words = _words(WHO[protocol], "the shared kernel notified by messages too", lead)
-            yield Ratio(shared, f"{protocol}-polling", "structure", words)
-    lead = "Unmap, targets polling, notified by messages along the same tree"
+        for protocol, who in WHO.items():
+            yield _ratio(
+                shared, f"{protocol}-polling", "structure", who,
+                "the shared kernel notified by messages too",
+                "Unmap on two cores, which have but one tree",
+            )  # fmt: skip
     for protocol in plan.protocols():
         ours, who = plan.with_tree(protocol, tree), f"{WHO[protocol]} {along}"
-        words = _words(who, f"the shared kernel {along}", lead)
-        yield Ratio(shared, ours, "structure", words)
-        words = _words(f"{who}, targets polling,", "Linux, peers computing", "Unmap", ANY_KERNEL)
-        yield Ratio(linux, ours, "notification", words)
+        yield _ratio(
+            shared, ours, "structure", who, f"the shared kernel {along}",
+            "Unmap, targets polling, notified by messages along the same tree",
+        )  # fmt: skip
+        polls = f"{who}, targets polling,"
+        yield _ratio(linux, ours, "notification", polls, COMPUTE, "Unmap", ANY_KERNEL)
         yield Ratio(line, ours, "structure")
-        if plain is not None:
-            yield Ratio(plan.with_tree(protocol, plain), ours, "tree", _over_plain(who))
-
-
-def _over_plain(who: str) -> Words:
-    return _words(who, f"the same along the tree {KINDS[0]}", POLL, counterpart=False)
+        yield from over_plain(protocol, who)

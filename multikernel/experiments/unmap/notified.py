@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from multikernel.experiments.instrument.arms import Spec
-from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.declaring import *
 from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.processor import Host
-from multikernel.results.document import Caution
 
 ENOUGH = 0.9
 """Fewer interrupts an operation and target CPU: it was not notified by interrupt, or not every
@@ -34,9 +32,10 @@ def with_count(spec: Spec, collector: Collector) -> Spec:
         return spec
     # Threads that wait for one another's lock sleep, and are then not interrupted: fewer than one
     # interrupt is no fault there.
-    if spec.key == "own-pages-linux" and each > QUIET:
-        spec = replace(spec, parameters={**spec.parameters, "told": "interrupt"})
-    return replace(spec, parameters={**spec.parameters, "interrupts_per_operation": round(each, 3)})
+    told = spec.key == "own-pages-linux" and each > QUIET
+    counted = {"interrupts_per_operation": round(each, 3)}
+    parameters = {**spec.parameters, **({"told": "interrupt"} if told else {}), **counted}
+    return replace(spec, parameters=parameters)
 
 
 def shootdowns(activity: Activity, initiator: int | None) -> int | None:
@@ -58,63 +57,45 @@ def interrupts_of(key: str, collector: Collector) -> float | None:
 def check(collector: Collector, specs: Iterable[Spec]) -> Iterator[Caution]:
     """Takes out what was not notified as it claims, and says so."""
     for spec in specs:
-        told = spec.parameters.get("told")
-        if told == "interrupt":
-            yield from _check_linux(spec.key, collector)
-        elif told == "signal" and spec.measure == "completion":
-            yield from _check_signals(spec, collector)
-        elif spec.key == "linux-idle" and (interrupts_of(spec.key, collector) or 0) > QUIET:
-            yield Caution(
-                code="idle-interrupted",
-                text=(
-                    f"linux, idle: {interrupts_of(spec.key, collector):.2f} TLB interrupts an"
-                    " operation were counted where sleeping peers should take none: they were not"
-                    " all asleep, or something else runs in this process' place."
-                ),
+        told, key = spec.parameters.get("told"), spec.key
+        each = interrupts_of(key, collector)
+        signalled = told == "signal" and spec.measure == "completion"
+        if key == "linux-idle" and (each or 0) > QUIET:
+            text = (
+                f"linux, idle: {each:.2f} TLB interrupts an operation were counted where sleeping"
+                " peers should take none: they were not all asleep, or something else runs in this"
+                " process' place."
             )
+            yield caution("idle-interrupted", text)
+        if (told != "interrupt" and not signalled) or not collector.has(key):
+            continue
+        if each is not None and each >= (SIGNALS if signalled else ENOUGH):
+            continue
+        collector.discard(key)
+        if signalled and spec.variant != "one-phase":  # its slices bring the program's too
+            collector.discard(f"program-{spec.system}-interrupted")
+        because = _signals(each or 0) if signalled else _interrupts(each)
+        yield caution("refused", f"{key}: refused, since {because}")
 
 
-def _check_linux(key: str, collector: Collector) -> Iterator[Caution]:
-    if not collector.has(key):
-        return
-    each = interrupts_of(key, collector)
-    if each is not None and each >= ENOUGH:
-        return
-    collector.discard(key)
-    count = (
+def _signals(each: float) -> str:
+    return (
+        f"the computing cores took {each:.2f} interrupts an operation (map, touch and unmap), and"
+        f" {SIGNALS:.1f} are needed to show that they were notified by signal every time."
+    )
+
+
+def _interrupts(each: float | None) -> str:
+    counted = (
         "this machine counts no TLB interrupts"
         if each is None
         else f"{each:.2f} TLB interrupts were counted"
     )
-    host = Host.read()
-    reason = ""
+    host, reason = Host.read(), ""
     if "invlpgb" in host.flags or host.architecture == "aarch64":
         how = "INVLPGB" if "invlpgb" in host.flags else "TLBI"
         reason = f" This processor flushes other CPUs' translations without an interrupt ({how})."
-    yield Caution(
-        code="refused",
-        text=(
-            f"{key}: refused, since {count} for each operation and target CPU, and {ENOUGH}"
-            f" are needed to show that the others were notified by interrupt.{reason}"
-        ),
-    )
-
-
-def _check_signals(spec: Spec, collector: Collector) -> Iterator[Caution]:
-    key = spec.key
-    if not collector.has(key):
-        return
-    each = interrupts_of(key, collector)
-    if each is not None and each >= SIGNALS:
-        return
-    collector.discard(key)
-    if spec.variant != "one-phase":  # its slices bring the program's too
-        collector.discard(f"program-{spec.system}-interrupted")
-    yield Caution(
-        code="refused",
-        text=(
-            f"{key}: refused, since the computing cores took {each or 0:.2f} interrupts an"
-            f" operation (map, touch and unmap), and {SIGNALS:.1f} are needed to show that they"
-            " were notified by signal every time."
-        ),
+    return (
+        f"{counted} for each operation and target CPU, and {ENOUGH} are needed to show that the"
+        f" others were notified by interrupt.{reason}"
     )

@@ -148,7 +148,7 @@ RELATIONS: tuple[Relation | Literal["server"], ...] = (
 
 def message_for(model: Model, relation: str) -> Message:
     """That of the relation, or of the next farther one that the file has, or of the farthest."""
-    at = RELATIONS.index(relation)  # type: ignore[arg-type]
+    at = RELATIONS.index(relation)
     named = [one for one in RELATIONS if one in model.message]
     farther = [one for one in named if RELATIONS.index(one) >= at and one != "server"]
     return model.message[relation if relation in named else (farther or named)[0]]

@@ -10,9 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from multikernel.errors import BadInput
 from multikernel.machine.models.model import RELATIONS, Line, Message, Model, message_for
@@ -20,7 +18,6 @@ from multikernel.machine.topology.model import Topology
 from multikernel.machine.topology.named import machine_of
 
 MOST_CORES = 4096
-Hops = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -39,11 +36,11 @@ class Tables:
     link_names: Sequence[tuple[int, int]]
     distances: Sequence[str]
 
-    def arrays(self) -> tuple[array[int], ...]:
+    def arrays(self) -> tuple[array[Any], ...]:
         """In the types of virtual/machine.h: place, home, distance, hops; costs; route, link."""
         flat = [value for one in self.costs for value in (one.own, one.fetch, one.send, one.handle)]
         short = [array("H", one) for one in (self.place, self.home, self.distance, self.hops)]
-        return (*short, array("d", flat), array("I", self.route), array("H", self.link))  # type: ignore[return-value]
+        return (*short, array("d", flat), array("I", self.route), array("H", self.link))
 
 
 def topology_of(model: Model, where: str) -> Topology:

@@ -2,17 +2,13 @@
 
 Guarantees: both sides run the same rounds in the same order, on scratch lines that are spread over
 the region of the core they belong to; where each line lies is asked of the host after it was
-touched. A core imports this page once, so it stays light.
+touched.
 """
 
 from __future__ import annotations
 
-from multikernel.experiments.instrument.loops import Report, Watch
-from multikernel.machine.host import pinning
-from multikernel.machine.host.activity import Activity
+from multikernel.experiments.instrument.loops import Report, Watch, _driver, _watched
 from multikernel.native._native import Histogram
-from multikernel.runtime import local
-from multikernel.user.here import here
 
 LINES = tuple(range(0, 64, 4))
 """16 scratch lines over 8 KiB: neighbours are often served alike."""
@@ -43,9 +39,7 @@ def bounce(
     the memory node of the lines there (the highest of them), minus an errno where the host does not
     say; "nodes.HOME", of how many nodes.
     """
-    driver, report = here().driver, Report()
-    assert local.plan is not None
-    pinning.verify(local.plan.cpus[driver.me])
+    driver, report = _driver(), Report()
     found: dict[str, Histogram] = {}
 
     def trip(
@@ -58,25 +52,24 @@ def bounce(
             count=count, batch=batch, times=into,
         )  # fmt: skip
 
-    before = Activity.take(watch.cpus, watch.tasks) if watch else None
-    at = base
-    for home in homes:
-        for what, count, batch in counts:
-            if what == TWO_LINES and home != homes[0]:
-                continue
-            into = found[f"{what}.{home}"] = Histogram()
-            for line in LINES:
-                # A histogram a line would be a longer way home than all that was measured.
-                total, samples = into.sum, into.n
-                trip(what, home, line, at, WARM, 1, Histogram())
-                trip(what, home, line, at + 2 * WARM, count, batch, into)
-                if role == 0:
-                    report.counts[f"{what}.{home}.{line}"] = round(
-                        (into.sum - total) / (into.n - samples)
-                    )
-            at += 2 * (WARM + count)
-    if watch and before:
-        report.activity = Activity.take(watch.cpus, watch.tasks) - before
+    def loop() -> None:
+        at = base
+        for home in homes:
+            for what, count, batch in counts:
+                if what == TWO_LINES and home != homes[0]:
+                    continue
+                into = found[f"{what}.{home}"] = Histogram()
+                for line in LINES:
+                    # A histogram a line would be a longer way home than all that was measured.
+                    total, samples = into.sum, into.n
+                    trip(what, home, line, at, WARM, 1, Histogram())
+                    trip(what, home, line, at + 2 * WARM, count, batch, into)
+                    if role == 0:
+                        mean = (into.sum - total) / (into.n - samples)
+                        report.counts[f"{what}.{home}.{line}"] = round(mean)
+                at += 2 * (WARM + count)
+
+    _watched(watch, loop, report)
     for home in homes:
         nodes = [driver.probe_home(asker if home == "from" else answerer, line) for line in LINES]
         report.counts[f"node.{home}"] = min(nodes) if min(nodes) < 0 else max(nodes)
