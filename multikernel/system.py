@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, cast
 
 from multikernel.errors import BadInput
 from multikernel.knowledge.block_cost import Budget, budget
@@ -319,6 +319,7 @@ def boot(
     trees: str | Mapping[int, Edges] | None = None,
     lock_scope: LockScope = "big",
     record: str | os.PathLike[str] | None = None,
+    machine: str | None = None,
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
@@ -335,8 +336,12 @@ def boot(
     capabilities are locked by: "big", the kernel's one lock; "region", one for each region of
     memory. record: a directory, for finding out why replicas differ: there each core of a
     multikernel writes down what its monitor is given, 256 MiB in all at most; by default what
-    the environment's MULTIKERNEL_RECORD says. Raises BadInput, BootFailed, SegmentFull.
+    the environment's MULTIKERNEL_RECORD says. machine: in virtual time on that modelled machine,
+    by name, file or shape (machine.models); then cores is a number, by default all, and what comes
+    back is a VirtualSystem. Raises BadInput, BootFailed, SegmentFull.
     """
+    if machine is not None:
+        return _modelled(machine, cores, kernel, memory, slots, capabilities, trees)
     topology = Topology.read()
     plan = planned(
         topology,
@@ -374,6 +379,26 @@ def boot(
             system.close()
             raise
     return system
+
+
+def _modelled(
+    machine: str,
+    cores: int | str | Sequence[int] | None,
+    kernel: Kernel,
+    memory: int,
+    slots: int | None,
+    capabilities: CapabilityProtocol,
+    trees: str | Mapping[int, Edges] | None,
+) -> System:
+    from multikernel.machine.models.reading import read
+    from multikernel.virtual.system import booted
+
+    if kernel != "multikernel":
+        raise BadInput("the multikernel alone is modelled", value=kernel, where="boot kernel")
+    if cores is not None and not isinstance(cores, int):
+        raise BadInput("of a modelled machine so many cores", value=repr(cores), where="boot cores")
+    system = booted(read(machine, where="boot machine"), cores, memory, slots, capabilities, trees)
+    return cast(System, system)
 
 
 _current: System | None = None

@@ -1,10 +1,11 @@
-"""What a program finds on the core it runs on: that core's driver. Empty in every process that is
-not a core.
+"""What a program finds on the core it runs on: that core's driver; on a modelled core, where a
+program is a thread, the way into its kernel. Empty in every process that is not a core.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multikernel.native import _native
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 driver: _native.Driver | None = None
 plan: Plan | None = None
+modelled: Any = threading.local()
+"""Its `access`, in a thread that is a program on a modelled core."""
 
 
 def leave() -> None:

@@ -25,7 +25,11 @@ class Access(Protocol):
     """A way into one system."""
 
     plan: Plan
-    home: int
+
+    @property
+    def home(self) -> int:
+        """The core that handles what names none."""
+        ...
 
     def request(self, core: int, kind: int, *words: int, kept: bytes = b"") -> Reply:
         """One request, answered. kept: cores that it names (_native.cores_word)."""

@@ -13,6 +13,7 @@ from multikernel.errors import BadInput
 from multikernel.native import _native
 from multikernel.runtime import local
 from multikernel.user import memory
+from multikernel.user.access import Access
 from multikernel.user.capability import Capability, ram_of, root_of
 from multikernel.user.memory import Frame, Page
 from multikernel.user.trees import Edges, install
@@ -21,13 +22,21 @@ from multikernel.user.trees import Edges, install
 class Here:
     """This core. core: its number; cores: how many there are; kernel: "multikernel" or "shared"."""
 
-    def __init__(self, driver: _native.Driver, system: str, kernel: str, cores: int) -> None:
-        self.driver = driver
-        self.core = driver.me
-        self.cores = cores
-        self.kernel = kernel
-        self._system = system
-        self._access = memory.local_access(system)
+    def __init__(self, access: Access, driver: _native.Driver | None) -> None:
+        """driver: None on a modelled core."""
+        self._driver = driver
+        self.core = access.home
+        self.cores = access.plan.cores
+        self.kernel = access.plan.kernel
+        self._system = access.plan.system
+        self._access = access
+
+    @property
+    def driver(self) -> _native.Driver:
+        """This core's. Raises BadInput on a modelled core, which has none."""
+        if self._driver is None:
+            raise BadInput("a modelled core has no driver", value=self.core, where="here().driver")
+        return self._driver
 
     def ram(
         self, size: int, *, to: Capability | None = None, slot: int | None = None
@@ -78,9 +87,12 @@ class Here:
 
 def here() -> Here:
     """The core this program runs on. Raises BadInput anywhere else."""
+    modelled: Access | None = getattr(local.modelled, "access", None)
+    if modelled is not None:
+        return Here(modelled, None)
     if local.driver is None or local.plan is None:
         raise BadInput(
             "this process is not a core",
             hint="call here() in a function given to system.cores[k].run",
         )
-    return Here(local.driver, local.plan.system, local.plan.kernel, local.plan.cores)
+    return Here(memory.local_access(local.plan.system), local.driver)

@@ -77,15 +77,20 @@ class Kernel:
         for root, edges in (trees or {}).items():
             self.native.plant(root, packed(edges))
 
-    def ask(self, core: int, kind: str, *words: int, at: int | None = None,
-            of: int | None = None, kept: bytes = b"") -> int:  # fmt: skip
+    def ask(self, core: int, kind: str, *words: int, at: int | None = None, of: int | None = None,
+            kept: bytes = b"") -> int:  # fmt: skip
         """A program on that core asks its kernel, or that of another core (`of`), at that time, by
-        default now: a ticket.
+        default now: a ticket. kind: a name of KINDS.
         """
+        return self.ask_number(core, KINDS[kind], words, at=at, of=of, kept=kept)
+
+    def ask_number(self, core: int, kind: int, words: tuple[int, ...], *, at: int | None = None,
+                   of: int | None = None, kept: bytes = b"") -> int:  # fmt: skip
+        """The same by the kind's number."""
         self._asked += 1
         self.native.ask(
-            self.now if at is None else at, core, core if of is None else of, self._asked,
-            KINDS[kind], words, kept,
+            self.now if at is None else at, core, core if of is None else of, self._asked, kind,
+            words, kept,
         )  # fmt: skip
         return self._asked
 

@@ -53,7 +53,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Transfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How lines travel. hop: a link, there and back; home, link, line: cycles between two
     transactions at one of them. fences: who has sent waits
-    until its last line is its own; links: pairs of packages that are wired; () all with all.
+    until its last line is its own; memory: whose homes serve lines; links: pairs of packages that
+    are wired; () all with all.
     """
 
     coherence: Literal["snoop", "filter"]
@@ -65,6 +66,7 @@ class Transfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     link: Number
     line: Number
     fences: bool = False
+    memory: Literal["by place", "in one place"] = "by place"
     readings: tuple[str, ...] = ()
     links: tuple[tuple[int, int], ...] = ()
 

@@ -92,8 +92,15 @@ def tables(model: Model, cores: int, where: str) -> Tables:
                     at = next_on[at, to]
             route.append(len(link))
     costs = [_line(model, message_for(model, one), between) for one in used]
+    for name, line in zip(used, costs, strict=True):
+        if min(line.own, line.fetch, line.handle) < 0:
+            raise BadInput(
+                "a message takes less than its parts: send, gap, handling and the way",
+                value=name, where=f"{where}, message",
+            )  # fmt: skip
     names = [*links, *(pair for server in range(servers) for pair in ((server, -1), (-1, server)))]
-    homes = list(range(servers * inside))
+    one = model.transfer.memory == "in one place"
+    homes = [number // inside if one else number for number in range(servers * inside)]
     return Tables(place, homes, distance, hops, costs, route, link, names, used)
 
 

@@ -67,7 +67,7 @@ cdef extern from "virtual/monitors.h":
     double monitors_measure(monitors *m, work_sample *samples)
 
 cdef extern from "virtual/bare.h":
-    uint64_t bare_tree(const machine *m, uint32_t buffers, uint32_t root, uint32_t cores,
+    uint64_t bare_tree(const machine *m, uint32_t buffers, bint meets, uint32_t root, uint32_t cores,
             const uint32_t *edges) nogil
     uint64_t bare_broadcast(const machine *m, uint32_t root, uint32_t cores) nogil
     double bare_shared_update(const machine *m, uint32_t cores, uint32_t lines, uint32_t rounds) nogil
@@ -92,6 +92,10 @@ def measure_software(uint32_t batches):
         raise OSError(errno, refused.decode() if refused else "drivers")
     return {"turn": s.turn, "system_call": s.system_call, "relax": s.relax, "bare": s.bare, "call": s.call,
             "protect": s.protect}
+
+
+cdef extern from "virtual/interrupts.h":
+    uint64_t interrupt_unmap(const machine *m, uint32_t cores, uint32_t order) nogil
 
 
 WORK = {"keys": WORK_KEYS, "inputs": INPUTS, "operations": OPERATIONS + 1,
@@ -152,14 +156,16 @@ cdef class VirtualMachine:
     def cores(self):
         return self.m.cores
 
-    def tree(self, uint32_t root, uint32_t cores, edges, bint sender):
-        """Cycles of bare messages along a tree of the first cores (uint32 edges) and back."""
+    def tree(self, uint32_t root, uint32_t cores, edges, bint sender, bint meets=False):
+        """Cycles of bare messages along a tree of the first cores (uint32 edges) and back. sender:
+        lines lie with senders; meets: a barrier, up and down.
+        """
         cdef uint32_t[::1] given = edges
         cdef uint64_t took
         if not 1 < cores <= self.m.cores or len(edges) != cores - 1 or root >= cores:
             raise ValueError("a tree of 2 cores or more has one edge less than cores")
         with nogil:
-            took = bare_tree(&self.m, sender, root, cores, &given[0])
+            took = bare_tree(&self.m, sender, meets, root, cores, &given[0])
         if not took:
             raise ValueError("no tree of these cores below that root, or no memory")
         return took
@@ -169,6 +175,12 @@ cdef class VirtualMachine:
         if not 1 < cores <= self.m.cores or root >= cores:
             raise ValueError("2 cores or more")
         return bare_broadcast(&self.m, root, cores)
+
+    def interrupts(self, uint32_t cores, bint one_by_one):
+        """Cycles of an unmap by interrupts, of a page that so many cores have."""
+        if not 0 < cores <= self.m.cores:
+            raise ValueError("1 core or more")
+        return interrupt_unmap(&self.m, cores, one_by_one)
 
     def shared_update(self, uint32_t cores, uint32_t lines, uint32_t rounds):
         """Cycles of an update of so many lines that all these cores update over and over."""

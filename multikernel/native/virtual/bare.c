@@ -7,55 +7,86 @@
 struct bare {
     struct world world;
     struct tree_link *link;
-    uint32_t *waits; /* for so many answers from below */
+    uint32_t *waits; /* for so many from below */
     uint32_t root;
+    bool meets; /* up first, then down; else down, then up */
     uint64_t ended;
 };
 
-static void forward(struct bare *b, uint32_t core)
+static const struct message nothing;
+
+static uint32_t children(const struct bare *b, uint32_t core)
 {
-    const struct message none = {{0}};
+    uint32_t count = 0;
     for (uint32_t child = b->link[core].first_child; child != TREE_NOBODY;
-         child = b->link[child].next_sibling) {
-        b->waits[core]++;
-        world_send(&b->world, core, child, false, 0, &none);
-    }
+         child = b->link[child].next_sibling)
+        count++;
+    return count;
+}
+
+static void down(struct bare *b, uint32_t core)
+{
+    for (uint32_t child = b->link[core].first_child; child != TREE_NOBODY;
+         child = b->link[child].next_sibling)
+        world_send(&b->world, core, child, false, 0, &nothing);
+    if (b->meets && b->world.clock > b->ended) /* it has left */
+        b->ended = b->world.clock;
+}
+
+/* All below have answered, or come. */
+static void up(struct bare *b, uint32_t core)
+{
+    if (core != b->root)
+        world_send(&b->world, core, b->link[core].parent, true, 0, &nothing);
+    else if (b->meets)
+        down(b, core);
+    else
+        b->ended = b->world.clock;
 }
 
 static void taken(void *context, uint32_t core, const struct packet *packet)
 {
     struct bare *b = context;
-    const struct message none = {{0}};
-    if (packet->reply)
-        b->waits[core]--;
-    else
-        forward(b, core);
-    if (b->waits[core])
-        return;
-    if (core == b->root)
-        b->ended = b->world.clock;
-    else
-        world_send(&b->world, core, b->link[core].parent, true, 0, &none);
+    if (!packet->reply)
+        down(b, core);
+    if (packet->reply ? --b->waits[core] == 0 : !b->meets && !b->waits[core])
+        up(b, core);
 }
 
 static void started(void *context, uint32_t core, uint32_t what)
 {
     (void)what;
-    forward(context, core);
+    struct bare *b = context;
+    if (b->meets)
+        up(b, core);
+    else
+        down(b, core);
 }
 
-uint64_t bare_tree(const struct machine *machine, enum buffers buffers, uint32_t root,
+static bool open_bare(struct bare *b, const struct machine *machine, uint32_t cores,
+                      const uint32_t *edges)
+{
+    b->link = calloc(machine->cores, sizeof *b->link);
+    b->waits = calloc(machine->cores, sizeof *b->waits);
+    if (!world_open(&b->world, machine) || !b->link || !b->waits ||
+        !tree_make(b->link, cores, b->root, edges))
+        return false;
+    b->world.behaviour = (struct behaviour){b, taken, started};
+    for (uint32_t core = 0; core < cores; core++)
+        if (!(b->waits[core] = children(b, core)) && b->meets)
+            world_wake(&b->world, core, 0, 1);
+    if (!b->meets)
+        world_wake(&b->world, b->root, 0, 1);
+    return true;
+}
+
+uint64_t bare_tree(const struct machine *machine, enum buffers buffers, bool meets, uint32_t root,
                    uint32_t cores, const uint32_t *edges)
 {
-    struct bare b = {.root = root};
+    struct bare b = {.root = root, .meets = meets};
     uint64_t took = 0;
-    b.link = calloc(machine->cores, sizeof *b.link);
-    b.waits = calloc(machine->cores, sizeof *b.waits);
-    if (world_open(&b.world, machine) && b.link && b.waits &&
-        tree_make(b.link, cores, root, edges)) {
+    if (open_bare(&b, machine, cores, edges)) {
         b.world.buffers = buffers;
-        b.world.behaviour = (struct behaviour){&b, taken, started};
-        world_wake(&b.world, root, 0, 1);
         while (world_turn(&b.world))
             ;
         took = b.world.failed ? 0 : b.ended;

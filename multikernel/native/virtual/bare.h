@@ -6,11 +6,12 @@
 #include "monitor/tree.h"
 #include "virtual/world.h"
 
-/* Cycles until the root has all answers; 0: no memory. edges: as for tree_make, of the members
- * alone; cores are 0 to cores - 1. */
-uint64_t bare_tree(const struct machine *machine, enum buffers buffers, uint32_t root,
+/* Cycles until the root has all answers; or, where they meet (a barrier), from all arriving at once
+ * until the last has left. 0: no memory, or no tree. edges: as for tree_make, of the members alone;
+ * cores are 0 to cores - 1. */
+uint64_t bare_tree(const struct machine *machine, enum buffers buffers, bool meets, uint32_t root,
                    uint32_t cores, const uint32_t *edges);
-/* The same by one line that the root writes and all poll; each acknowledges on a line of its own,
+/* To all and back by one line that the root writes and all poll; each acknowledges on a line of its own,
  * which lies with the root, and the root reads one after the other. */
 uint64_t bare_broadcast(const struct machine *machine, uint32_t root, uint32_t cores);
 

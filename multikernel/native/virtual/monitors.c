@@ -153,7 +153,7 @@ static void deliver(struct monitors *m, uint32_t core, bool answered)
     for (uint32_t i = 0; i < m->output->count; i++) {
         const struct output_entry *entry = &m->output->entry[i];
         if (entry->kind == OUTPUT_DONE)
-            request_done(m, (uint32_t)entry->token, &entry->message);
+            m->port->done(m, (uint32_t)entry->token, &entry->message);
         else if (!answered || entry->kind != OUTPUT_REPLY)
             send(m, core, entry);
     }
@@ -202,7 +202,7 @@ static void message(void *context, uint32_t core, const struct packet *packet)
 {
     struct monitors *m = context;
     if (packet->token & ASK_TOKEN) {
-        request_came(m, packet);
+        m->port->came(m, packet);
         return;
     }
     world_charge(&m->world, m->world.machine->work_scale * m->work->driver);
@@ -220,7 +220,7 @@ static void woken(void *context, uint32_t core, uint32_t what)
     struct monitors *m = context;
     const struct input tick = {.kind = INPUT_TICK};
     if (what != TICK)
-        request_woken(m, core, what);
+        m->port->woken(m, core, what);
     else if (m->tick_at[core] <= m->world.now) /* else one was wanted earlier, and came */
         monitors_turn(m, core, &tick, false);
 }
@@ -234,15 +234,6 @@ enum verdict monitors_local(struct monitors *m, uint32_t core, const struct inpu
     monitor_step(m->monitor[core], &m->environment, input, m->output);
     *made = m->output->made;
     return m->output->verdict;
-}
-
-bool monitors_run(struct monitors *m, struct answer *answer)
-{
-    while (m->done_first == m->done_count)
-        if (!world_turn(&m->world))
-            return false;
-    *answer = m->done[m->done_first++];
-    return true;
 }
 
 bool monitors_plant(struct monitors *m, uint32_t root, const uint32_t *edges)
@@ -291,13 +282,14 @@ static struct monitor *state_new(const struct monitors *m, uint32_t core)
     return state;
 }
 
-struct monitors *monitors_new(const struct machine *machine, const struct work_table *work,
-                              const struct monitor_shape *shape)
+struct monitors *monitors_open(const struct port *port, const struct machine *machine,
+                               const struct work_table *work, const struct monitor_shape *shape)
 {
     struct monitors *m = calloc(1, sizeof *m);
     if (!m)
         return NULL;
     const uint32_t cores = shape->cores;
+    m->port = port;
     m->asks = 1; /* 0: none */
     m->work = work;
     m->shape = *shape;

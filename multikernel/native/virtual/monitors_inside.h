@@ -25,7 +25,20 @@ struct tree_pieces {
     uint32_t number, count;
 };
 
+struct monitors;
+
+/* What is around the monitors (kernel.c). */
+struct port {
+    /* What became of what was asked by that number. */
+    void (*done)(struct monitors *m, uint32_t number, const struct message *done);
+    /* A request, or its reply, has come by message. */
+    void (*came)(struct monitors *m, const struct packet *packet);
+    /* The core is woken for it: its program asks, or asks again. */
+    void (*woken)(struct monitors *m, uint32_t core, uint32_t number);
+};
+
 struct monitors {
+    const struct port *port;
     struct world world;
     struct environment environment;
     struct mmu mmu;
@@ -50,6 +63,8 @@ struct monitors {
     uint32_t changed;  /* slot + 1 that was protected ahead of the step; 0: none */
 };
 
+struct monitors *monitors_open(const struct port *port, const struct machine *machine,
+                               const struct work_table *work, const struct monitor_shape *shape);
 /* Steps that core's monitor, whose clock is the world's, and does what comes of it. answered: its
  * reply has been sent. */
 void monitors_turn(struct monitors *m, uint32_t core, const struct input *input, bool answered);
@@ -57,12 +72,3 @@ void monitors_turn(struct monitors *m, uint32_t core, const struct input *input,
 enum verdict monitors_local(struct monitors *m, uint32_t core, const struct input *input,
                             uint64_t *made);
 bool monitors_make_tree(struct monitors *m, uint32_t root, uint32_t place, const uint32_t *edges);
-
-/* --- requests.c --- */
-
-/* What became of it. */
-void request_done(struct monitors *m, uint32_t number, const struct message *done);
-/* A request, or its reply, has come by message. */
-void request_came(struct monitors *m, const struct packet *packet);
-/* The core is woken for it: its program asks, or asks again. */
-void request_woken(struct monitors *m, uint32_t core, uint32_t number);

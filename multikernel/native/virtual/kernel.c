@@ -1,4 +1,4 @@
-/* What programs ask of modelled kernels: requests of a driver, by kind, and the way of one to
+/* The modelled kernel: what programs ask of it, requests of a driver by kind, and the way of one to
  * another core and back. Groups, and running programs, are not among them. */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@ static struct monitor *monitor_at(struct monitors *m, const struct ask *ask)
     return m->monitor[ask->core];
 }
 
-/* --- By kind: OK or an error; PENDING: request_done follows --- */
+/* --- By kind: OK or an error; PENDING: port.done follows --- */
 
 static enum verdict begin(struct monitors *m, uint32_t number, struct request *request)
 {
@@ -288,7 +288,7 @@ static void turn(struct monitors *m, uint32_t number)
         answered(m, number, verdict);
 }
 
-void request_done(struct monitors *m, uint32_t number, const struct message *done)
+static void done(struct monitors *m, uint32_t number, const struct message *done)
 {
     reply_of_done(&m->ask[number].reply, done);
     if (message_operation(done) == OPERATION_RETYPE && message_verdict(done) == VERDICT_OK)
@@ -296,7 +296,7 @@ void request_done(struct monitors *m, uint32_t number, const struct message *don
     answered(m, number, message_verdict(done));
 }
 
-void request_came(struct monitors *m, const struct packet *packet)
+static void came(struct monitors *m, const struct packet *packet)
 {
     const uint32_t number = (uint32_t)packet->token;
     if (packet->reply)
@@ -305,7 +305,7 @@ void request_came(struct monitors *m, const struct packet *packet)
         turn(m, number);
 }
 
-void request_woken(struct monitors *m, uint32_t core, uint32_t number)
+static void woken(struct monitors *m, uint32_t core, uint32_t number)
 {
     struct ask *ask = &m->ask[number];
     if (!ask->asked) {
@@ -347,4 +347,20 @@ bool monitors_ask(struct monitors *m, uint64_t time, uint32_t from, uint32_t cor
     }
     world_wake(&m->world, from, time, number);
     return !m->world.failed;
+}
+
+bool monitors_run(struct monitors *m, struct answer *answer)
+{
+    while (m->done_first == m->done_count)
+        if (!world_turn(&m->world))
+            return false;
+    *answer = m->done[m->done_first++];
+    return true;
+}
+
+struct monitors *monitors_new(const struct machine *machine, const struct work_table *work,
+                              const struct monitor_shape *shape)
+{
+    static const struct port port = {done, came, woken};
+    return monitors_open(&port, machine, work, shape);
 }

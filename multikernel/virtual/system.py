@@ -1,0 +1,284 @@
+"""A system in virtual time: what `boot(machine="8x4-amd")` returns.
+
+    with multikernel.boot(machine="8x4-amd") as system:
+        page = system.map(system.allocate(4096))
+        before = system.now
+        system.unmap(page)
+        print(system.now - before, "cycles on 32 cores")
+
+Guarantees: the same calls as a running system has, for memory, capabilities, trees and programs,
+and the same handles and errors; `now` is the modelled machine's time, in cycles. Nothing of the
+host is used but one CPU; no core is a process. Groups, counters and policies are not modelled.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, SupportsIndex
+
+from multikernel.machine.models.model import Model
+from multikernel.machine.models.tables import MOST_CORES, topology_of
+from multikernel.native._native import KINDS, VERDICTS
+from multikernel.runtime import local
+from multikernel.runtime.launch import Reply
+from multikernel.runtime.plan import PAGE, Plan
+from multikernel.user import memory
+from multikernel.user.access import READ_BYTES, WRITE_BYTES, core_number, handle_word
+from multikernel.user.capability import Capability, ram_of, root_of
+from multikernel.user.memory import Frame, Page
+from multikernel.user.outcome import error_of
+from multikernel.user.trees import Edges, encoded, install
+from multikernel.virtual.kernel import Kernel, machine
+from multikernel.virtual.programs import Program, Programs, current
+from multikernel.virtual.trees import build
+from multikernel.virtual.work import Work
+
+OK = VERDICTS["OK"]
+
+
+class VirtualAccess:
+    """The way into a modelled kernel: of the program that asks, or from outside of core 0."""
+
+    def __init__(self, plan: Plan, kernel: Kernel) -> None:
+        self.plan = plan
+        self.programs = Programs(kernel)
+
+    @property
+    def home(self) -> int:
+        """The core that asks."""
+        program = current()
+        return 0 if program is None else program.core
+
+    def request(self, core: int, kind: int, *words: int, kept: bytes = b"") -> Reply:
+        """To that core's kernel; from outside, by a program there."""
+        core = core_number(self.plan.cores, core, "request")
+        asks = core if current() is None else self.home
+        return self.programs.request(asks, core, kind, words, kept)
+
+    def allocate(self, length: int) -> Reply:
+        """Core 0 keeps all frames."""
+        return self.request(0, KINDS["ALLOCATE"], length)
+
+    def read(self, core: int, slot: int, generation: int, address: int, length: int) -> bytes:
+        """By the page table of that core. Raises PageFault."""
+        parts = []
+        for at in range(0, length, READ_BYTES):
+            piece = min(READ_BYTES, length - at)
+            words = self._touch("READ", core, slot, generation, address + at, piece)
+            parts.append(b"".join(word.to_bytes(8, "little") for word in words)[:piece])
+        return b"".join(parts)
+
+    def write(self, core: int, slot: int, generation: int, address: int, data: bytes) -> None:
+        """The same for writing."""
+        for at in range(0, len(data), WRITE_BYTES):
+            piece = data[at : at + WRITE_BYTES]
+            padded = piece.ljust(WRITE_BYTES, b"\0")
+            words = [int.from_bytes(padded[i : i + 8], "little") for i in range(0, WRITE_BYTES, 8)]
+            self._touch("WRITE", core, slot, generation, address + at, len(piece), *words)
+
+    def _touch(self, kind: str, core: int, slot: int, generation: int, address: int,
+               *words: int) -> tuple[int, ...]:  # fmt: skip
+        handle = handle_word(slot, generation)
+        verdict, named, reply = self.request(core, KINDS[kind], handle, address, *words)
+        if verdict != OK:
+            raise error_of(verdict, named, kind.lower(), core=core, address=address)
+        return reply
+
+
+class VirtualTask:
+    """A program that was started."""
+
+    def __init__(self, programs: Programs, program: Program) -> None:
+        self._programs = programs
+        self._program = program
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._program.ended
+
+    def result(self) -> Any:
+        """Time goes on until it ends: its value, or raises what it raised."""
+        return self._programs.finish(self._program)
+
+
+class VirtualCore:
+    """A modelled core. index: its number."""
+
+    def __init__(self, system: VirtualSystem, index: int) -> None:
+        self._system = system
+        self.index = index
+
+    def __index__(self) -> int:
+        return self.index
+
+    def __repr__(self) -> str:
+        return f"<Core {self.index} of a modelled machine>"
+
+    @property
+    def cnode(self) -> Capability:
+        """The core's root CNode."""
+        return root_of(self._system._access, self._system.plan.system, self.index)
+
+    def read(self, page: Page, offset: int, length: int) -> bytes:
+        """Bytes of a page as this core sees them. Raises PageFault."""
+        return page.read(offset, length, core=self.index)
+
+    def write(self, page: Page, offset: int, data: bytes) -> None:
+        """Writes to a page from this core. Raises PageFault."""
+        page.write(offset, data, core=self.index)
+
+    def start(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> VirtualTask:
+        """Starts function(*args, **kwargs) on this core. Raises CoreBusy."""
+        programs = self._system._access.programs
+        body = partial(_as_program, self._system._access, function, args, kwargs)
+        return VirtualTask(programs, programs.start(self.index, body))
+
+    def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """The same, waited for."""
+        return self.start(function, *args, **kwargs).result()
+
+    def digest(self, other: SupportsIndex | None = None) -> tuple[int, int, int]:
+        """(hash, mapped, locked): of this core's replica of the mappings; see Core.digest."""
+        cores = self._system.plan.cores
+        only = (1 << 64) - 1 if other is None else core_number(cores, other, "digest")
+        access = self._system._access
+        _, _, words = access.request(self.index, KINDS["DIGEST"], only)
+        return words[0], words[1], words[2]
+
+
+def _as_program(
+    access: VirtualAccess, function: Callable[..., Any], args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:  # fmt: skip
+    local.modelled.access = access
+    return function(*args, **kwargs)
+
+
+class VirtualSystem:
+    """A multikernel on a modelled machine. machine: which; cores: its cores, in order."""
+
+    kernel = "multikernel"
+    simulated = True
+
+    def __init__(
+        self, model: Model, cores: int, *, memory_bytes: int, slots: int | None,
+        capabilities: str, trees: Mapping[int, Edges], where: str = "machine",
+        work: Work | None = None,
+    ) -> None:  # fmt: skip
+        """Raises BadInput."""
+        self.machine = model
+        cycles_per_us = max(1, round(1000 * model.ghz.value))
+        self.plan = Plan(
+            "multikernel", tuple(range(cores)), memory_bytes, slots or 16, cycles_per_us,
+            system=f"virtual-{secrets.token_hex(4)}",
+        )  # fmt: skip
+        self._kernel = Kernel(
+            machine(model, cores, where), work or Work.reference(), dict(trees),
+            slots=self.plan.slots, pages=memory_bytes // PAGE, cnodes=16,
+            owner=capabilities == "owner",
+        )  # fmt: skip
+        self._access = VirtualAccess(self.plan, self._kernel)
+        memory.booted(self.plan.system, self._access)
+        self.cores = [VirtualCore(self, index) for index in range(cores)]
+
+    def __enter__(self) -> VirtualSystem:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<virtual multikernel: {len(self.cores)} cores of {self.machine.title}>"
+
+    @property
+    def now(self) -> int:
+        """Cycles of the modelled machine since it was booted; a program's own, in a program."""
+        program = current()
+        return self._kernel.now if program is None else program.now
+
+    def compute(self, cycles: int) -> None:
+        """The program that calls this computes for so long; from outside, all cores are idle."""
+        program = current()
+        if program is None:
+            self._kernel.now += cycles
+        else:
+            program.now += cycles
+
+    def settle(self) -> None:
+        """Until nothing is under way."""
+        self._kernel.settle()
+
+    def close(self) -> None:
+        """Ends all programs. Idempotent."""
+        self._access.programs.close()
+
+    def ram(
+        self, size: int, *, to: Capability | None = None, slot: int | None = None
+    ) -> Capability:
+        """See System.ram."""
+        return ram_of(self._access, self.plan.system, size, to, slot)
+
+    def allocate(self, size: int) -> Frame:
+        """See System.allocate."""
+        return memory.allocate(self._access, self.plan.system, size)
+
+    def free(self, frame: Frame) -> None:
+        """See System.free."""
+        memory.own(frame, Frame, self.plan.system, "free")
+        memory.free(self._access, frame)
+
+    def map(
+        self, frame: Frame, *, cores: Iterable[SupportsIndex] | None = None,
+        rights: memory.Rights = "read-write",
+    ) -> Page:  # fmt: skip
+        """See System.map."""
+        memory.own(frame, Frame, self.plan.system, "map")
+        return memory.map_frame(self._access, self.plan.system, frame, cores, rights)
+
+    def unmap(self, page: Page, *, protocol: memory.Protocol = "two-phase") -> None:
+        """See System.unmap."""
+        memory.own(page, Page, self.plan.system, "unmap")
+        memory.unmap(self._access, page, protocol)
+
+    def protect(self, page: Page, rights: memory.Rights = "read-only") -> None:
+        """See System.protect."""
+        memory.own(page, Page, self.plan.system, "protect")
+        memory.protect(self._access, page, rights)
+
+    def install(self, root: int, edges: Edges) -> None:
+        """See System.install."""
+        install(self._access, root, edges)
+
+
+ROOTS_MOST = 64
+"""Cores up to which every root has a tree; beyond, core 0 alone."""
+
+
+def booted(
+    model: Model, cores: int | None, memory_bytes: int, slots: int | None, capabilities: str,
+    trees: str | Mapping[int, Edges] | None,
+) -> VirtualSystem:  # fmt: skip
+    """As `boot` has it. Raises BadInput."""
+    where = "boot machine"
+    most = len(topology_of(model, where).cpus) * model.servers
+    count = min(most, MOST_CORES) if cores is None else cores
+    if isinstance(trees, Mapping):
+        checked = {root: list(edges) for root, edges in trees.items()}
+        encoded(checked, count)
+    elif count > 2:
+        roots = range(count) if count <= ROOTS_MOST else (0,)
+        kind = "chosen" if trees is None else trees
+        checked = {root: build(kind, root, model, count, where) for root in roots}
+    else:
+        checked = {}
+    return VirtualSystem(
+        model, count, memory_bytes=memory_bytes, slots=slots, capabilities=capabilities,
+        trees=checked, where=where,
+    )  # fmt: skip
