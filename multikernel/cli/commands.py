@@ -20,6 +20,7 @@ COMMANDS = {
     "topology": "Draw what this machine, or another, is built of; capture it; export it.",
     "latency": "Measure a cache line between every two CPUs: the machine's map of distances.",
     "skb": "Ask what is known about a machine: facts, multicast trees, placement.",
+    "machine": "List the machines that can be modelled, and show one with its sources.",
     "bench": "List the experiments, or run some of them.",
     "schema": "Print the JSON schema of result documents.",
     "report": "Draw results as one HTML page to read, print and pass on.",

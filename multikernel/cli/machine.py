@@ -1,0 +1,77 @@
+"""`multikernel machine`: the modelled machines, and every number of one with its source."""
+
+import click
+
+from multikernel.errors import BadInput
+from multikernel.machine.models import reading
+from multikernel.machine.models.model import Model, Number
+from multikernel.machine.models.tables import tables, topology_of
+
+
+@click.group("machine")
+def command() -> None:
+    """Show the machines that can be modelled (--machine), which nobody needs to have.
+
+    Each is a file: what a message, a page-table change and an interrupt cost there, every number
+    with its source, or marked as assumed.
+    """
+
+
+@command.command("list")
+def list_() -> None:
+    """List the machines by name, with their cores."""
+    names = reading.names()
+    width = max(map(len, names))
+    for name in names:
+        model = reading.shipped(name)
+        click.echo(f"{name:<{width}}  {cores_of(model):>5} cores  {model.title}")
+    click.echo(f"\nAny shape that `multikernel topology` takes has the numbers of {reading.LIKE}.")
+
+
+@command.command("show")
+@click.argument("machine")
+def show(machine: str) -> None:
+    """Print a machine: where its numbers come from, and what follows between its cores.
+
+    MACHINE is a name of the list, a .toml file, or a shape such as 8x4.
+    """
+    model = reading.read(machine, where="machine show")
+    click.echo("\n".join(lines_of(model, machine)))
+
+
+def cores_of(model: Model) -> int:
+    """How many it has."""
+    return len(topology_of(model, model.topology).cpus) * model.servers
+
+
+def lines_of(model: Model, name: str) -> list[str]:
+    """All that its file says. Raises BadInput."""
+    transfer = model.transfer
+    servers = f", {model.servers} servers of these" if model.servers > 1 else ""
+    lines = [model.title, f"{cores_of(model)} cores: {model.topology}{servers}", ""]
+    lines += [f"note: {note}" for note in model.notes]
+    numbers = list(model.numbers())
+    width = max(len(where) for where, _ in numbers)
+    lines += [f"{where:<{width}}  {_shown(number)}" for where, number in numbers]
+    lines += ["", f"coherence: {transfer.coherence} ({transfer.coherence_source})"]
+    lines.append(f"between two messages it is the {transfer.gap} that waits")
+    if len(transfer.readings) > 1:
+        lines.append(f"readings that were tried: {', '.join(transfer.readings)}")
+    if model.chosen_after_seeing:
+        lines.append(f"chosen after a figure was seen: {model.chosen_after_seeing}")
+    try:
+        found = tables(model, min(cores_of(model), 4096), name)
+    except BadInput as error:
+        raise BadInput(f"this machine cannot be run: {error}", where=name) from None
+    lines += ["", "a line between two cores, in cycles, nobody in the way, without links"]
+    for kind, line in zip(found.distances, found.costs, strict=True):
+        lines.append(
+            f"  {kind:<8} own {line.own:6.0f}  fetch {line.fetch:6.0f}   a message: send"
+            f" {line.send:4.0f}, handle {line.handle:4.0f}"
+        )
+    return lines
+
+
+def _shown(number: Number) -> str:
+    between = "" if number.low is None else f" ({number.low:g} to {number.high:g})"
+    return f"{number.value:>8g}  {number.mark}{between}: {number.source}"
