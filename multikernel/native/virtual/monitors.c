@@ -4,6 +4,7 @@
 
 #include "arch/arch.h"
 #include "base/align.h"
+#include "memory/vspace.h"
 #include "monitor/operation.h"
 #include "virtual/monitors_inside.h"
 
@@ -278,7 +279,8 @@ static struct monitor *state_new(const struct monitors *m, uint32_t core)
     if (state == MAP_FAILED)
         return NULL;
     madvise(state, m->block, MADV_NOHUGEPAGE);
-    monitor_init(state, core, &m->shape, ADDRESSES, ADDRESSES_EACH);
+    const uint64_t each = ADDRESSES / m->shape.cores / PAGE * PAGE;
+    monitor_init(state, core, &m->shape, VSPACE_BASE, each);
     return state;
 }
 
