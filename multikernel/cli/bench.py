@@ -41,6 +41,12 @@ def list_() -> None:
     "--time", metavar="TIME", help="As many boots as fit into it, such as 90s, 10m or 1h."
 )
 @click.option(
+    "--machine",
+    metavar="NAME|FILE|SHAPE",
+    help="In virtual time on that modelled machine (multikernel machine list), with --cores of its"
+    " cores.",
+)
+@click.option(
     "--resume",
     metavar="DIR",
     help="Go on with a run that was stopped: experiments that lie there are not run again.",

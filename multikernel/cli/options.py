@@ -22,6 +22,8 @@ from multikernel.errors import BadInput, MeasurementRefused, MultikernelError, O
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.host.cpus import Placement, left_out, outside_mask, resolve
+from multikernel.machine.models.reading import read
+from multikernel.machine.models.tables import MOST_CORES, tables, topology_of
 from multikernel.machine.topology.model import Topology
 from multikernel.results import store
 from multikernel.results.document import Document
@@ -136,16 +138,34 @@ def request_of(
     boots: int | None,
     only: str | None = None,
     time: str | None = None,
+    machine: str | None = None,
 ) -> Request:
     """What the experiments are asked. Raises BadInput."""
+    if machine is not None:
+        size = size or "modelled"
     chosen = SIZES[size or ("quick" if quick else "full")]
     return Request(
-        placement_of(cores, oversubscribe=oversubscribe),
+        placement_of(cores, oversubscribe=oversubscribe)
+        if machine is None
+        else modelled_placement(machine, cores),
         chosen if boots is None else replace(chosen, boots=boots),
         only=tuple(name.strip() for name in (only or "").split(",") if name.strip()),
         seconds=seconds_of(time),
         progress=progress_to_stderr,
+        model=None if machine is None else read(machine),
+        machine=machine,
     )
+
+
+def modelled_placement(machine: str, cores: str | None) -> Placement:
+    """So many cores of a modelled machine, by default all. Raises BadInput."""
+    model = read(machine)
+    most = min(len(topology_of(model, "--machine").cpus) * model.servers, MOST_CORES)
+    if cores is not None and not re.fullmatch(r"\d{1,5}", cores):
+        raise BadInput("of a modelled machine so many cores", value=cores, where="--cores")
+    count = most if cores is None else int(cores)
+    tables(model, count, "--cores")
+    return Placement(tuple(range(count)))
 
 
 def seconds_of(text: str | None) -> float | None:

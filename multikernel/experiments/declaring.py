@@ -59,7 +59,11 @@ def sampled(
     def slice_of(bench: Bench) -> Outcome:
         report = measure(bench)
         samples = samples_of(report)
-        found = {spec.key: samples[sample] for sample, spec in specs.items()}
+        found = {
+            spec.key: samples[sample]
+            for sample, spec in specs.items()
+            if not report.partial or sample in samples
+        }
         return Outcome(found, activity=report.activity)
 
     return Arm(name, tuple(specs.values()), on, slice_of, repeated, strict)

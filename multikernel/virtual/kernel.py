@@ -105,12 +105,18 @@ class Kernel:
 
     def wait(self, ticket: int) -> Answer:
         """Until this one is answered. Raises ProtocolError if it never is."""
-        while ticket not in self._answers:
+        return self.wait_any((ticket,))[1]
+
+    def wait_any(self, tickets: Iterable[int]) -> tuple[int, Answer]:
+        """Until one of these is answered, the first of them that is. Raises ProtocolError."""
+        some = set(tickets)
+        while not some & self._answers.keys():
             found = self.next()
             if found is None:
-                raise ProtocolError("a request in virtual time is never answered", value=ticket)
+                raise ProtocolError("requests in virtual time are never answered", value=some)
             self._answers[found[0]] = found[1]
-        return self._answers.pop(ticket)
+        ticket = next(one for one in self._answers if one in some)
+        return ticket, self._answers.pop(ticket)
 
     def request(self, core: int, kind: str, *words: int, kept: bytes = b"") -> Answer:
         """Asked and waited for."""

@@ -159,7 +159,9 @@ def _as_program(
 
 
 class VirtualSystem:
-    """A multikernel on a modelled machine. machine: which; cores: its cores, in order."""
+    """A multikernel on a modelled machine. machine: which; cores: its cores, in order; virtual: its
+    kernel and native: its machine, for this package.
+    """
 
     kernel = "multikernel"
     simulated = True
@@ -176,12 +178,13 @@ class VirtualSystem:
             "multikernel", tuple(range(cores)), memory_bytes, slots or 16, cycles_per_us,
             system=f"virtual-{secrets.token_hex(4)}",
         )  # fmt: skip
-        self._kernel = Kernel(
-            machine(model, cores, where), work or Work.reference(), dict(trees),
+        self.native = machine(model, cores, where)
+        self.virtual = Kernel(
+            self.native, work or Work.reference(), dict(trees),
             slots=self.plan.slots, pages=memory_bytes // PAGE, cnodes=16,
             owner=capabilities == "owner",
         )  # fmt: skip
-        self._access = VirtualAccess(self.plan, self._kernel)
+        self._access = VirtualAccess(self.plan, self.virtual)
         memory.booted(self.plan.system, self._access)
         self.cores = [VirtualCore(self, index) for index in range(cores)]
 
@@ -201,19 +204,19 @@ class VirtualSystem:
     def now(self) -> int:
         """Cycles of the modelled machine since it was booted; a program's own, in a program."""
         program = current()
-        return self._kernel.now if program is None else program.now
+        return self.virtual.now if program is None else program.now
 
     def compute(self, cycles: int) -> None:
         """The program that calls this computes for so long; from outside, all cores are idle."""
         program = current()
         if program is None:
-            self._kernel.now += cycles
+            self.virtual.now += cycles
         else:
             program.now += cycles
 
     def settle(self) -> None:
         """Until nothing is under way."""
-        self._kernel.settle()
+        self.virtual.settle()
 
     def close(self) -> None:
         """Ends all programs. Idempotent."""

@@ -9,6 +9,7 @@ import numpy as np
 from multikernel.knowledge import trees
 from multikernel.knowledge.costs import ASSUMED, Costs
 from multikernel.knowledge.site import Site
+from multikernel.knowledge.tree import Tree
 from multikernel.machine.models.model import Model
 from multikernel.machine.models.tables import Tables, tables, topology_of
 
@@ -41,6 +42,16 @@ def costs(model: Model, cores: int, where: str) -> Costs:
 def known(model: Model, cores: int, where: str) -> tuple[Site, Costs]:
     """What the knowledge base makes trees of. Raises BadInput."""
     return Site.of(topology_of(model, where), cores), costs(model, cores, where)
+
+
+def best(model: Model, cores: int, where: str) -> Tree:
+    """The one from core 0 that is predicted to be the fastest; of more cores than `KNOWN_MOST` the
+    hierarchical one.
+    """
+    if cores > KNOWN_MOST or model.servers > 1:
+        edges = build("hierarchical", 0, model, cores, where)
+        return Tree(0, tuple(edges), "hierarchical")
+    return trees.candidates(0, *known(model, cores, where), search=0)[0][0]
 
 
 def build(kind: str, root: int, model: Model, cores: int, where: str) -> Edges:

@@ -102,7 +102,7 @@ def test_the_same_run_comes_to_the_same_times_and_to_equal_replicas(trees: str) 
             logs.append(contend(system, 1))
             system.settle()
             digests = {core.digest() for core in system.cores}
-            now, sent, handled, *_ = system._kernel.native.counts()
+            now, sent, handled, *_ = system.virtual.native.counts()
             assert len(digests) == 1
             assert sent == handled > 0
             assert now <= system.now

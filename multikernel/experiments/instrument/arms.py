@@ -89,9 +89,11 @@ class Arm:
     def control(self) -> Arm:
         """The same under the control's keys, for another machine."""
 
+        keys = {spec.key for spec in self.specs}
+
         def again(machine: Any) -> Outcome:
             outcome = self.slice(machine)
-            samples = {spec.key + CONTROL: outcome.samples[spec.key] for spec in self.specs}
+            samples = {key + CONTROL: one for key, one in outcome.samples.items() if key in keys}
             return replace(outcome, samples=samples, sums={})
 
         specs = tuple(

@@ -20,8 +20,9 @@ from multikernel.knowledge import cost_store
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
-from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Caution
+from multikernel.virtual.trees import best
+from multikernel.virtual.trees import costs as modelled_costs
 
 T = TypeVar("T")
 SLACK = 0.05
@@ -32,6 +33,8 @@ def tree_of_all(request: Request) -> Tree | None:
     """Core 0's; None where a boot chooses nothing: of two cores, or where they share CPUs."""
     if request.cores <= 2 or request.crowded:
         return None
+    if request.model is not None:
+        return best(request.model, request.cores, str(request.machine))
     request.progress("which tree this machine has chosen")
     with system_.boot(list(request.placement.cpus)) as booted:
         return booted.trees[0].tree
@@ -42,13 +45,20 @@ def by_cores(
     make: Callable[[Site, Costs, Tree | None], list[T]], chosen: Tree | None,
 ) -> tuple[dict[int, list[T]], Costs]:  # fmt: skip
     """What is made of the first so many cores, by their number, and of which costs."""
-    cpus, topology = request.placement.cpus, Topology.read()
-    costs, _ = cost_store.known(Site(topology, cpus))
+    cpus, topology = request.placement.cpus, request.topology
+    costs = costs_of(request, Site(topology, cpus))
     found = {}
     for count in counts:
         tree = chosen if count == request.cores else None
         found[count] = make(Site(topology, cpus[:count]), costs.part(range(count)), tree)
     return found, costs
+
+
+def costs_of(request: Request, site: Site) -> Costs:
+    """Measured here and kept, or assumed; or the modelled machine's."""
+    if request.model is not None:
+        return modelled_costs(request.model, request.cores, str(request.machine))
+    return cost_store.known(site)[0]
 
 
 def made_from(costs: Costs) -> Caution:

@@ -63,7 +63,7 @@ class Collector:
         self._keys: dict[str, set[str]] = defaultdict(set)
         self.left_out: frozenset[int] = frozenset()
         """Boots that do not count."""
-        self.step = tsc_step()
+        self.step = None if request.model is not None else tsc_step()
         """Of the clock, in cycles."""
         self.singles: set[str] = set()
         """Series whose samples are single operations: their percentiles lie within a step."""
@@ -92,7 +92,8 @@ class Collector:
                 self.keep(number, outcome)
                 return
             self.why[arm.name][reason] += 1
-            if attempt > REPEATS or self.repeated > REPEATS_SHARE * self.slices:
+            again = attempt <= REPEATS and self.repeated <= REPEATS_SHARE * self.slices
+            if not again or self.request.model is not None:
                 self.dropped[arm.name] += 1
                 return
             self.repeated += 1
@@ -200,6 +201,8 @@ class Collector:
         if not self.request.size.measures:
             text = "Smoke size: this shows that everything runs, and measures nothing."
             found.append(Caution(code="smoke", text=text))
+        if self.request.model is not None:  # nothing disturbs; what is missing is unmeasured
+            return found
         if self.why:
             text = (
                 f"Of {self.slices} slices {self.repeated} were measured again because something"

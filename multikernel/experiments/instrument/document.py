@@ -11,12 +11,17 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from multikernel.errors import MeasurementRefused
+from multikernel.experiments.instrument import modelled
 from multikernel.experiments.instrument.arms import Arm, Ratio, Spec
 from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.floors import floors_of
 from multikernel.experiments.instrument.request import Request
 from multikernel.machine.environment import Environment
+from multikernel.machine.host.cpus import resolve
+from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Boot, Caution, Document, environment_of
 
 if TYPE_CHECKING:
@@ -28,7 +33,8 @@ _before_us: list[str] = []
 
 def begin(request: Request) -> Environment:
     """What holds before the run."""
-    return Environment(request.placement, seed=request.seed)
+    placement = request.placement if request.model is None else resolve(None, Topology.read())
+    return Environment(placement, seed=request.seed)
 
 
 def finish(
@@ -42,6 +48,11 @@ def finish(
     """The document. arms: or what their series say. Raises MeasurementRefused."""
     request = experiment.request
     record = environment_of(environment.finish())
+    if request.model is not None:
+        record = msgspec.structs.replace(
+            record, tsc_hz=request.model.ghz.value * 1e9, tsc_error=0.0, tsc_step=None,
+            cpus=list(request.placement.cpus),
+        )  # fmt: skip
     said = list(experiment.cautions(collector))
     floors = floors_of(collector, experiment.judged_by(), request.placement.cpus)
     # Where cores share CPUs no time is one of the hardware: what ran is counted.
@@ -56,11 +67,15 @@ def finish(
         for spec in arm.specs
         if spec.key not in there
     ]
-    of_the_host = [
-        Caution(code=caveat.code, text=caveat.text)
-        for caveat in environment.caveats()
-        if not (_before_us and caveat.code == "load")
-    ]
+    of_the_host = (
+        modelled.cautions(request.model)
+        if request.model is not None
+        else [
+            Caution(code=caveat.code, text=caveat.text)
+            for caveat in environment.caveats()
+            if not (_before_us and caveat.code == "load")
+        ]
+    )
     _before_us.append(experiment.entry.name)
     cautions = collector.warnings()
     if not series and not request.crowded:
@@ -81,6 +96,8 @@ def finish(
         unmeasured=unmeasured,
         ratios=[one for ratio in asked if (one := collector.ratio(ratio)) is not None],
         warnings=[*cautions, *_moved(boots), *said, *of_the_host],
+        simulated=request.model is not None,
+        machine=request.machine,
     )
 
 

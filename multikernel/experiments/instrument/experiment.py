@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
 from multikernel.catalogue import Entry
-from multikernel.experiments.instrument import document, states
+from multikernel.experiments.instrument import document, modelled, states
 from multikernel.experiments.instrument.arms import Arm, On, Pair, Ratio, Spec, control_ratios
 from multikernel.experiments.instrument.collector import Collector, Ready
 from multikernel.experiments.instrument.floors import floor_arms, root_pairs
@@ -84,7 +85,8 @@ class Experiment:
         while _goes_on(request, number, sum(boot.counts for boot in found), began):
             request.progress(f"{self.entry.name}: {_course(request, began, number)}")
             with ExitStack() as stack:
-                ready, machines = opened(whole, stack, request)
+                seeded = replace(request, seed=request.seed + number)
+                ready, machines = opened(whole, stack, seeded)
                 slowest = [one.local for one in machines if isinstance(one, Bench) and one.local]
                 if slowest:
                     local[number] = max(slowest)
@@ -133,5 +135,7 @@ def opened(
         if (arm.on, second) not in machines:
             machines[arm.on, second] = arm.on.open(stack, request)
         run = partial(arm.slice, machines[arm.on, second])
+        if request.model is not None:
+            run = partial(modelled.attempt, run)
         found.append(Ready(arm.name, run, arm.strict))
     return found, list(machines.values())

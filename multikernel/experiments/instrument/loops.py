@@ -40,11 +40,14 @@ class Watch:
 
 @dataclass(slots=True)
 class Report:
-    """Samples by name, what else was counted, what happened meanwhile (None: nobody watched)."""
+    """Samples by name, what else was counted, what happened meanwhile (None: nobody watched).
+    partial: samples may be missing, as where not all of it is modelled.
+    """
 
     samples: dict[str, Packed] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     activity: Activity | None = None
+    partial: bool = False
 
     def keep(self, **histograms: Histogram) -> None:
         for name, h in histograms.items():

@@ -34,6 +34,8 @@ class Booted:
         """It runs until the stack ends. Raises what boot does. Booted again where a core's own
         mapping calls take longer than another's, as they do in a process that first ran elsewhere.
         """
+        if request.model is not None:
+            return self._modelled(request)
         cpus = list(request.placement.cpus[: self.cores])
         if self.one_cpu:
             cpus = [cpus[0], cpus[0]]
@@ -52,6 +54,20 @@ class Booted:
                         continue
                 stack.push(inner.pop_all())
                 break
+        return self._prepared(bench)
+
+    def _modelled(self, request: Request) -> Any:
+        from multikernel.experiments.instrument.modelled import ModelledBench, Unmodelled
+
+        if self.one_cpu or request.model is None:
+            return Unmodelled()
+        cores = request.cores if self.cores is None else self.cores
+        options = dict(self.options)
+        return self._prepared(
+            ModelledBench(request.model, cores, self.kernel, options, request.seed)
+        )
+
+    def _prepared(self, bench: Bench) -> Bench:
         if self.prepare is not None:
             bench.prepared = self.prepare(bench)
         return bench

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, replace
 from multikernel.errors import BadInput
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.host.cpus import Placement
+from multikernel.machine.models.model import Model
+from multikernel.machine.models.tables import topology_of
+from multikernel.machine.topology.model import Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ SIZES = {
     "quick": Size("quick", boots=5, rounds=4, scale=1.0),
     # Numbers differ more between boots than within one, and intervals are over boots.
     "compared": Size("compared", boots=15, rounds=2, scale=1.0),
+    # Boots are seeds; nothing of a slice is by chance but the think times.
+    "modelled": Size("modelled", boots=5, rounds=1, scale=1.0),
     "full": Size("full", boots=20, rounds=4, scale=1.0),
 }
 
@@ -46,7 +51,8 @@ class Request:
     """placement: where the cores run; seed: of the order of arms; comparing: only what two kernels
     and Linux are compared by, not what takes long and compares the multikernel with itself; only:
     systems, variants or keys, () for all; seconds: as many boots as fit in, in place of the size's;
-    progress: called with a few words on what is going on.
+    progress: called with a few words on what is going on; model: a modelled machine in place of
+    this host, whose cores are 0 to n - 1; machine: what it was asked for by.
     """
 
     placement: Placement
@@ -55,6 +61,8 @@ class Request:
     comparing: bool = False
     only: tuple[str, ...] = ()
     seconds: float | None = None
+    model: Model | None = None
+    machine: str | None = None
     progress: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +78,13 @@ class Request:
     def crowded(self) -> bool:
         """More cores than CPUs: everything runs, no latency is claimed."""
         return self.placement.oversubscribed
+
+    @property
+    def topology(self) -> Topology:
+        """Of this host, or of the modelled machine."""
+        if self.model is None:
+            return Topology.read()
+        return topology_of(self.model, str(self.machine))
 
     @property
     def cores(self) -> int:

@@ -38,7 +38,7 @@ def settle(
     """All boots; those that don't count are left out of the collector from now on. local: what the
     host's mapping call took, by boot.
     """
-    local = local or {}
+    local, modelled = local or {}, collector.request.model is not None
     floors: dict[int, float] = {}
     for pair in pairs:
         for boot, floor in collector.medians(floor_key(pair, "back-to-back")).items():
@@ -55,7 +55,7 @@ def settle(
             number=boot,
             floor=floors.get(boot),
             local=local.get(boot),
-            state=name_of(floors[boot]) if boot in floors else None,
+            state=name_of(floors[boot]) if boot in floors and not modelled else None,
             counts=boot not in collector.left_out,
         )
         for boot in range(boots)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from multikernel import system as system_
 from multikernel.experiments.collectives.shapes import Shape, distinct
 from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument import chosen as chosen_
 from multikernel.experiments.shared_memory import counts_of
 from multikernel.experiments.unmap.kernels import ONE, TWO, KernelArms, spec, unmap_arm
 from multikernel.experiments.unmap.linux import BY_CORES, COMPUTES, LinuxArms
@@ -26,9 +27,9 @@ from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
-from multikernel.machine.topology.model import Topology
 from multikernel.routing.choosing import costs_of
 from multikernel.runtime.plan import Kernel
+from multikernel.virtual.trees import best
 
 KINDS = ("sequential", "cluster", "numa-aware", "adaptive")
 """The trees of the paper's section 5.1, and one that sees costs. Of those with the same edges the
@@ -71,10 +72,14 @@ def planned(request: Request) -> Plan:
     counts = tuple(count for count in counts_of(booted) if count > 1)
     if request.comparing:
         counts = counts[-1:] if booted > 2 else ()
-    site = Site(Topology.read(), request.placement.cpus)
-    with system_.boot(list(request.placement.cpus)) as system:
-        costs = costs_of(system, site)[0] if booted > 2 else Costs.from_topology(site)
-        chosen = system.trees[0].tree
+    site = Site(request.topology, request.placement.cpus)
+    if request.model is not None:
+        costs = chosen_.costs_of(request, site)
+        chosen = best(request.model, booted, str(request.machine))
+    else:
+        with system_.boot(list(request.placement.cpus)) as system:
+            costs = costs_of(system, site)[0] if booted > 2 else Costs.from_topology(site)
+            chosen = system.trees[0].tree
     found = tuple(tree for count in counts for tree in trees_over(count, site, costs, chosen))
     return Plan(booted, counts, found, chosen.kind)
 

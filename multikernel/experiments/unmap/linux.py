@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.linux_process import PROVED, LinuxProcess, activity_of
 from multikernel.experiments.instrument.loops import PAGE
+from multikernel.experiments.instrument.modelled import Unmodelled
 from multikernel.experiments.instrument.rig import LIVES
 from multikernel.experiments.unmap.kernels import (
     FORMS,
@@ -40,7 +41,9 @@ class Linux:
     memory: int
 
     def open(self, stack: ExitStack, request: Request) -> LinuxProcess:
-        """It is gone with the stack."""
+        """It is gone with the stack. On a modelled machine there is no Linux."""
+        if request.model is not None:
+            return cast(LinuxProcess, Unmodelled())
         return stack.enter_context(LinuxProcess(request.placement.cpus, self.memory))
 
 

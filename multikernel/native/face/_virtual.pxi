@@ -69,7 +69,7 @@ cdef extern from "virtual/monitors.h":
 cdef extern from "virtual/bare.h":
     uint64_t bare_tree(const machine *m, uint32_t buffers, bint meets, uint32_t root, uint32_t cores,
             const uint32_t *edges) nogil
-    uint64_t bare_broadcast(const machine *m, uint32_t root, uint32_t cores) nogil
+    uint64_t bare_broadcast(const machine *m, uint32_t root, uint32_t cores, double part) nogil
     double bare_shared_update(const machine *m, uint32_t cores, uint32_t lines, uint32_t rounds) nogil
 
 cdef extern from "virtual/alone.h":
@@ -170,11 +170,13 @@ cdef class VirtualMachine:
             raise ValueError("no tree of these cores below that root, or no memory")
         return took
 
-    def broadcast(self, uint32_t root, uint32_t cores):
-        """Cycles of one line that all poll, and an acknowledgement from each."""
+    def broadcast(self, uint32_t root, uint32_t cores, double part=0):
+        """Cycles of one line that all poll, and an acknowledgement from each; part: what each does
+        in between.
+        """
         if not 1 < cores <= self.m.cores or root >= cores:
             raise ValueError("2 cores or more")
-        return bare_broadcast(&self.m, root, cores)
+        return bare_broadcast(&self.m, root, cores, part)
 
     def interrupts(self, uint32_t cores, bint one_by_one):
         """Cycles of an unmap by interrupts, of a page that so many cores have."""

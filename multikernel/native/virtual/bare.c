@@ -117,7 +117,7 @@ static uint64_t acknowledgements(struct lines *lines, const struct distance *cos
     return now;
 }
 
-uint64_t bare_broadcast(const struct machine *m, uint32_t root, uint32_t cores)
+uint64_t bare_broadcast(const struct machine *m, uint32_t root, uint32_t cores, double part)
 {
     struct lines lines;
     uint64_t *ready = calloc(cores, sizeof *ready), took = 0, line_free = 0;
@@ -133,11 +133,11 @@ uint64_t bare_broadcast(const struct machine *m, uint32_t root, uint32_t cores)
             const uint32_t place = m->place[core];
             const struct distance *cost = &m->costs[m->distance[place * m->places + home]];
             const uint64_t seen = line_move(&lines, written, FETCH, place, home, home, &line_free) +
-                                  (uint64_t)(cost->handle + cost->send);
+                                  (uint64_t)(cost->handle + part + cost->send);
             /* Without the home's queue: these go out while others still read the line. */
             ready[count++] = line_alone(&lines, seen, OWN, place, home, home);
         }
-        took = acknowledgements(&lines, own, home, ready, count, written);
+        took = acknowledgements(&lines, own, home, ready, count, written + (uint64_t)part);
     }
     lines_close(&lines);
     free(ready);

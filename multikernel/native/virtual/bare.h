@@ -11,9 +11,10 @@
  * cores are 0 to cores - 1. */
 uint64_t bare_tree(const struct machine *machine, enum buffers buffers, bool meets, uint32_t root,
                    uint32_t cores, const uint32_t *edges);
-/* To all and back by one line that the root writes and all poll; each acknowledges on a line of its own,
- * which lies with the root, and the root reads one after the other. */
-uint64_t bare_broadcast(const struct machine *machine, uint32_t root, uint32_t cores);
+/* To all and back by one line that the root writes and all poll; each acknowledges on a line of its
+ * own, which lies with the root, and the root reads one after the other. part: what each does in
+ * between, in cycles; so does a kernel of one locked state notify its cores (shared/line.c). */
+uint64_t bare_broadcast(const struct machine *machine, uint32_t root, uint32_t cores, double part);
 
 /* Cycles that each of `cores` cores takes for an update of `lines` shared lines, when all update
  * them over and over, so many times each: figure 3. 0: no memory. */

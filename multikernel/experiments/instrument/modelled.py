@@ -1,0 +1,378 @@
+"""Arms on modelled machines: what `rig.Bench` offers, in virtual time.
+
+Guarantees: an arm is the same one as on this host; each of the programs that it sends to cores has
+a counterpart here, that does the same with a modelled kernel. What has none, an arm cannot do: it
+has no series, and the document says so. A boot is a seed: think times are drawn from it, and what
+each step of a monitor costs, within the spread of the calibration. Times are cycles of the modelled
+machine; the host's load changes nothing in them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from multikernel.experiments.instrument import capability_loops, loops, tree_loops
+from multikernel.experiments.instrument.arms import Outcome
+from multikernel.experiments.instrument.loops import Plan, Report
+from multikernel.experiments.instrument.rig import Bench, Call
+from multikernel.machine.models.model import Model
+from multikernel.machine.models.tables import tables
+from multikernel.native._native import (
+    CAPABILITY_TYPES,
+    Histogram,
+    cores_word,
+)
+from multikernel.results.document import Caution
+from multikernel.runtime.plan import Kernel
+from multikernel.user.trees import Edges, install
+from multikernel.virtual.kernel import COMPUTES, POLLS, packed
+from multikernel.virtual.system import VirtualSystem
+from multikernel.virtual.trees import build
+from multikernel.virtual.work import Work
+
+MOST = 200
+"""Operations of a slice: nothing of them is by chance but the think times."""
+THINK = 20_000
+"""Cycles between two operations, at most."""
+MEMORY = 16 << 20
+CHECK = 160
+"""Cycles of the shared kernel's own work in an unmap, where steps were measured: the lock, the
+check, the entry (measured: what its unmap of a page that nobody else holds takes, less the call).
+"""
+
+
+class NotModelled(Exception):
+    """An arm needs what has no counterpart in virtual time."""
+
+
+def attempt(slice_of: Callable[[], Outcome]) -> Outcome:
+    """A slice, or the reason why there is none."""
+    try:
+        return slice_of()
+    except NotModelled:
+        return Outcome(reason="not-modelled")
+
+
+def cautions(model: Model) -> list[Caution]:
+    """What holds of everything that a simulated document says."""
+    assumed = sum(number.mark == "assumed" for _, number in model.numbers())
+    work = Work.reference()
+    text = (
+        f"Simulated: no hardware was measured. The multikernel's own code ran on a model of"
+        f" {model.title}, {assumed} of whose numbers are assumed (multikernel machine show); its"
+        f" local work is what it took on {work.host}, times {model.local.work_scale.value:g}. Not"
+        " modelled: full channels, caches but for the lines of messages, contention for memory, and"
+        " the host's kernel. The interval is of seeds, which draw think times and the calibration's"
+        " spread: what is assumed may lie farther off."
+    )
+    found = [Caution(code="simulated", text=text)]
+    if model.chosen_after_seeing:
+        found.append(Caution(code="chosen-after-seeing", text=model.chosen_after_seeing))
+    return found
+
+
+class Unmodelled:
+    """A machine of which nothing is modelled."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotModelled(name)
+
+
+def varied(work: Work, draw: random.Random) -> Work:
+    """The calibration, each cost somewhere within its spread."""
+    entries = tuple(
+        msgspec.structs.replace(
+            one, cycles=one.cycles * (1 + draw.uniform(-0.5, 0.5) * min(one.spread, 0.5))
+        )
+        for one in work.entries
+    )
+    return msgspec.structs.replace(work, entries=entries)
+
+
+class ModelledBench(Bench):
+    """A modelled system under measurement."""
+
+    def __init__(
+        self, model: Model, cores: int, kernel: Kernel, options: Mapping[str, Any], seed: int
+    ) -> None:
+        """Raises BadInput."""
+        self.kernel, self.crowded, self.cpus = kernel, False, tuple(range(cores))
+        self.model, self.draw = model, random.Random(seed)
+        self.watch: Any = None
+        self._floor_base = self._meetings = 0
+        self._along: dict[int, Any] = {}
+        self._uses = 1
+        self.local = self.prepared = None
+        trees = options.get("trees", "chosen")
+        planted = {}
+        if kernel == "multikernel" and cores > 2 and trees != "sequential":
+            planted = {0: build(str(trees), 0, model, cores, "trees")}
+        self.modelled = VirtualSystem(
+            model, cores, memory_bytes=MEMORY, slots=64, trees=planted,
+            capabilities=options.get("capabilities", "two-phase"),
+            work=varied(Work.reference(), self.draw),
+        )  # fmt: skip
+        self.virtual = self.modelled.virtual
+        self.work = CHECK * self.draw.uniform(0.9, 1.1)
+        self.tables = tables(model, cores, "machine")
+        self.furniture: dict[str, Any] = {}
+        self.system: Any = _System(self)
+        self._frame = self.ask(0, "ALLOCATE", loops.PAGE)[:2]
+
+    def run(self, name: str, calls: Mapping[int, Call]) -> dict[int, Report]:
+        """The counterpart of what the cores would run. Raises NotModelled."""
+        function = next(iter(calls.values()))[0]
+        counterpart = COUNTERPARTS.get(function)
+        if counterpart is None:
+            raise NotModelled(name)
+        report = Report(partial=True)
+        counterpart(self, report, {core: arguments for core, (_, arguments) in calls.items()})
+        return dict.fromkeys(calls, report)
+
+    def ask(self, core: int, kind: str, *words: int, kept: bytes = b"") -> tuple[int, ...]:
+        """A request of that core's program; its words. Raises NotModelled if it is refused."""
+        verdict, _, reply = self.virtual.request(core, kind, *words, kept=kept).reply
+        if verdict:
+            raise NotModelled(f"{kind}: {verdict}")
+        return reply
+
+    def think(self) -> None:
+        """Nothing is under way, and some time goes by."""
+        self.virtual.settle()
+        self.virtual.now += self.draw.randrange(THINK)
+
+    def along(self, root: int, edges: Edges) -> None:
+        """From now on core `root` reaches the others along these edges."""
+        if self._along.get(root) != edges:
+            install(self.modelled._access, root, edges)
+            self._along[root] = edges
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Every core but 0 computes within the block."""
+        for core in range(1, self.cores):
+            self.virtual.native.idle(core, COMPUTES)
+        try:
+            yield
+        finally:
+            for core in range(1, self.cores):
+                self.virtual.native.idle(core, POLLS)
+
+    def _interrupts(self) -> int:
+        return 0
+
+    def line(self, a: int, b: int) -> float:
+        """One line there and back between two cores, nobody in the way."""
+        places = len(self.tables.home)
+        hop = self.model.transfer.hop.value
+        total = 0.0
+        for one, other in ((a, b), (b, a)):
+            i = self.tables.place[one] * places + self.tables.place[other]
+            cost = self.tables.costs[self.tables.distance[i]]
+            total += cost.own + cost.fetch + 4 * hop * self.tables.hops[i]
+        return total
+
+
+class _Core:
+    def __init__(self, bench: ModelledBench, index: int) -> None:
+        self._bench, self.index = bench, index
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self._bench.run(function.__name__, {self.index: (function, arguments)})[self.index]
+
+
+class _System:
+    """What arms ask of a booted system."""
+
+    def __init__(self, bench: ModelledBench) -> None:
+        self.cores = [_Core(bench, core) for core in range(bench.cores)]
+        self.plan = bench.modelled.plan
+        self.launched = SimpleNamespace(closed=False, pids=[])
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotModelled(name)
+
+
+# --- Counterparts: of the function that cores run, with each core's arguments
+
+Arguments = Mapping[int, tuple[Any, ...]]
+
+
+def _same(report: Report, plan: Plan, cycles: Callable[[], float], suffix: str = "") -> None:
+    """All of a plan, which comes to the same each time."""
+    for name, count, _ in plan:
+        times = Histogram()
+        for _ in range(min(count, MOST)):
+            times.add(max(1, round(cycles())))
+        report.keep(**{name + suffix: times})
+
+
+def _floor(bench: ModelledBench, report: Report, calls: Arguments) -> None:
+    (owner, _, lines, _, plan, _), (a, b) = next(iter(calls.values())), sorted(calls)
+    del owner
+    for line in range(lines):
+        _same(report, plan, lambda: bench.line(a, b), f".{line}")
+
+
+def _raw(bench: ModelledBench, report: Report, calls: Arguments) -> None:
+    a, b = sorted(calls)
+    _, _, _, plan, _ = calls[a]
+    edges = packed([(a, b)]) if b == 1 and a == 0 else None
+    if edges is None:
+        raise NotModelled("a pair of bare ends")
+    _same(report, plan, lambda: bench.modelled.native.tree(0, 2, edges, False))
+
+
+def _ping(bench: ModelledBench, report: Report, calls: Arguments) -> None:
+    ((core, (peer, _, plan, _)),) = calls.items()
+
+    def one() -> float:
+        return bench.virtual.wait(bench.virtual.ask(core, "PING", of=peer)).took
+
+    _same(report, plan, one)
+
+
+def _unmap(bench: ModelledBench, report: Report, calls: Arguments) -> None:
+    ((core, (frame, polling, holding, protocol, count, _, _)),) = calls.items()
+    if bench.kernel == "shared" and not bench._along:
+        _shared_unmap(bench, report, holding, computing=len(polling) < holding)
+        return
+    if bench.kernel == "shared":
+        raise NotModelled("the shared kernel along a tree")
+    word, kept = cores_word((1 << holding) - 1, bench.cores)
+    times = {name: Histogram() for name in ("map", "unmap")}
+    for _ in range(min(count, MOST)):
+        mapped = bench.virtual.request(
+            core, "MAP", frame[0], loops.PAGE, 3, word, frame[1], kept=kept
+        )  # fmt: skip
+        bench.think()
+        done = bench.virtual.request(core, "UNMAP", mapped.reply[2][0], protocol)
+        if mapped.reply[0] or done.reply[0]:
+            raise NotModelled("an unmap that is refused")
+        times["map"].add(mapped.took)
+        times["unmap"].add(done.took)
+        bench.think()
+    report.counts.update(turns=0, cycles=1)
+    report.keep(**times)
+
+
+def _shared_unmap(bench: ModelledBench, report: Report, cores: int, *, computing: bool) -> None:
+    """Under its lock, which nobody else wants: by a line that all poll, or by interrupts."""
+    native, local, times = bench.modelled.native, bench.model.local, Histogram()
+    if computing:
+        cycles = float(native.interrupts(cores, False))
+    else:
+        cycles = native.broadcast(0, cores, local.change.value + local.invalidate.value)
+    times.add(round(cycles + 2 * local.call.value + bench.work * local.work_scale.value))
+    report.counts.update(turns=0, cycles=1)
+    report.keep(unmap=times)
+
+
+def _local_call(bench: ModelledBench, report: Report, calls: Arguments) -> None:
+    del calls
+    times, local = Histogram(), bench.model.local
+    times.add(round(local.change.value + local.invalidate.value))
+    report.keep(local=times)
+
+
+def _messages(bench: ModelledBench, report: Report, calls: Arguments) -> None:
+    """The tree is what the places in it say; a line lies with whoever has it."""
+    places = {core: arguments[0] for core, arguments in calls.items()}
+    by_line = {place.up: core for core, place in places.items() if place.up is not None}
+    parents = {
+        by_line[line]: core for core, place in places.items() for line in place.children
+    }  # fmt: skip
+    edges, near, todo = [], True, [0]
+    while todo:
+        core = todo.pop(0)
+        for line in places[core].children:
+            edges.append((core, by_line[line]))
+            todo.append(by_line[line])
+            near &= line[0] == by_line[line]
+    assert len(parents) == len(edges)
+    plan = calls[0][2]
+    if places[0].shared is not None:
+        _same(report, plan, lambda: bench.modelled.native.broadcast(0, len(places)))
+        return
+    tree = packed(edges)
+    _same(report, plan, lambda: bench.modelled.native.tree(0, len(places), tree, not near))
+
+
+# --- Capabilities
+
+
+def _furnish(bench: ModelledBench, report: Report, calls: Arguments) -> None:
+    """As capability_loops.furnish, by requests."""
+    del report, calls
+    loop, root, page = capability_loops, capability_loops.ROOT, capability_loops.PAGE
+
+    def retype(core: int, ram: int, kind: str, slot: int, at: int, size: int) -> int:
+        word = slot | CAPABILITY_TYPES[kind] << 16 | 1 << 32
+        return bench.ask(core, "CAP_RETYPE", ram, root, word, at, size)[0]
+
+    def copy(source: int, ram: int, slot: int, to: int, *, move: bool = False) -> int:
+        word = slot | loop.RIGHTS << 16 | move << 24 | to << 32
+        return bench.ask(source, "CAP_COPY", ram, root, word)[0]
+
+    sources = {
+        name: bench.ask(0, "CAP_CREATE", loop.PAGES * page, root, 1 + n)[0]
+        for n, name in enumerate(loop.SOURCES)
+    }
+    room = bench.ask(0, "CAP_CREATE", loop.CNODE_BYTES, root, 9)[0]
+    cnode = retype(0, room, "CNode", 16, 0, loop.CNODE_BYTES)
+    for core in range(1, bench.cores):
+        copy(0, sources["copied"], 1, core)
+    theirs = copy(0, sources["foreign"], 9, 1, move=True)
+    copy(1, theirs, 7, 0)
+    sources["foreign"] = bench.ask(0, "CAP_LOOK", 7)[0]
+    bench.furniture = {"sources": sources, "cnode": cnode}
+
+
+def _operate(bench: ModelledBench, report: Report, calls: Arguments) -> None:
+    ((core, (task, _)),) = calls.items()
+    if task.operation != "retype" or bench.kernel != "multikernel" or not bench.furniture:
+        raise NotModelled(task.operation)
+    ram, cnode = bench.furniture["sources"][task.source], bench.furniture["cnode"]
+    times = Histogram()
+    for _ in range(max(2, min(task.count, MOST) // task.batch)):
+        bench.think()
+        began, slots = bench.virtual.now, list(range(task.batch))
+        waiting: list[int] = []
+        made: list[int] = []
+        while slots or waiting:
+            while slots and len(waiting) < task.in_flight:
+                slot = slots.pop(0)
+                word = slot | CAPABILITY_TYPES["Frame"] << 16 | 1 << 32
+                at = slot * capability_loops.PAGE
+                waiting.append(
+                    bench.virtual.ask(
+                        core, "CAP_RETYPE", ram, cnode, word, at, capability_loops.PAGE
+                    )
+                )
+            ticket, answer = bench.virtual.wait_any(waiting)
+            waiting.remove(ticket)
+            if answer.reply[0]:
+                raise NotModelled("a retype that is refused")
+            made.append(answer.reply[2][0])
+        times.add(round((bench.virtual.now - began) / task.batch))
+        for capability in made:
+            bench.ask(core, "CAP_DELETE", capability)
+    report.keep(times=times)
+
+
+COUNTERPARTS: Mapping[Callable[..., Any], Callable[[ModelledBench, Report, Arguments], None]] = {
+    loops.floor: _floor,
+    loops.raw: _raw,
+    loops.ping: _ping,
+    loops.unmap: _unmap,
+    loops.local_call: _local_call,
+    tree_loops.messages: _messages,
+    capability_loops.furnish: _furnish,
+    capability_loops.operate: _operate,
+}
