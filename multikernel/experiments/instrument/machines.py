@@ -59,7 +59,8 @@ class Booted:
     def _modelled(self, request: Request) -> Any:
         from multikernel.experiments.instrument.modelled import ModelledBench, Unmodelled
 
-        if self.one_cpu or request.model is None:
+        transport = dict(self.options).get("transport", "call-line")
+        if self.one_cpu or request.model is None or transport != "call-line":
             return Unmodelled()
         cores = request.cores if self.cores is None else self.cores
         options = dict(self.options)

@@ -125,6 +125,11 @@ class ModelledBench(Bench):
         self.system: Any = _System(self)
         self._frame = self.ask(0, "ALLOCATE", loops.PAGE)[:2]
 
+    @property
+    def hz(self) -> float:
+        """Of the modelled machine."""
+        return self.model.ghz.value * 1e9
+
     def run(self, name: str, calls: Mapping[int, Call]) -> dict[int, Report]:
         """The counterpart of what the cores would run. Raises NotModelled."""
         function = next(iter(calls.values()))[0]
@@ -366,7 +371,7 @@ def _operate(bench: ModelledBench, report: Report, calls: Arguments) -> None:
     report.keep(times=times)
 
 
-COUNTERPARTS: Mapping[Callable[..., Any], Callable[[ModelledBench, Report, Arguments], None]] = {
+COUNTERPARTS: dict[Callable[..., Any], Callable[[ModelledBench, Report, Arguments], None]] = {
     loops.floor: _floor,
     loops.raw: _raw,
     loops.ping: _ping,

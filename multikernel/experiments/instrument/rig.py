@@ -19,6 +19,7 @@ import numpy as np
 
 from multikernel.experiments.instrument import loops
 from multikernel.experiments.instrument.loops import Packed, Report, Watch
+from multikernel.machine.host.clock import tsc_rate
 from multikernel.native._native import PROTOCOLS
 from multikernel.results.histogram import Histogram
 from multikernel.system import System
@@ -67,6 +68,11 @@ class Bench:
         frame = system.allocate(loops.PAGE)
         self._frame = frame.offset, frame.name
         system.cores[0].run(loops.be_quiet)
+
+    @property
+    def hz(self) -> float:
+        """Of the clock that cycles are of."""
+        return tsc_rate().hz
 
     @property
     def cores(self) -> int:

@@ -19,8 +19,7 @@ from functools import partial
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import host_transports
 from multikernel.experiments.instrument.floors import BATCH
-from multikernel.experiments.shared_memory import loops
-from multikernel.machine.host.clock import tsc_rate
+from multikernel.experiments.shared_memory import loops, modelled  # noqa: F401  its counterparts
 from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
 
 SHARED_LINES, MESSAGE_LINES = (1, 2, 4, 8), (1, 8)
@@ -160,7 +159,7 @@ class SharedMemory(Experiment):
         reports = bench.run(f"{form.name} {count}", calls)
         by_core = [samples_of(report) for report in reports.values()]
         updates = [samples["update"] for samples in by_core]
-        each_second = sum(tsc_rate().hz / max(one.mean, 1) for one in updates)
+        each_second = sum(bench.hz / max(one.mean, 1) for one in updates)
         found = {
             form.key(count): Histogram.merge(updates),
             form.key(count, "-rate"): one_number(each_second),

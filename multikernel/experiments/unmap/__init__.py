@@ -59,7 +59,7 @@ class Unmap(Experiment):
         """Who was not notified as it claims, and what was not run. Where cores share CPUs nothing
         is claimed.
         """
-        if not self.request.crowded:
+        if not self.request.crowded and self.request.model is None:
             specs = [spec for arm in self.arms() for spec in arm.specs]
             yield from notified.check(collector, specs)
         yield WHEN

@@ -146,30 +146,39 @@ uint64_t bare_broadcast(const struct machine *m, uint32_t root, uint32_t cores, 
 
 /* --- Shared updates --- */
 
+/* An update of a line that another has is two transactions: it is read, then written. */
+
+enum { READS, WRITES, STAGES };
+
 double bare_shared_update(const struct machine *m, uint32_t cores, uint32_t lines_count,
                           uint32_t rounds)
 {
     struct lines lines;
     uint64_t *line_free = calloc(lines_count, sizeof *line_free);
-    uint16_t *owner = calloc(lines_count, sizeof *owner);
+    uint16_t *owner = calloc(lines_count, sizeof *owner); /* counted from 1 */
     uint32_t *at = calloc(cores, sizeof *at);
     struct schedule schedule = {0};
     uint64_t last = 0;
     bool made = lines_open(&lines, m) && line_free && owner && at;
     for (uint32_t core = 0; made && core < cores; core++)
-        made = schedule_push(&schedule, core, core);
+        made = schedule_push(&schedule, core, core * STAGES + READS);
     while (made && schedule.count) {
-        const struct scheduled event = schedule_pop(&schedule);
-        const uint32_t core = event.what, line = at[core]++ % lines_count, place = m->place[core];
-        const uint64_t end = owner[line] == core + 1
-                                 ? event.time + 1
-                                 : line_move(&lines, event.time, OWN, place,
-                                             owner[line] ? m->place[owner[line] - 1] : place,
-                                             m->place[0], &line_free[line]);
+        const struct scheduled next = schedule_pop(&schedule);
+        const uint32_t core = next.what / STAGES, stage = next.what % STAGES;
+        const uint32_t line = at[core] % lines_count, place = m->place[core];
+        const uint32_t holder = owner[line] ? m->place[owner[line] - 1] : place;
+        const bool own = !owner[line] || owner[line] == core + 1;
+        const uint64_t end = own ? next.time + 1
+                                 : line_move(&lines, next.time, stage == READS ? FETCH : OWN, place,
+                                             holder, m->place[0], &line_free[line]);
+        if (!own && stage == READS) {
+            made = schedule_push(&schedule, end, core * STAGES + WRITES);
+            continue;
+        }
         owner[line] = (uint16_t)(core + 1);
         last = end;
-        if (at[core] < rounds * lines_count)
-            made = schedule_push(&schedule, end, core);
+        if (++at[core] < rounds * lines_count)
+            made = schedule_push(&schedule, end, core * STAGES + READS);
     }
     lines_close(&lines);
     schedule_free(&schedule);

@@ -66,10 +66,13 @@ METADATA: dict[Form, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """height: in inches; paint: draws onto an empty figure of that size."""
+    """height: in inches; paint: draws onto an empty figure of that size; stamp: stands in its upper
+    right corner.
+    """
 
     height: float
     paint: Callable[[Figure], None]
+    stamp: str = ""
 
     def save(self, form: Form) -> bytes:
         return self._drawn(form, "path")
@@ -103,6 +106,8 @@ class Chart:
             warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
             figure = Figure(figsize=(WIDTH, self.height))
             self.paint(figure)
+            if self.stamp:
+                figure.text(0.995, 0.995, self.stamp, ha="right", va="top", size=SMALL, color=SOFT)
             figure.savefig(out, format=form, dpi=DPI, metadata=METADATA[form])
         return out.getvalue()
 

@@ -5,7 +5,9 @@ name, or whose series are not what its figure expects, is drawn by `generic`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from multikernel.report.draw.chart import Chart
 from multikernel.report.figures import (
     calls,
     capabilities,
@@ -49,12 +51,31 @@ def place_of(experiment: str) -> tuple[int, str]:
 
 
 def draw(document: Document) -> list[Block]:
-    """All figures and tables of a document; at least one if it has any series."""
+    """All figures and tables of a document; at least one if it has any series. Each of a simulated
+    one says so.
+    """
     missing = _missing(document)
-    if not document.series:
-        return missing
-    own = FIGURES.get(document.experiment, generic.draw)(document) or generic.draw(document)
-    return [*own, *distributions.draw(document), *missing]
+    own: list[Block] = []
+    if document.series:
+        own = FIGURES.get(document.experiment, generic.draw)(document) or generic.draw(document)
+        own = [*own, *distributions.draw(document)]
+    found = [*own, *missing]
+    return [_as_simulated(block, document) for block in found] if document.simulated else found
+
+
+def _as_simulated(block: Block, document: Document) -> Block:
+    said = f"simulated: {document.machine}"
+    title = f"{block.title} ({said})"
+    note = f"Simulated on a model of {document.machine}: no hardware was measured."
+    if isinstance(block, Table):
+        return replace(block, title=title, notes=(note, *block.notes))
+    drawing = block.drawing
+    if isinstance(drawing, Chart):
+        drawing = replace(drawing, stamp=said)
+    described = f"{note} {block.description}"
+    return replace(
+        block, title=title, description=described, drawing=drawing, notes=(note, *block.notes)
+    )
 
 
 def _missing(document: Document) -> list[Block]:
