@@ -21,7 +21,7 @@ from msgspec import Meta, field
 
 from multikernel.errors import DocumentError
 from multikernel.results.histogram import Histogram, bucket_bounds, bucket_count, check_sparse
-from multikernel.results.record import Cpu, Positive, Rate, Record, Slug
+from multikernel.results.record import Cpu, Positive, Rate, Record, Slug, TwoSlugs
 
 FAMILY = "multikernel-results"
 VERSION = 2
@@ -293,7 +293,7 @@ class Ratio(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     open. words: null where a reader needs none.
     """
 
-    name: Slug
+    name: TwoSlugs
     over: Slug
     under: Slug
     kind: Slug

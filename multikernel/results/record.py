@@ -15,8 +15,12 @@ from msgspec import Meta, Struct
 
 from multikernel.errors import printable
 
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*\Z", max_length=80)]
-"""Names made for machines: lower case, digits, single dashes or dots between."""
+SLUG = r"^[a-z0-9]+([-.][a-z0-9]+)*\Z"
+Slug = Annotated[str, Meta(pattern=SLUG, max_length=80)]
+TwoSlugs = Annotated[str, Meta(pattern=SLUG, max_length=166)]
+"""Names made for machines: lower case, digits, single dashes or dots between; and of two such, as
+"ONE-over-OTHER".
+"""
 Positive = Annotated[float, Meta(gt=0)]
 Rate = Annotated[float, Meta(ge=1e3, le=1e12)]
 """Of a clock, in Hz."""

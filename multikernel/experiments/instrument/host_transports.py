@@ -14,12 +14,16 @@ from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
 
 
 def possible(request: Request) -> tuple[Transport, ...]:
-    """Those that a system of so many cores can have here."""
+    """Those that a system of so many cores can have here; none on a modelled machine."""
+    if request.model is not None:
+        return ()
     return tuple(one for one in HOST_TRANSPORTS if refusal_of(one, request.cores) is None)
 
 
 def refused(request: Request) -> list[Caution]:
     """Why there are no others."""
+    if request.model is not None:
+        return []
     return [
         Caution(code="transport-refused", text=f"Nothing is measured over a {transport}: {error}.")
         for transport in HOST_TRANSPORTS

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import host_transports
-from multikernel.experiments.unmap import by_cores, compared, notified
+from multikernel.experiments.unmap import by_cores, compared, interrupts, notified
 from multikernel.experiments.unmap.kernels import KernelArms
 from multikernel.experiments.unmap.linux import LinuxArms
 
@@ -45,8 +45,12 @@ class Unmap(Experiment):
         floor = tuple(self.pairs())
         kernels, linux = KernelArms(self.request, floor), LinuxArms(self.request, floor)
         yield from kernels.all()
-        yield from linux.all()
-        yield from by_cores.arms(self.plan, kernels, linux)
+        if self.request.model is None:
+            yield from linux.all()
+            yield from by_cores.arms(self.plan, kernels, linux)
+        else:
+            yield from interrupts.arms(self.request, self.plan.counts)
+            yield from by_cores.arms(self.plan, kernels, None)
 
     def ratios(self) -> Iterator[Ratio]:
         yield from compared.ratios()

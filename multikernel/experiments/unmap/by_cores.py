@@ -97,9 +97,9 @@ def trees_over(count: int, site: Site, costs: Costs, chosen: Tree) -> list[Shape
     return distinct(named)
 
 
-def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms) -> Iterator[Arm]:
-    """Along every tree, by the shared kernel's line, and Linux's. All but the first have an arm of
-    all cores anyhow.
+def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms | None) -> Iterator[Arm]:
+    """Along every tree, by the shared kernel's line, and Linux's, where there is Linux. All but the
+    first have an arm of all cores anyhow.
     """
     count, fewer = kernels.count(BY_CORES), [one for one in plan.counts if one < plan.booted]
 
@@ -125,7 +125,7 @@ def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms) -> Iterator[Arm]:
     for cores in fewer:
         series = own(plan.key(LINE, cores), "shared", "mcs", cores)
         yield unmap_arm(series, kernels.kernel("shared"), TWO, count, cores=cores)
-    for cores in fewer:
+    for cores in fewer if linux is not None else ():
         key = plan.key(COMPUTES, cores)
         series = own(key, "linux", "mprotect", cores, target="computing", told="interrupt")
         yield linux.unmap(series, BY_CORES)
