@@ -76,8 +76,8 @@ class PaperValue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An experiment. figure: of the paper; summary: what is measured, in a sentence; question: what
-    that answers; seconds: about how long a quick run takes on two CPUs; paper: the values to show
-    beside.
+    that answers; seconds: about how long a quick run takes on two CPUs; modelled: whether it can be
+    run in virtual time; paper: the values to show beside.
     """
 
     name: Slug
@@ -85,6 +85,7 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     summary: Annotated[str, Meta(min_length=1)]
     question: str = ""
     seconds: int | None = None
+    modelled: bool = False
     paper: tuple[PaperValue, ...] = ()
 
 

@@ -12,6 +12,7 @@ import click
 from multikernel.cli.options import Run, modelled_placement, progress_to_stderr
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.models.reading import shipped
+from multikernel.report.draw.chart import Form
 from multikernel.results.document import Document
 
 FIGURES = {
@@ -29,7 +30,7 @@ FIGURES = {
 )
 @click.option("--seeds", type=click.IntRange(1, 100), default=5, help="Runs of each; 5.")
 @click.option("--format", "form", type=click.Choice(["svg", "pdf", "png"]), default="svg")
-def command(output: str | None, seeds: int, form: str) -> None:
+def command(output: str | None, seeds: int, form: Form) -> None:
     """Simulate the paper's figures on the machines of the paper, beside its points.
 
     Takes about a minute, on one CPU of any machine. Nothing is measured but what the kernel's own

@@ -188,11 +188,12 @@ class Collector:
     def unmeasured(self, spec: Spec, arm: str) -> Unmeasured:
         """What is said of a series of that arm that there is not."""
         ran = sum(map(len, self._tallies.get(spec.key, {}).values()))
+        missing = ("not-modelled",) if self.request.model is not None else ()
         crowded = self.request.crowded and ran
         return Unmeasured(
             **_about(spec, Unmeasured),
             slices=ran if crowded else self.dropped[arm],
-            why=["cores-share-cpus"] if crowded else sorted(self.why.get(arm, ())),
+            why=["cores-share-cpus"] if crowded else sorted(self.why.get(arm, missing)),
         )
 
     def warnings(self) -> list[Caution]:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from multikernel.catalogue import Entry
+from multikernel.errors import BadInput
 from multikernel.experiments.instrument import document, modelled, states
 from multikernel.experiments.instrument.arms import Arm, On, Pair, Ratio, Spec, control_ratios
 from multikernel.experiments.instrument.collector import Collector, Ready
@@ -34,7 +35,14 @@ class Experiment:
     """The machine between whose cores the floors are measured."""
 
     def __init__(self, request: Request) -> None:
-        """request: as it was asked; where cores share CPUs it is made small."""
+        """request: as it was asked; where cores share CPUs it is made small. Raises BadInput for a
+        modelled machine, if it cannot be run in virtual time.
+        """
+        if request.model is not None and not self.entry.modelled:
+            raise BadInput(
+                "this experiment has not been modelled", value=self.entry.name, where="--machine",
+                hint="multikernel bench list says which have",
+            )  # fmt: skip
         self.request = request.fitted()
 
     # --- What it declares ---

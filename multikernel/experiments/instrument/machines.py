@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from multikernel import system as system_
 from multikernel.experiments.instrument.request import Request
@@ -56,12 +56,12 @@ class Booted:
                 break
         return self._prepared(bench)
 
-    def _modelled(self, request: Request) -> Any:
+    def _modelled(self, request: Request) -> Bench:
         from multikernel.experiments.instrument.modelled import ModelledBench, Unmodelled
 
         transport = dict(self.options).get("transport", "call-line")
         if self.one_cpu or request.model is None or transport != "call-line":
-            return Unmodelled()
+            return cast(Bench, Unmodelled())
         cores = request.cores if self.cores is None else self.cores
         options = dict(self.options)
         return self._prepared(

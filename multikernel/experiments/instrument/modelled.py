@@ -123,7 +123,8 @@ class ModelledBench(Bench):
         self.tables = tables(model, cores, "machine")
         self.furniture: dict[str, Any] = {}
         self.system: Any = _System(self)
-        self._frame = self.ask(0, "ALLOCATE", loops.PAGE)[:2]
+        offset, name, *_ = self.ask(0, "ALLOCATE", loops.PAGE)
+        self._frame = offset, name
 
     @property
     def hz(self) -> float:
@@ -263,7 +264,6 @@ def _unmap(bench: ModelledBench, report: Report, calls: Arguments) -> None:
         times["map"].add(mapped.took)
         times["unmap"].add(done.took)
         bench.think()
-    report.counts.update(turns=0, cycles=1)
     report.keep(**times)
 
 
@@ -275,7 +275,6 @@ def _shared_unmap(bench: ModelledBench, report: Report, cores: int, *, computing
     else:
         cycles = native.broadcast(0, cores, local.change.value + local.invalidate.value)
     times.add(round(cycles + 2 * local.call.value + bench.work * local.work_scale.value))
-    report.counts.update(turns=0, cycles=1)
     report.keep(unmap=times)
 
 

@@ -125,7 +125,9 @@ def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms | None) -> Iterator[A
     for cores in fewer:
         series = own(plan.key(LINE, cores), "shared", "mcs", cores)
         yield unmap_arm(series, kernels.kernel("shared"), TWO, count, cores=cores)
-    for cores in fewer if linux is not None else ():
+    if linux is None:
+        return
+    for cores in fewer:
         key = plan.key(COMPUTES, cores)
         series = own(key, "linux", "mprotect", cores, target="computing", told="interrupt")
         yield linux.unmap(series, BY_CORES)

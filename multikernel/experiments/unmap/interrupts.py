@@ -32,15 +32,15 @@ def arms(request: Request, counts: Iterable[int]) -> Iterator[Arm]:
         for order in ORDERS:
             for end, send in ends.items():
                 if send is not None:
-                    yield _arm(order, cores, end, send)
+                    yield _arm(order, cores, end, send, request.cores)
 
 
-def _arm(order: str, cores: int, end: str, send: float) -> Arm:
+def _arm(order: str, cores: int, end: str, send: float, booted: int) -> Arm:
     spec = Spec(
         key(order, cores, end), "interrupts", order, cores, "completion", "single",
         parameters={
             "operation": "unmap", "target": "computing", "told": "interrupt",
-            "send": round(send), "range": end or "nominal",
+            "send": round(send), "range": end or "nominal", "booted": booted,
         },
     )  # fmt: skip
 

@@ -155,7 +155,9 @@ class KernelArms(Arms):
             report = bench.unmap(protocol, "computing", count)
             counts = report.counts
             found = {own.key: samples_of(report)["unmap"]}
-            found |= {one.key: throughput(counts["turns"], counts["cycles"]) for one in program}
+            if "turns" in counts:
+                rate = throughput(counts["turns"], counts["cycles"])
+                found |= {one.key: rate for one in program}
             sums = {
                 f"{own.key}.interrupts": counts["interrupts"],
                 f"{own.key}.operations": counts["operations"] * (self.cores - 1),

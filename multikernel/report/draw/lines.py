@@ -45,7 +45,8 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class Line:
     """joined: whether the points are joined; paper: whether it is the paper's; kind: a system,
-    whose colour it gets, else by its place; bare: without a sign at each point.
+    whose colour it gets, else by its place; bare: without a sign at each point;
+    shaded: its ends are those of a band, not of error bars.
     """
 
     label: str
@@ -54,6 +55,7 @@ class Line:
     joined: bool = True
     paper: bool = False
     bare: bool = False
+    shaded: bool = False
 
 
 def lines(
@@ -120,7 +122,12 @@ def _line(axes: Axes, line: Line, index: int) -> None:
     stroke: Any = STROKES[index % len(STROKES)] if line.bare else "-"
     if line.paper:
         stroke = (0, (3, 3))
-    for point in () if line.paper else line.points:
+    if line.shaded:
+        lows = [point.y if point.low is None else point.low for point in line.points]
+        highs = [point.y if point.high is None else point.high for point in line.points]
+        xs = [point.x for point in line.points]
+        axes.fill_between(xs, lows, highs, color=colour, alpha=0.18, linewidth=0)
+    for point in () if line.paper or line.shaded else line.points:
         chart.error_bar(axes, point.x, (point.low, point.high), "y")
     axes.plot(
         [point.x for point in line.points], [point.y for point in line.points],

@@ -93,14 +93,16 @@ def _most_cores(
 
 
 def _drawn(
-    title: str, curves: Mapping[str, Curve], notes: Sequence[str], *, beside: bool
-) -> Figure:
-    """beside: with the paper's curves."""
+    title: str, curves: Mapping[str, Curve], notes: Sequence[str], *, beside: bool,
+    bands: Sequence[Line] = (),
+) -> Figure:  # fmt: skip
+    """beside: with the paper's curves; bands: further lines."""
     several = [
         Line(label, tuple(point_of(one, cores) for cores, one in sorted(curve.items())))
         for label, curve in curves.items()
         if curve
     ]
+    several += bands
     if beside:
         several += map(_paper_curve, CURVES)
     measured = [one for curve in curves.values() for one in curve.values()]
@@ -128,12 +130,31 @@ def _figure_7(curves: Curves) -> Figure:
         f"{shared} · mcs, its line": curves.without("shared"),
         "Linux · mprotect, notified by interrupt": curves.without("linux"),
     }
+    bands = [_band(curves, order) for order in ("at-once", "one-by-one")]
     notes = (
         BOOTED.format(curves.booted),
         f"Of the trees {kind} is drawn, the multikernel's fastest here.",
         *OF_THE_PAPER,
     )
-    return _drawn("Unmap by number of cores: the paper's figure 7", named, notes, beside=True)
+    title = "Unmap by number of cores: the paper's figure 7"
+    return _drawn(title, named, notes, beside=True, bands=[one for one in bands if one.points])
+
+
+def _band(curves: Curves, order: str) -> Line:
+    """The interrupt kernel's, between the ends of what sending an interrupt may cost."""
+    nominal, low, high = (
+        {
+            one.cores: one.p50
+            for one in curves.known
+            if (one.system, one.variant, one.parameters.get("range")) == ("interrupts", order, end)
+        }
+        for end in ("nominal", "low", "high")
+    )
+    points = tuple(
+        Point(cores, value, low.get(cores, value), high.get(cores, value))
+        for cores, value in sorted(nominal.items())
+    )
+    return Line(f"interrupt kernel, {order.replace('-', ' ')}", points, shaded=True)
 
 
 def _by_tree(curves: Curves, protocol: str) -> Figure:

@@ -78,6 +78,8 @@ def rows(documents: Sequence[Document]) -> list[Row]:
                 name = "Linux" if theirs.system == "linux" else theirs.system
                 values = {"multikernel": ours.p50}
                 what = _what(ratio.words, ours)
+                if document.simulated:
+                    what = f"Simulated, {document.machine}: {what}"
                 found[place] = Row(what, ours.unit, values, name, value, outcome)
             found[place].values.setdefault(theirs.system, theirs.p50)
     kept = sorted(found, key=lambda place: place[1].startswith(LAST))[:MOST]

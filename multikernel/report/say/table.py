@@ -42,9 +42,13 @@ def rows(documents: Sequence[Document]) -> list[tuple[str, ...]]:
             more = _besides(series, [one for _, one in alike[_name(row)]])
             found.append((*row[:2], " ".join((row[2], *more)), *row[3:]))
         for one in document.unmeasured:
-            named = (document.experiment, one.system, one.key, *_how(one))
+            named = (_experiment(document), one.system, one.key, *_how(one))
             found.append((*named, *["–"] * 4, f"{one.slices} slices"))
     return found
+
+
+def _experiment(document: Document) -> str:
+    return f"{document.experiment} (simulated)" if document.simulated else document.experiment
 
 
 def _name(row: tuple[str, ...]) -> tuple[object, ...]:
@@ -76,7 +80,7 @@ def _row(document: Document, series: Series) -> tuple[str, ...]:
     ns = nanoseconds(document, series, series.p50) if series.unit == "tsc-cycles" else None
     unit = "/s" if series.unit.endswith("/s") else ""
     return (
-        document.experiment,
+        _experiment(document),
         series.system,
         _what(document, series),
         *_how(series),

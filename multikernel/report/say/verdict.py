@@ -7,6 +7,7 @@ judge's to say (`results.judge`); nothing is claimed where cores shared CPUs.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,11 +91,17 @@ def _times(value: float) -> str:
 
 def judgements(documents: Sequence[Document]) -> list[Judgement]:
     """Of all ratios that have words, in the documents' order."""
-    return [
-        judge(ratio, ratio.words, judging.spread_of(document, ratio))
+    found = [
+        (document, judge(ratio, ratio.words, judging.spread_of(document, ratio)))
         for document in documents
         for ratio in document.ratios
         if ratio.words is not None
+    ]
+    return [
+        dataclasses.replace(one, sentence=f"Simulated: {one.sentence}")
+        if document.simulated
+        else one
+        for document, one in found
     ]
 
 
