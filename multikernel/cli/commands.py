@@ -22,6 +22,7 @@ COMMANDS = {
     "skb": "Ask what is known about a machine: facts, multicast trees, placement.",
     "machine": "List the machines that can be modelled, and show one with its sources.",
     "bench": "List the experiments, or run some of them.",
+    "simulate": "Hold virtual time against this machine: predicted beside measured.",
     "reproduce": "Simulate the paper's figures on its machines, beside its points.",
     "schema": "Print the JSON schema of result documents.",
     "report": "Draw results as one HTML page to read, print and pass on.",

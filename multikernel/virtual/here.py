@@ -51,6 +51,7 @@ def model(
         local=Local(
             look=looks, relax=looks, call=half,
             change=measured(local, "the host's call that changes a page's rights"),
+            clear=measured(work.clear, "a page set to zero, in one process"),
             invalidate=unused, trap=unused, interrupt_send=unused, interrupt_delivery=unused,
             wake=unused, work_scale=measured(1, "steps are measured here"),
         ),

@@ -52,8 +52,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Work(msgspec.Struct, frozen=True):
     """A calibration: of a step by key, and what is around it. message: a further message put out;
     driver: what a message of a monitor's takes of the drivers beyond one that a driver answers
-    itself; turn, system_call, relax, bare, call: see virtual/alone.h of the native core. host:
-    where it was measured.
+    itself; the rest: see virtual/alone.h of the native core. host: where it was measured.
     """
 
     host: str
@@ -63,6 +62,7 @@ class Work(msgspec.Struct, frozen=True):
     turn: float = 0.0
     system_call: float = 0.0
     relax: float = 0.0
+    clear: float = 0.0
     bare: float = 0.0
     call: float = 0.0
 
@@ -83,7 +83,7 @@ class Work(msgspec.Struct, frozen=True):
 
     def with_software(self, driver: float, software: Mapping[str, float]) -> Work:
         """With what drivers take."""
-        names = ("turn", "system_call", "relax", "bare", "call")
+        names = ("turn", "system_call", "relax", "clear", "bare", "call")
         found = {name: float(software[name]) for name in names}
         return msgspec.structs.replace(self, driver=round(driver, 1), **found)
 

@@ -81,6 +81,7 @@ class Local(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     call: Number
     change: Number
     invalidate: Number
+    clear: Number
     trap: Number
     interrupt_send: Number
     interrupt_delivery: Number

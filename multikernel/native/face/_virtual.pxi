@@ -16,7 +16,7 @@ cdef extern from "virtual/machine.h":
         double hop, home_interval, link_interval, line_interval
         bint probes_all, fences, stores_in_order
         uint32_t lines_under_way, cycles_per_us
-        double look, relax, call, change, invalidate, trap, interrupt_send, interrupt_delivery, wake, work_scale
+        double look, relax, call, change, invalidate, trap, interrupt_send, interrupt_delivery, clear, wake, work_scale
 
 cdef extern from "virtual/work.h":
     enum:
@@ -74,7 +74,7 @@ cdef extern from "virtual/bare.h":
 
 cdef extern from "virtual/alone.h":
     struct software:
-        double turn, system_call, relax, bare, call, protect
+        double turn, system_call, relax, clear, bare, call, protect
     bint alone_measure(software *s, uint32_t batches, const char **refused) nogil
 
 
@@ -90,7 +90,7 @@ def measure_software(uint32_t batches):
         measured = alone_measure(&s, batches, &refused)
     if not measured:
         raise OSError(errno, refused.decode() if refused else "drivers")
-    return {"turn": s.turn, "system_call": s.system_call, "relax": s.relax, "bare": s.bare, "call": s.call,
+    return {"turn": s.turn, "system_call": s.system_call, "relax": s.relax, "clear": s.clear, "bare": s.bare, "call": s.call,
             "protect": s.protect}
 
 
@@ -149,6 +149,7 @@ cdef class VirtualMachine:
         self.m.trap = numbers["trap"]
         self.m.interrupt_send = numbers["interrupt_send"]
         self.m.interrupt_delivery = numbers["interrupt_delivery"]
+        self.m.clear = numbers["clear"]
         self.m.wake = numbers["wake"]
         self.m.work_scale = numbers["work_scale"]
 

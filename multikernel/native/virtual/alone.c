@@ -1,6 +1,7 @@
 #include "virtual/alone.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -94,6 +95,7 @@ struct measuring {
     struct call_receiver receiver;
     uint64_t page;
     uint32_t rights;
+    char cleared[PAGE];
 };
 
 static void turn(struct measuring *m)
@@ -105,6 +107,12 @@ static void relax(struct measuring *m)
 {
     (void)m;
     arch_relax();
+}
+
+static void clear(struct measuring *m)
+{
+    memset(m->cleared, 0, sizeof m->cleared);
+    __asm__ volatile("" : : "r"(m->cleared) : "memory");
 }
 
 static void call(struct measuring *m)
@@ -168,6 +176,7 @@ bool alone_measure(struct software *s, uint32_t batches, const char **refused)
     m.page = alone_ask(&m.both, 0, &map).word[1];
     alone_settle(&m.both);
     s->turn = least(&m, turn, batches);
+    s->clear = least(&m, clear, batches);
     s->relax = least(&m, relax, batches);
     s->bare = least(&m, bare, batches);
     s->call = least(&m, call, batches);

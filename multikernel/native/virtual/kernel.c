@@ -291,8 +291,10 @@ static void turn(struct monitors *m, uint32_t number)
 static void done(struct monitors *m, uint32_t number, const struct message *done)
 {
     reply_of_done(&m->ask[number].reply, done);
-    if (message_operation(done) == OPERATION_RETYPE && message_verdict(done) == VERDICT_OK)
+    if (message_operation(done) == OPERATION_RETYPE && message_verdict(done) == VERDICT_OK) {
         memset(m->memory + done->word[5], 0, done->word[6]);
+        world_charge(&m->world, m->world.machine->clear * (double)(done->word[6] / PAGE));
+    }
     answered(m, number, message_verdict(done));
 }
 

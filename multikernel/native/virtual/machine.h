@@ -39,8 +39,7 @@ struct machine {
     double link_interval; /* ... that pass a link, */
     double line_interval; /* ... of one line that several want; 0: when the one before has ended */
     bool probes_all; /* a home asks all places (snooping); else it knows whom to ask (filter) */
-    bool
-        fences; /* who has sent waits until the last line is its own, before it does anything else */
+    bool fences;     /* who has sent waits until the last line is its own */
     bool stores_in_order; /* a core's stores own their lines one after the other, behind its back */
     uint32_t lines_under_way; /* fetches that a core may have under way at once */
 
@@ -53,6 +52,7 @@ struct machine {
     double trap;               /* into an interrupt's handler and out of it */
     double interrupt_send;     /* the sender is busy */
     double interrupt_delivery; /* until it is there */
+    double clear;              /* a page, set to zero */
     double wake;               /* of a core that sleeps */
     double work_scale; /* cycles here for one of the machine that local work was measured on */
 };

@@ -1,0 +1,144 @@
+"""This host's cores held against their model: what virtual time predicts, beside what is measured.
+
+Guarantees: the model knows the floor, the host's mapping call, and what software takes in one
+process (virtual.calibrating), and nothing of what it predicts. Both come through the same `Bench`.
+Boots whose floor is another state than most boots' do not count; the state is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from statistics import median
+
+from multikernel.errors import MeasurementRefused
+from multikernel.experiments.instrument import capability_loops
+from multikernel.experiments.instrument.capability_kernels import TWO_PHASE, machine
+from multikernel.experiments.instrument.floors import LINES
+from multikernel.experiments.instrument.loops import Report
+from multikernel.experiments.instrument.machines import Booted
+from multikernel.experiments.instrument.modelled import ModelledBench
+from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.instrument.rig import Bench, samples_of
+from multikernel.experiments.instrument.states import name_of
+from multikernel.machine.host.clock import tsc_rate
+from multikernel.machine.host.cpus import Placement
+from multikernel.results.histogram import Histogram
+from multikernel.virtual import here
+from multikernel.virtual.calibrating import calibrate
+from multikernel.virtual.work import Work
+
+PAIR = (0, 1)
+BACK_TO_BACK, SINGLE = "back-to-back", "single"
+PLAN = ((BACK_TO_BACK, 20_000, 100), (SINGLE, 4_000, 1))
+CALL = "call, one at a time"
+"""With a clock around each: the model has no clock in it, so the floor's own is added."""
+UNMAPS, RETYPES, LOCAL = 300, 600, 200
+BOOTS, ALIKE = 5, 1.5
+PLAIN = Booted(options=(("trees", "sequential"),))
+FURNISHED = machine(TWO_PHASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """In cycles. error: of the prediction, relative."""
+
+    what: str
+    predicted: float
+    measured: float
+
+    @property
+    def error(self) -> float:
+        return self.predicted / self.measured - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """rows: what was held against each other, in which state of the host; work: the calibration;
+    boots: how many counted.
+    """
+
+    rows: tuple[Row, ...]
+    state: str
+    floor: float
+    local: float
+    work: Work
+    boots: int
+
+
+def _median(report_of: Callable[[], Report], name: str) -> float:
+    return float(samples_of(report_of())[name].percentile(50))
+
+
+def questions(bench: Bench, furnished: Bench) -> Mapping[str, Callable[[], float]]:
+    """What both are asked, by name."""
+    task = capability_loops.Task("retype", RETYPES)
+
+    def unmap(protocol: str) -> float:
+        return _median(lambda: bench.unmap(protocol, "polling", UNMAPS), "unmap")
+
+    def retype() -> float:
+        operate = capability_loops.operate
+        return _median(lambda: furnished.one("retype", operate, task, furnished.watch), "times")
+
+    return {
+        "call, back-to-back": lambda: _median(lambda: bench.ping(PAIR, 0, PLAN), BACK_TO_BACK),
+        CALL: lambda: _median(lambda: bench.ping(PAIR, 0, PLAN), SINGLE),
+        "unmap, one phase": lambda: unmap("one-phase"),
+        "unmap, two phases": lambda: unmap("two-phase"),
+        "retype, two phases": retype,
+    }
+
+
+def check(placement: Placement, progress: Callable[[str], None]) -> Checked:
+    """On the first two CPUs. Raises MeasurementRefused where no two boots are alike."""
+    request = Request(Placement(placement.cpus[:2]), SIZES["quick"])
+    boots = []
+    for number in range(BOOTS):
+        progress(f"boot {number + 1} of {BOOTS}")
+        boots.append(_measured(request))
+    counting = _alike(boots)
+    progress("what software takes, in one process")
+    floor, local = (median(one[name] for one in counting) for name in ("floor", "local"))
+    state = name_of(floor)
+    work = calibrate(request.placement.cpus[0], f"this host, {state}")
+    model = here.model(
+        work, floor=floor, local=local, ghz=tsc_rate().hz / 1e9, topology="2x1", state=state
+    )
+    plain = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1)
+    furnished = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1)
+    furnished.system.cores[0].run(capability_loops.furnish)
+    single = median(one["single"] for one in counting)
+    rows = [Row("a line there and back, bare", plain.line(*PAIR) + work.bare, floor)]
+    for name, ask in questions(plain, furnished).items():
+        clock = single - floor if name == CALL else 0.0
+        rows.append(Row(name, ask() + clock, median(one[name] for one in counting)))
+    return Checked(tuple(rows), state, floor, local, work, len(counting))
+
+
+def _measured(request: Request) -> dict[str, float]:
+    with ExitStack() as stack:
+        bench, furnished = PLAIN.open(stack, request), FURNISHED.open(stack, request)
+        floors = samples_of(bench.floor(PAIR, LINES, PLAN))
+        found = {
+            "floor": _of_lines(floors, BACK_TO_BACK),
+            "single": _of_lines(floors, SINGLE),
+            "local": _median(lambda: bench.local_call(LOCAL), "local"),
+        }
+        return found | {name: ask() for name, ask in questions(bench, furnished).items()}
+
+
+def _of_lines(floors: Mapping[str, Histogram], mode: str) -> float:
+    return median(floors[f"{mode}.{line}"].percentile(50) for line in range(LINES))
+
+
+def _alike(boots: list[dict[str, float]]) -> list[dict[str, float]]:
+    groups = [
+        [one for one in boots if low["floor"] <= one["floor"] <= ALIKE * low["floor"]]
+        for low in boots
+    ]
+    most = max(groups, key=len)
+    if len(most) < 2:
+        raise MeasurementRefused("the host moves its CPUs: no two boots had the same floor")
+    return most
