@@ -104,7 +104,8 @@ def page(machine: Machine, name: str) -> str:
         f"# {title_of(machine.environment)}",
         described(machine),
         (
-            f"Measured on {machine.environment.time[:10]}, each number over {over} fresh boots."
+            f"{'Simulated' if machine.latest[0].simulated else 'Measured'} on"
+            f" {machine.environment.time[:10]}, each number over {over} fresh boots."
             " Made by `python -m bench.gallery` from the documents beside this file; `multikernel"
             f" report bench/gallery/{name}` draws all of it as one page, with the paper's values"
             " beside, and `multikernel bench compare` holds another run against it."

@@ -50,9 +50,14 @@ def finish(
     record = environment_of(environment.finish())
     if request.model is not None:
         record = msgspec.structs.replace(
-            record, tsc_hz=request.model.ghz.value * 1e9, tsc_error=0.0, tsc_step=None,
+            record,
+            cpu_model=f"{request.model.title} (simulated)",
+            topology=request.topology.summary(),
             cpus=list(request.placement.cpus),
-        )  # fmt: skip
+            tsc_hz=request.model.ghz.value * 1e9,
+            tsc_error=0.0,
+            tsc_step=None,
+        )
     said = list(experiment.cautions(collector))
     floors = floors_of(collector, experiment.judged_by(), request.placement.cpus)
     # Where cores share CPUs no time is one of the hardware: what ran is counted.

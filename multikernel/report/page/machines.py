@@ -88,6 +88,11 @@ def described(machine: Machine) -> str:
             f" The time stamp counter ticks at {clock}\u202fMHz, so 1\u202f000 TSC cycles are"
             f" {1e12 / rate:.0f} ns."
         )
+    if machine.latest[0].simulated:
+        return (
+            f"{environment.cpu_model}: no hardware was measured. The kernel's own code ran in"
+            f" virtual time, on a model of {machine.latest[0].machine}; cycles are that machine's."
+        )
     used = sorted({cpu for document in machine.documents for cpu in document.environment.cpus})
     text += f" Measured on CPU{'s' if len(used) != 1 else ''} {', '.join(map(str, used[:32]))}"
     return text + (" and more." if len(used) > 32 else ".")
