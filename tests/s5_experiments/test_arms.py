@@ -15,12 +15,13 @@ from multikernel.experiments.instrument.arms import (
     line_key,
 )
 from multikernel.experiments.instrument.collector import Collector, Ready
-from multikernel.experiments.instrument.linux_process import activity_of
+from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.request import SIZES, Request, Size
 from multikernel.experiments.unmap import notified
 from multikernel.experiments.unmap.linux import LinuxArms
 from multikernel.machine.host.activity import Activity, CpuActivity, TaskActivity
 from multikernel.machine.host.cpus import Placement
+from multikernel.native._native import Histogram as Samples
 from multikernel.results.histogram import Histogram
 
 
@@ -268,13 +269,15 @@ def test_linux_is_refused_when_they_are_not(interrupts: float | None, named: str
 @pytest.mark.parametrize(("interrupts", "stays"), [(0, False), (1000, True)])
 def test_lives_and_their_rate_are_refused_together(interrupts: int, stays: bool) -> None:
     """A rate of lives whose shootdowns were not seen is none either."""
-    lives = {"counts": [[100, 20]], "min": 100, "max": 100, "sum": 2000, "n": 20}
+    lives = Samples()
+    lives.add(100)
     cpus = {cpu: CpuActivity(0, interrupts) for cpu in request().placement.cpus}
-    happening = {"time_ns": 1, **Activity(1, cpus, {}).record()}
+    report = Report(activity=Activity(1, cpus, {}))
+    report.keep(life=lives)
 
     class Played:
-        def ask(self, *_: object, **__: object) -> dict[str, object]:
-            return {"activity": happening, "samples": {"life": lives}}
+        def ask(self, *_: object, **__: object) -> Report:
+            return report
 
     arms = {one.name: one for one in LinuxArms(request(), ()).all()}
     arm = arms["life fresh linux computing"]
@@ -317,12 +320,6 @@ def test_shootdowns_are_counted_on_the_told_cpus() -> None:
     assert notified.shootdowns(activity, 0) == 5
     assert notified.shootdowns(activity, None) == 12
     assert notified.shootdowns(Activity(0, {2: cpus[2]}, {}), 0) is None
-
-
-def test_activity_survives_its_way_from_the_linux_process() -> None:
-    activity = happened(steal=2, tlb=None)
-    answer = {"activity": {"time_ns": activity.time_ns, **activity.record()}}
-    assert activity_of(answer) == activity
 
 
 def test_sizes_keep_batches_whole() -> None:

@@ -107,8 +107,7 @@ class Capabilities(Experiment):
             yield self._database(size)
 
     def _sizes(self) -> tuple[int, ...]:
-        large = self.request.size.measures and not self.request.crowded
-        return SIZES if large else SMOKE_SIZES
+        return SIZES if self.request.trusted else SMOKE_SIZES
 
     def _database(self, size: int) -> Arm:
         count, seed = self.request.size.count(IN_DATABASE), self.request.seed
@@ -122,7 +121,7 @@ class Capabilities(Experiment):
         database = capability_loops.database
         return sampled(
             f"operations among {size} capabilities", specs, self.floors_on,
-            lambda bench: bench.one(f"database {size}", database, size, count, seed, bench.watch),
+            lambda bench: bench.one(f"database {size}", database, size, count, seed),
         )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:

@@ -17,31 +17,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from multikernel.experiments.collectives.shapes import (
+from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument.loops import Loop, Plan, Watch
+from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, component, missing
+from multikernel.experiments.instrument.protocols import Form, Protocol, near_lines, notify, timed
+from multikernel.experiments.instrument.shapes import (
+    CHOSEN,
+    ROOT,
     TREES,
     Shape,
     chosen_of,
+    judged,
     known,
+    made_from,
     same_trees,
-)
-from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.chosen import judged, made_from, tree_of_all
-from multikernel.experiments.instrument.loops import Plan, Watch, _driver, _polling
-from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, component, missing
-from multikernel.experiments.instrument.protocols import (
-    CHOSEN,
-    ROOT,
-    Form,
-    Protocol,
-    near_lines,
-    notify,
-    timed,
+    tree_of_all,
 )
 from multikernel.experiments.instrument.tree_loops import checked
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.processor import Host
-from multikernel.native._native import PROBE_FORMS, Driver
+from multikernel.native._native import PROBE_FORMS
 from multikernel.native._native import Histogram as Samples
 
 BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
@@ -90,7 +86,7 @@ class Collectives(Experiment):
         """chosen: a tree of all cores from core 0, in place of the one that boots have."""
         super().__init__(request)
         self.by_cores, self.costs = known(self.request, chosen or tree_of_all(self.request))
-        self.plan = plan_of(self.request, USUAL)
+        self.plan = self.request.plan(USUAL)
         crowded = "its ranks poll, and cores share CPUs here"
         self.ranks = Ranks(crowded if self.request.crowded else missing())
 
@@ -99,8 +95,7 @@ class Collectives(Experiment):
         of it. tree: "" where there is none.
         """
         shape = "" if tree in ("", CHOSEN) else f"-{tree}"
-        some = "" if count in (None, self.request.cores) else f"-on-{count}"
-        return f"{what}{shape}{some}"
+        return f"{what}{shape}{self.request.on(count or self.request.cores)}"
 
     def key(self, what: str, mode: Mode, tree: str = "", count: int | None = None) -> str:
         """A series' key."""
@@ -117,7 +112,7 @@ class Collectives(Experiment):
             for form in BARRIERS:
                 yield self._shared(form, count)
             chosen = chosen_of(several).tree
-            protocol = Protocol(Form(BARE, None, near=True), chosen, near_lines(chosen))
+            protocol = Protocol.of(Form(BARE, None, near=True), chosen, near_lines(chosen))
             bare = partial(notify, protocol=protocol, plan=self.plan)
             yield self._raw(BARE, count, "broadcast", bare)
         if self.ranks.missing is None:
@@ -133,21 +128,18 @@ class Collectives(Experiment):
             bench.along(ROOT, shape.whole(self.request.cores))
             group = bench.system.group(shape.tree.members, root=ROOT)
 
-            def call(_: int, use: int, watch: Watch | None) -> Call:
-                about = operation, group.cores, group.number, ROOT, timer, use, self.plan, watch
-                return collective, about
-
+            about = operation, group.cores, group.number, ROOT, timer
             try:
-                name = f"{operation} {shape.name} {count}"
-                return timed(bench, name, group.cores, timer, self.plan, call)
+                return timed(
+                    bench, f"{operation} {shape.name} {count}", group.cores, timer, self.plan,
+                    collective, lambda _, use: (*about, use),
+                )  # fmt: skip
             finally:
                 bench.system.close_group(group)
 
         about: dict[str, Scalar] = {
-            "operation": operation, "tree": shape.name, "kind": shape.tree.kind,
+            "operation": operation, "tree": shape.name, "kind": shape.tree.kind, **shape.about,
         }  # fmt: skip
-        if shape.same:
-            about["same"] = ",".join(shape.same)
         # A ratio's name does not depend on which trees are the same here.
         also = tuple(self.stem(operation, tree, count) for tree in others)
         return sampled(
@@ -159,11 +151,11 @@ class Collectives(Experiment):
     def _shared(self, form: str, count: int) -> Arm:
         members, timer = tuple(range(count)), count - 1
 
-        def call(_: int, use: int, watch: Watch | None) -> Call:
-            return shared_barrier, (form, members, timer, use, self.plan, watch)
-
         def run(bench: Bench) -> Report:
-            return timed(bench, f"{form} {count}", members, timer, self.plan, call)
+            return timed(
+                bench, f"{form} {count}", members, timer, self.plan, shared_barrier,
+                lambda _, use: (form, members, timer, use),
+            )  # fmt: skip
 
         return self._raw(f"{form}-barrier", count, "barrier", run)
 
@@ -192,7 +184,7 @@ class Collectives(Experiment):
         self, system: System, what: str, count: int, about: dict[str, Scalar], tree: str = "",
         also: tuple[str, ...] = (),
     ) -> dict[str, Spec]:  # fmt: skip
-        about = {"target": "polling", "told": "poll", **about}
+        about = {**POLLED, **about}
         floor = tuple((ROOT, core) for core in range(1, count))
         stem = self.stem(what, tree, count)
         return both_modes(stem, system, what, count, "completion", about, floor, also)
@@ -262,8 +254,8 @@ def shared_barrier(
     `timer`: by the plan's names.
     """
 
-    def some(driver: Driver, at: int, count: int, batch: int, into: Samples) -> int:
-        return driver.probe(
+    def some(loop: Loop, at: int, count: int, batch: int, into: Samples) -> int:
+        return loop.driver.probe(
             "shared-barrier", form=form, each=members, timer=timer, base=at, count=count,
             batch=batch, times=into,
         )  # fmt: skip
@@ -279,12 +271,10 @@ def collective(
     `shared_barrier`.
     """
 
-    def some(driver: Driver, at: int, count: int, batch: int, into: Samples) -> int:
-        return driver.probe(
+    def some(loop: Loop, at: int, count: int, batch: int, into: Samples) -> int:
+        return loop.driver.probe(
             "collective", form=operation, each=members, timer=timer, group=group, core=root,
             base=at, count=count, batch=batch, times=into,
         )  # fmt: skip
 
-    driver = _driver()
-    with _polling(driver, (driver.me,)):
-        return checked(some, use, plan, watch, WRONG)
+    return checked(some, use, plan, watch, WRONG, polls=True)

@@ -23,10 +23,7 @@ class Floor(Experiment):
     def arms(self) -> Iterator[Arm]:
         pairs = self.judged_by()
         for pair, arm in zip(pairs, floor_arms(self.request, self.floors_on, pairs), strict=True):
-            about: dict[str, Scalar] = {
-                "pair": cpus_of(self.request, pair), "lines": LINES, "target": "polling",
-                "told": "poll",
-            }  # fmt: skip
+            about = {"pair": self.request.cpus_of(pair), "lines": LINES, **POLLED}
             key = f"floor-{pair[0]}-{pair[1]}"
             specs = both_modes(key, "raw", "one-line", 2, "round-trip", about, (pair,))
             yield replace(arm, specs=tuple(specs.values()), repeated=pair == (0, 1))

@@ -13,15 +13,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from multikernel.experiments.instrument.request import Request
+from multikernel.experiments.instrument.loops import Report
+from multikernel.experiments.instrument.request import BATCHES, Request
+from multikernel.experiments.instrument.rig import Pair, samples_of
 from multikernel.machine.host.activity import Activity
-from multikernel.results.document import Measure, Mode, Scalar, System, Unit, Words
+from multikernel.results.document import Caution, Measure, Mode, Scalar, System, Unit, Words
 from multikernel.results.histogram import Histogram
 
 CONTROL = "-control"
 """The key of a control is that of the arm it repeats, and this."""
-Pair = tuple[int, int]
-"""Two cores."""
+POLLED: dict[str, Scalar] = {"target": "polling", "told": "poll"}
+"""What the series say whose targets poll."""
 
 
 def floor_key(pair: Pair, mode: Mode) -> str:
@@ -50,6 +52,20 @@ class Spec:
     floor: tuple[Pair, ...] = ()
     control: bool = False
     also: tuple[str, ...] = ()
+
+
+def both_modes(
+    key: str, system: System, variant: str, cores: int, measure: Measure,
+    parameters: Mapping[str, Scalar], floor: tuple[Pair, ...] = (), also: tuple[str, ...] = (),
+) -> dict[str, Spec]:  # fmt: skip
+    """By mode of the floor, a series in it; its keys end with the mode."""
+    return {
+        mode: Spec(
+            f"{key}-{mode}", system, variant, cores, measure, mode, batch, parameters=parameters,
+            floor=floor, also=tuple(f"{other}-{mode}" for other in also),
+        )
+        for mode, batch in BATCHES.items()
+    }  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -98,6 +114,35 @@ class Arm:
             replace(spec, key=spec.key + CONTROL, control=True, also=()) for spec in self.specs
         )
         return replace(self, name=f"{self.name}, control", specs=specs, slice=again, repeated=False)
+
+
+def sampled(
+    name: str, specs: Mapping[str, Spec], on: On, measure: Callable[[Any], Report], *,
+    found: Callable[[Report], Mapping[str, Histogram]] = samples_of,
+    sums: Callable[[Report], dict[str, float]] = lambda _: {},
+    repeated: bool = False, strict: bool = False,
+) -> Arm:  # fmt: skip
+    """An arm whose slice is one report. specs: by the name of the samples that `found` makes of it,
+    as `sums` makes the sums.
+    """
+
+    def slice_of(machine: Any) -> Outcome:
+        report = measure(machine)
+        samples = found(report)
+        by_key = {spec.key: samples[sample] for sample, spec in specs.items()}
+        return Outcome(by_key, sums(report), report.activity)
+
+    return Arm(name, tuple(specs.values()), on, slice_of, repeated, strict)
+
+
+def one_number(value: float) -> Histogram:
+    """The samples of a slice whose result is one number."""
+    return Histogram.from_values([max(1, round(value))])
+
+
+def caution(code: str, text: str) -> Caution:
+    """What a reader must know."""
+    return Caution(code=code, text=text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from multikernel.experiments.instrument.arms import CONTROL, Outcome, Pair, Ratio, Spec, line_key
+from multikernel.experiments.instrument.arms import CONTROL, Outcome, Ratio, Spec, caution, line_key
 from multikernel.experiments.instrument.request import Request
+from multikernel.experiments.instrument.rig import Pair
 from multikernel.machine.host.clock import tsc_step
 from multikernel.results import document, statistics
 from multikernel.results.document import BootSamples, Buckets, Caution, Mode, Series, Unmeasured
@@ -199,7 +200,7 @@ class Collector:
         found = []
         if not self.request.size.measures:
             text = "Smoke size: this shows that everything runs, and measures nothing."
-            found.append(Caution(code="smoke", text=text))
+            found.append(caution("smoke", text))
         if self.why:
             text = (
                 f"Of {self.slices} slices {self.repeated} were measured again because something"
@@ -207,14 +208,14 @@ class Collector:
                 f" {sum(self.dropped.values())} were dropped in the end. Stop other programs, or"
                 " use a quieter machine."
             )
-            found.append(Caution(code="contaminated-slices", text=text))
+            found.append(caution("contaminated-slices", text))
         for name, dropped in sorted(self.dropped.items()):
             if self._keys[name] and not any(map(self.has, self._keys[name])):
                 text = (
                     f"{name}: refused, since each of its {dropped} slices was disturbed"
                     f" ({_listed(self.why[name])}) however often it was measured again."
                 )
-                found.append(Caution(code="refused", text=text))
+                found.append(caution("refused", text))
         return found
 
 

@@ -7,22 +7,20 @@ Guarantees: at least 16 lines of each pair, in both modes (*back-to-back*, no cl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from statistics import median
 
-from multikernel.experiments.instrument.arms import Arm, On, Outcome, Pair, floor_key, line_key
+from multikernel.experiments.instrument.arms import Arm, On, Outcome, floor_key, line_key
 from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, samples_of
+from multikernel.experiments.instrument.request import MODES, Request
+from multikernel.experiments.instrument.rig import Bench, Pair, samples_of
 from multikernel.results.document import Floor, LineFloors, Mode
 from multikernel.results.histogram import Histogram
 
-LINES, BATCH = 16, 100
+LINES = 16
 PAIRS_MAX = 28
 """All pairs of up to 8 cores; of more cores, those of core 0, spread over the others."""
-BATCHES: dict[Mode, int] = {"back-to-back": BATCH, "single": 1}
-MODES: tuple[Mode, ...] = tuple(BATCHES)
 USUAL: dict[Mode, int] = {"back-to-back": 2000, "single": 400}
 """Round trips on each line in a slice."""
 
@@ -42,16 +40,9 @@ def root_pairs(cores: int) -> list[Pair]:
     return [(0, others[number * (len(others) - 1) // last]) for number in range(PAIRS_MAX)]
 
 
-def plan_of(request: Request, usual: dict[Mode, int]) -> tuple[tuple[Mode, int, int], ...]:
-    """(mode, operations, batch) of both modes. usual: operations in a slice."""
-    return tuple(
-        (mode, request.size.count(usual[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
-    )
-
-
-def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> list[Arm]:
+def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> Iterator[Arm]:
     """An arm a pair, without series: a slice bounces every line of it, in both modes."""
-    plan = plan_of(request, USUAL)
+    plan = request.plan(USUAL)
 
     def slice_of(bench: Bench, pair: Pair) -> Outcome:
         report = bench.floor(pair, LINES, plan)
@@ -62,9 +53,8 @@ def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> list[Arm]:
             samples |= {line_key(pair, mode, line): one for line, one in enumerate(lines)}
         return Outcome(samples, activity=report.activity)
 
-    return [
-        Arm(f"floor of cores {a} and {b}", (), on, partial(slice_of, pair=(a, b))) for a, b in pairs
-    ]
+    for a, b in pairs:
+        yield Arm(f"floor of cores {a} and {b}", (), on, partial(slice_of, pair=(a, b)))
 
 
 def floors_of(

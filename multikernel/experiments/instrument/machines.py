@@ -1,4 +1,6 @@
-"""What arms run on: booted systems, each fresh in every boot."""
+"""What arms run on: booted systems, each fresh in every boot; and over which transports they can be
+measured on this host.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from multikernel import system as system_
+from multikernel.experiments.instrument.arms import caution
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench
-from multikernel.runtime.plan import Kernel
+from multikernel.results.document import Caution
+from multikernel.runtime.asked import refusal_of
+from multikernel.runtime.plan import HOST_TRANSPORTS, Kernel, Transport
 
 TRIES, LOCAL, CLEAN = 3, 40, 1.2
 """Boots until all cores are clean; mapping calls on each; and how many times as long they may take
@@ -59,3 +64,17 @@ class Booted:
 
 MULTIKERNEL, SHARED = Booted("multikernel"), Booted("shared")
 """Both kernels as they boot by default, on all cores."""
+
+
+def possible(request: Request) -> list[Transport]:
+    """The transports without shared memory that a system of so many cores can have here."""
+    return [one for one in HOST_TRANSPORTS if refusal_of(one, request.cores) is None]
+
+
+def refused(request: Request) -> list[Caution]:
+    """Why there are no others: too many cores, too few open files. The rest is measured."""
+    return [
+        caution("transport-refused", f"Nothing is measured over a {transport}: {error}.")
+        for transport in HOST_TRANSPORTS
+        if (error := refusal_of(transport, request.cores)) is not None
+    ]

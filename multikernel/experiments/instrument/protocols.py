@@ -10,23 +10,23 @@ NUMA-aware multicast).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from multikernel.experiments.instrument import tree_loops
-from multikernel.experiments.instrument.loops import Plan, Report, Watch
-from multikernel.experiments.instrument.rig import Bench, Call
+from multikernel.experiments.instrument.loops import Plan, Report, span
+from multikernel.experiments.instrument.rig import Bench
+from multikernel.experiments.instrument.shapes import CHOSEN, ROOT, Shape, best_of, distinct
 from multikernel.experiments.instrument.tree_loops import Line, Place
 from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 
-ROOT = 0
 FIRST_LINE, LINES = 16, 46
 """Scratch lines of each core that messages travel on; floors are measured on those before them."""
 SHARED_LINE = 62
-CHOSEN = "chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +50,17 @@ FORMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """A protocol on some cores. lines: by child, the line of the edge that leads to it; same: the
-    names of the others that come to the same.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol(Shape):
+    """A protocol on some cores. lines: by child, the line of the edge that leads to it."""
 
     form: Form
-    tree: Tree
     lines: tuple[tuple[int, Line], ...]
-    same: tuple[str, ...] = ()
 
-    @property
-    def name(self) -> str:
-        return self.form.name
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Its own and the others'."""
-        return (self.name, *self.same)
-
-    @property
-    def cores(self) -> int:
-        return len(self.tree.members)
+    @classmethod
+    def of(cls, form: Form, tree: Tree, lines: tuple[tuple[int, Line], ...]) -> Protocol:
+        """By the form's name."""
+        return cls(form.name, tree, form=form, lines=lines)
 
     def places(self) -> dict[int, Place]:
         """By core, its own."""
@@ -117,19 +105,16 @@ def protocols(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Prot
     """All that differ, each with the names of those that come to the same. chosen: in place of the
     best candidate. Raises BadInput where it is not a tree from core 0 over all cores of the site.
     """
-    best = chosen or trees.candidates(ROOT, site, costs)[0][0]
+    best = best_of(site, costs, chosen)
     best.check(site.cores)
-    found: dict[object, Protocol] = {}
-    for form in FORMS:
+
+    def keyed(form: Form) -> tuple[Hashable, Protocol]:
         tree = best if form.kind is None else trees.build(form.kind, ROOT, site, costs)
         lines = lines_of(tree, site, near=form.near)
         homes = tuple(int(site.node[home]) for _, (home, _) in lines)
-        key = form.shared, tree.edges, homes
-        if (known := found.get(key)) is None:
-            found[key] = Protocol(form, tree, lines)
-        else:
-            found[key] = replace(known, same=(*known.same, form.name))
-    return list(found.values())
+        return (form.shared, tree.edges, homes), Protocol.of(form, tree, lines)
+
+    return distinct(map(keyed, FORMS))
 
 
 # --- Slices ---
@@ -137,22 +122,21 @@ def protocols(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Prot
 
 def timed(
     bench: Bench, name: str, cores: Iterable[int], timer: int, plan: Plan,
-    call: Callable[[int, int, Watch | None], Call],
+    loop: Callable[..., Report], arguments: Callable[[int, int], tuple[Any, ...]],
 ) -> Report:  # fmt: skip
-    """A loop on all those cores at once: the report of the one that has the clock. call: what runs
-    on a core, of (core, use, watch).
+    """A loop on all those cores at once: the report of the one that has the clock. arguments: on a
+    core, of (core, use), but for the plan and who watches.
     """
-    use = bench.uses(tree_loops.span(plan))
-    # The one that times watches too. It comes last, so that it waits least.
-    order = sorted(cores, key=lambda core: (core == timer, -core))
-    calls = {core: call(core, use, bench.watch if core == timer else None) for core in order}
-    return bench.run(name, calls)[timer]
+    use = bench.uses(span(plan))
+    order = sorted(cores, key=lambda core: (core != timer, core))
+    calls = {core: (*arguments(core, use), plan) for core in order}
+    return bench.together(name, loop, calls)[timer]
 
 
 def notify(bench: Bench, protocol: Protocol, plan: Plan) -> Report:
     """The protocol's messages to all its cores and back; the report of the root."""
     places = protocol.places()
     return timed(
-        bench, f"{protocol.name} {protocol.cores}", places, ROOT, plan,
-        lambda core, use, watch: (tree_loops.messages, (places[core], use, plan, watch)),
+        bench, f"{protocol.name} {protocol.cores}", places, ROOT, plan, tree_loops.messages,
+        lambda core, use: (places[core], use),
     )  # fmt: skip

@@ -32,6 +32,8 @@ LIVES = 16
 
 Target = Literal["polling", "computing"]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
+Pair = tuple[int, int]
+"""Two cores."""
 
 
 def unpacked(packed: Packed) -> Histogram:
@@ -58,7 +60,7 @@ class Bench:
         self.cpus = system.plan.cpus
         self.watch = Watch(tuple(sorted(set(self.cpus))), system.launched.pids)
         self._floor_base = self._meetings = 0
-        self._along: dict[int, tuple[tuple[int, int], ...]] = {}
+        self._along: dict[int, tuple[Pair, ...]] = {}
         self._uses = 1
         self.local: float | None = None
         """What the host's mapping call takes on the slowest core, where it was looked at."""
@@ -98,9 +100,36 @@ class Bench:
             self._expected[kind] = min(1.1 * max(took) + MARGIN_SECONDS, LONGEST_SECONDS)
         return reports
 
-    def one(self, name: str, function: Callable[..., Report], *arguments: Any) -> Report:
-        """A function on core 0; its report."""
-        return self.run(name, {0: (function, arguments)})[0]
+    def together(
+        self, name: str, loop: Callable[..., Report], arguments: dict[int, tuple[Any, ...]],
+        watch: Watch | None = None,
+    ) -> dict[int, Report]:  # fmt: skip
+        """A loop on several cores at once, whose last argument is who watches: the first of them,
+        which begins last, so that it waits least. watch: None for all that there is.
+        """
+        first = next(iter(arguments))
+        calls: dict[int, Call] = {
+            core: (loop, (*arguments[core], (watch or self.watch) if core == first else None))
+            for core in reversed(arguments)
+        }
+        return self.run(name, calls)
+
+    def both(
+        self, name: str, pair: Pair, loop: Callable[..., Report], first: tuple[Any, ...],
+        *how: Any,
+    ) -> tuple[Report, Report]:  # fmt: skip
+        """Both sides of a loop, whose arguments are `first`, its role, and how; the one that asks
+        first.
+        """
+        roles: dict[int, tuple[Any, ...]] = {
+            core: (*first, role, *how) for role, core in enumerate(pair)
+        }
+        reports = self.together(name, loop, roles)
+        return reports[pair[0]], reports[pair[1]]
+
+    def one(self, name: str, loop: Callable[..., Report], *arguments: Any, core: int = 0) -> Report:
+        """A loop on one core."""
+        return self.together(name, loop, {core: arguments})[core]
 
     def timed(
         self, name: str, before: Callable[[], object], operation: Callable[[], object], count: int
@@ -108,34 +137,26 @@ class Bench:
         """How long an operation takes on core 0, so many times, and what happened meanwhile. Both
         functions run there, where `multikernel.here()` is the core.
         """
-        report = self.one(name, loops.timed, before, operation, count, self.watch)
+        report = self.one(name, loops.timed, before, operation, count)
         return samples_of(report)["times"], report
 
-    def floor(self, pair: tuple[int, int], lines: int, plan: loops.Plan) -> Report:
+    def floor(self, pair: Pair, lines: int, plan: loops.Plan) -> Report:
         """One line there and back between two cores; the lines lie with the second."""
-        (a, b), base = pair, self._floor_base
-        self._floor_base += loops.floor_span(plan)
-        calls: dict[int, Call] = {
-            b: (loops.floor, (b, 1, lines, base, plan, None)),
-            a: (loops.floor, (b, 0, lines, base, plan, self.watch)),
-        }
-        return self.run(f"floor {pair}", calls)[a]
+        base = self._floor_base
+        self._floor_base += 2 * loops.span(plan)
+        return self.both(f"floor {pair}", pair, loops.floor, (pair[1],), lines, base, plan)[0]
 
-    def raw(self, end: str, pair: tuple[int, int], plan: loops.Plan) -> Report:
+    def raw(self, end: str, pair: Pair, plan: loops.Plan) -> Report:
         """A message each way between bare ends on two cores."""
         a, b = pair
-        calls: dict[int, Call] = {
-            b: (loops.raw, (end, a, 1, plan, None)),
-            a: (loops.raw, (end, b, 0, plan, self.watch)),
-        }
-        return self.run(f"raw {end} {pair}", calls)[a]
+        sides: dict[int, tuple[Any, ...]] = {a: (end, b, 0, plan), b: (end, a, 1, plan)}
+        return self.together(f"raw {end} {pair}", loops.raw, sides)[a]
 
-    def ping(self, pair: tuple[int, int], via: int, plan: loops.Plan) -> Report:
+    def ping(self, pair: Pair, via: int, plan: loops.Plan) -> Report:
         """Requests from one core's driver to another's."""
-        a, b = pair
-        return self.run(f"ping {via} {pair}", {a: (loops.ping, (b, via, plan, self.watch))})[a]
+        return self.one(f"ping {via} {pair}", loops.ping, pair[1], via, plan, core=pair[0])
 
-    def along(self, root: int, edges: tuple[tuple[int, int], ...]) -> None:
+    def along(self, root: int, edges: tuple[Pair, ...]) -> None:
         """From now on core `root` reaches the others along these edges."""
         if self._along.get(root) != edges:
             self.system.install(root, edges)
@@ -151,7 +172,7 @@ class Bench:
         holding = self.cores if cores is None else cores
         think = THINK_COMPUTING_US if target == "computing" else THINK_POLLING_US
         polling = tuple(range(holding)) if target == "polling" else (0,)
-        arguments = (self._frame, polling, holding, PROTOCOLS[protocol], count, think, self.watch)
+        arguments = (self._frame, polling, holding, PROTOCOLS[protocol], count, think)
         name = f"unmap {protocol} {target} {holding}"
         if target == "polling":
             return self.one(name, loops.unmap, *arguments)
@@ -164,42 +185,36 @@ class Bench:
     def alone(self, seconds: float) -> Report:
         """What computing programs reach uninterrupted. Counts: turns and cycles of them all."""
         with self.computing():
-            return self.one("alone", loops.idle, seconds, self.watch)
+            return self.one("alone", loops.idle, seconds)
 
     def life(self, form: str, batches: int, protocol: str = "two-phase") -> Report:
         """A page's whole life on all cores, "fresh" or "reused", so many batches of `LIVES`."""
         return self.one(
             f"life {form}", loops.life, self._frame, form, PROTOCOLS[protocol],
-            batches * LIVES, LIVES, self.watch,
+            batches * LIVES, LIVES,
         )  # fmt: skip
 
-    def local_call(self, count: int) -> Report:
-        """The mapping call alone, on core 0."""
-        return self.one("local", loops.local_call, self._frame, count, self.watch)
+    def local_call(self, count: int, core: int = 0) -> Report:
+        """The mapping call alone."""
+        return self.one("local", loops.local_call, self._frame, count, core=core)
 
     def local_on_each(self, count: int) -> list[float]:
         """The median of so many mapping calls on each core, one core after the other."""
-        call: Call = loops.local_call, (self._frame, count, self.watch)
-        reports = [self.run("local on each", {core: call})[core] for core in range(self.cores)]
+        reports = [self.local_call(count, core) for core in range(self.cores)]
         return [samples_of(report)["local"].percentile(50) for report in reports]
 
     def own_pages(self, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
         """Every core unmaps pages of its own at once. Counts: operations of all, cycles of the
         slowest, and mapping, the cycles that it mapped in.
         """
-        base = self._meetings
+        task: tuple[Any, ...] = pages, rounds, PROTOCOLS[protocol], self._meetings
         self._meetings += 2 * rounds * self.cores
-        task = pages, rounds, PROTOCOLS[protocol], base
-        calls: dict[int, Call] = {
-            core: (loops.own_pages, (*task, None if core else self.watch))
-            for core in reversed(range(self.cores))
-        }
-        reports = self.run("own pages", calls)
-        slowest = {
-            name: max(report.counts[name] for report in reports.values())
-            for name in ("cycles", "mapping")
-        }
-        counts = {"operations": self.cores * pages * rounds, **slowest}
+        reports = self.together(
+            "own pages", loops.own_pages, dict.fromkeys(range(self.cores), task)
+        )
+        counts = {"operations": self.cores * pages * rounds}
+        for name in ("cycles", "mapping"):
+            counts[name] = max(report.counts[name] for report in reports.values())
         return Report(counts=counts, activity=reports[0].activity)
 
     # --- computing targets ---

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from multikernel.experiments.instrument.arms import Pair, floor_key
+from multikernel.experiments.instrument.arms import floor_key
 from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.instrument.rig import Pair
 from multikernel.results.document import Boot
 
 ALIKE = 1.5

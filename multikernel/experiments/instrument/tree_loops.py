@@ -11,16 +11,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from multikernel.errors import ProtocolError
-from multikernel.experiments.instrument.loops import (
-    WARM,
-    Plan,
-    Report,
-    Watch,
-    _driver,
-    _steps,
-    _watched,
-)
-from multikernel.native._native import Driver, Histogram
+from multikernel.experiments.instrument.loops import Loop, Plan, Report, Watch
+from multikernel.native._native import Histogram
 
 Line = tuple[int, int]
 """A scratch line: in which core's region, and its number there, from 1 on."""
@@ -40,21 +32,16 @@ class Place:
     targets: tuple[int, ...] = ()
 
 
-Some = Callable[[Driver, int, int, int, Histogram], int]
-"""Of (driver, first number, count, batch, samples); returns how many operations were wrong."""
-
-
-def span(plan: Plan) -> int:
-    """How many numbers a loop uses, from `use` on (`Bench.uses`)."""
-    return WARM + sum(count for _, count, _ in plan)
+Some = Callable[[Loop, int, int, int, Histogram], int]
+"""Of (loop, first number, count, batch, samples); returns how many operations were wrong."""
 
 
 def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
     """Requests to all cores of the tree and their acknowledgements. Samples, at the root."""
     (core, line), (shared_core, shared_line) = place.up or NO_LINE, place.shared or NO_LINE
 
-    def some(driver: Driver, at: int, count: int, batch: int, into: Histogram) -> int:
-        return driver.probe(
+    def some(loop: Loop, at: int, count: int, batch: int, into: Histogram) -> int:
+        return loop.driver.probe(
             "shootdown", core=core, line=line, each=chain(*place.children),
             shared_core=shared_core, shared_line=shared_line, below=len(place.targets),
             sum=sum(place.targets), base=at, count=count, batch=batch, times=into,
@@ -63,16 +50,17 @@ def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
     return checked(some, use, plan, watch, "messages came that were not sent")
 
 
-def checked(some: Some, use: int, plan: Plan, watch: Watch | None, wrong: str) -> Report:
-    """All of a plan, warm. Raises ProtocolError with those words if any of it was wrong."""
-    driver, found = _driver(), dict[str, Histogram]()
-
-    def loop() -> None:
-        errors, at = 0, use
-        for count, batch, into in _steps(plan, found):
-            errors += some(driver, at, count, batch, into)
+def checked(
+    some: Some, use: int, plan: Plan, watch: Watch | None, wrong: str, *, polls: bool = False
+) -> Report:
+    """All of a plan, warm, with numbers from `use` on (`Bench.uses`); polls: so does the driver
+    meanwhile. Raises ProtocolError with those words if any of it was wrong.
+    """
+    loop, errors, at = Loop(watch), 0, use
+    with loop.polling(*[loop.me] * polls), loop.watched():
+        for count, batch, into in loop.steps(plan):
+            errors += some(loop, at, count, batch, into)
             at += count
-        if errors:
-            raise ProtocolError(wrong, value=errors, where=f"core {driver.me}")
-
-    return _watched(watch, loop, Report(), found)
+    if errors:
+        raise ProtocolError(wrong, value=errors, where=f"core {loop.me}")
+    return loop.done()

@@ -24,16 +24,16 @@ from typing import Any
 from multikernel import system as system_
 from multikernel.errors import BadInput
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import document, states
+from multikernel.experiments.instrument import states
 from multikernel.experiments.instrument.experiment import opened
-from multikernel.experiments.instrument.loops import Watch
+from multikernel.experiments.instrument.loops import Plan, Watch
 from multikernel.experiments.latency import loops, said
 from multikernel.experiments.latency.ledger import Ledger, Slice, key_of, reference_key
 from multikernel.experiments.latency.loops import LINES, ONE_LINE, SINGLE, TWO_LINES
 from multikernel.experiments.latency.plan import Planner, Reading
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.topology.model import Topology
-from multikernel.results.document import Document
+from multikernel.results.document import Boot
 
 BATCH_OF, USUAL, USUAL_SINGLE = 50, 200, 20
 """Round trips between two looks at the clock; on each line in a slice; and of those with a clock
@@ -100,22 +100,22 @@ class Latency(Experiment):
         self.planned: list[Pair] = []
         self.values: dict[Pair, float] = {}
         count = request.size.count(USUAL, BATCH_OF)
-        self.counts: loops.Counts = (
+        self.counts: Plan = (
             (ONE_LINE, count, BATCH_OF),
             (SINGLE, request.size.count(USUAL_SINGLE), 1),
             (TWO_LINES, count, BATCH_OF),
         )
 
-    # --- Measuring: which arms there are depends on what has been measured ---
+    # --- Measuring ---
 
-    def run(self) -> Document:
-        """Measures. Raises MeasurementRefused if nothing can be trusted."""
-        record = document.begin(self.request)
+    def arms(self) -> Sequence[Arm]:
+        """Which there are depends on what has been measured."""
+        return ()
+
+    def measured(self, arms: list[Arm]) -> tuple[Collector, list[Boot]]:
+        """Of waves of pairs."""
         self.measure()
-        boots = states.settle(self.ledger, (), self.boots)
-        return document.finish(
-            self, record, self.ledger, boots, list(self.specs()), list(self.ratios())
-        )
+        return self.ledger, states.settle(self.ledger, (), self.boots)
 
     def measure(self) -> None:
         """Waves until the planner knows enough."""
@@ -174,13 +174,13 @@ class Latency(Experiment):
         # Lines of different pairs are different ones, so one base does for all.
         base = 2 * bench.uses(loops.span(counts, 2))
         homes = {pair: ("to",) if again else self.homes(pair) for pair in turn}
-        calls: dict[int, Call] = {}
-        for role in (1, 0):  # those that answer begin
-            for pair in turn:
-                how = (core[pair[0]], core[pair[1]], role, homes[pair], base, counts)
-                watching = watch if role == 0 and pair == turn[0] else None
-                calls[core[pair[1 if role else 0]]] = (loops.bounce, (*how, watching))
-        reports = bench.run(f"latency {len(turn)} {'again' if again else ''}", calls)
+        sides: dict[int, tuple[Any, ...]] = {
+            core[pair[role]]: (core[pair[0]], core[pair[1]], role, homes[pair], base, counts)
+            for role in (0, 1)  # those that answer begin
+            for pair in turn
+        }
+        name = f"latency {len(turn)} {'again' if again else ''}"
+        reports = bench.together(name, loops.bounce, sides, watch)
         outcome = Slice(activity=reports[core[turn[0][0]]].activity, again=again)
         for pair in turn:
             report = reports[core[pair[0]]]
@@ -263,20 +263,19 @@ class Latency(Experiment):
         """The measured pairs: they are their own floors."""
         return [(self.cpus.index(a), self.cpus.index(b)) for a, b in sorted(self.planner.readings)]
 
-    def specs(self) -> Iterator[Spec]:
+    def specs(self) -> list[Spec]:
         """A series a measured pair, number of lines and home; and the reference pair."""
+        found = []
         for group in self.planner.groups:
             unmeasured = self.planner.unmeasured(group)
-            for pair in group.pairs:
-                if pair in self.planner.readings:
-                    shared: dict[str, Scalar] = {
-                        "relation": group.root, "group": group.label,
-                        "group_pairs": len(group.pairs),
-                        "group_unmeasured": unmeasured, "steady": self.steady(pair),
-                    }  # fmt: skip
-                    for what, home in self.ways(pair):
-                        yield self._spec(what, home, pair, shared)
-        yield self._spec(ONE_LINE, "to", self.reference, {"reference": True}, CONTROL)
+            for pair in filter(self.planner.readings.__contains__, group.pairs):
+                shared: dict[str, Scalar] = {
+                    "relation": group.root, "group": group.label, "group_pairs": len(group.pairs),
+                    "group_unmeasured": unmeasured, "steady": self.steady(pair),
+                }  # fmt: skip
+                found += [self._spec(*way, pair, shared) for way in self.ways(pair)]
+        again = self._spec(ONE_LINE, "to", self.reference, {"reference": True}, CONTROL)
+        return [*found, again]
 
     def _spec(
         self, what: str, home: str, pair: Pair, shared: Mapping[str, Scalar], suffix: str = ""

@@ -7,7 +7,7 @@ touched.
 
 from __future__ import annotations
 
-from multikernel.experiments.instrument.loops import Report, Watch, _driver, _watched
+from multikernel.experiments.instrument.loops import Loop, Plan, Report, Watch
 from multikernel.native._native import Histogram
 
 LINES = tuple(range(0, 64, 4))
@@ -16,11 +16,8 @@ WARM = 16
 """Round trips on a line before the first that counts: the other side may not have come yet."""
 ONE_LINE, SINGLE, TWO_LINES = "one-line", "one-line-single", "two-lines"
 
-Counts = tuple[tuple[str, int, int], ...]
-"""(what, round trips a line, batch)."""
 
-
-def span(counts: Counts, homes: int) -> int:
+def span(counts: Plan, homes: int) -> int:
     """How many round trips `bounce` makes on each line; `base` must grow by twice as many from one
     use of the lines to the next.
     """
@@ -28,7 +25,7 @@ def span(counts: Counts, homes: int) -> int:
 
 
 def bounce(
-    asker: int, answerer: int, role: int, homes: tuple[str, ...], base: int, counts: Counts,
+    asker: int, answerer: int, role: int, homes: tuple[str, ...], base: int, counts: Plan,
     watch: Watch | None,
 ) -> Report:  # fmt: skip
     """Round trips between two cores. role: 0 on the asker, 1 on the answerer. homes: whose region
@@ -39,26 +36,25 @@ def bounce(
     the memory node of the lines there (the highest of them), minus an errno where the host does not
     say; "nodes.HOME", of how many nodes.
     """
-    driver, report = _driver(), Report()
-    found: dict[str, Histogram] = {}
+    loop = Loop(watch)
 
     def trip(
         what: str, home: str, line: int, start: int, count: int, batch: int, into: Histogram
     ) -> None:
         two = what == TWO_LINES
         core = answerer if (role == 0 if two else home == "to") else asker
-        driver.probe(
+        loop.driver.probe(
             "two-lines" if two else "floor", core=core, role=role, line=line, base=start,
             count=count, batch=batch, times=into,
         )  # fmt: skip
 
-    def loop() -> None:
+    with loop.watched():
         at = base
         for home in homes:
             for what, count, batch in counts:
                 if what == TWO_LINES and home != homes[0]:
                     continue
-                into = found[f"{what}.{home}"] = Histogram()
+                into = loop.samples(f"{what}.{home}")
                 for line in LINES:
                     # A histogram a line would be a longer way home than all that was measured.
                     total, samples = into.sum, into.n
@@ -66,14 +62,11 @@ def bounce(
                     trip(what, home, line, at + 2 * WARM, count, batch, into)
                     if role == 0:
                         mean = (into.sum - total) / (into.n - samples)
-                        report.counts[f"{what}.{home}.{line}"] = round(mean)
+                        loop.counts[f"{what}.{home}.{line}"] = round(mean)
                 at += 2 * (WARM + count)
-
-    _watched(watch, loop, report)
     for home in homes:
-        nodes = [driver.probe_home(asker if home == "from" else answerer, line) for line in LINES]
-        report.counts[f"node.{home}"] = min(nodes) if min(nodes) < 0 else max(nodes)
-        report.counts[f"nodes.{home}"] = len(set(nodes))
-    if role == 0:
-        report.keep(**found)
-    return report
+        core = asker if home == "from" else answerer
+        nodes = [loop.driver.probe_home(core, line) for line in LINES]
+        loop.counts[f"node.{home}"] = min(nodes) if min(nodes) < 0 else max(nodes)
+        loop.counts[f"nodes.{home}"] = len(set(nodes))
+    return loop.done(samples=role == 0)

@@ -22,7 +22,7 @@ from statistics import median
 from typing import TypeVar
 
 from multikernel.errors import BadInput
-from multikernel.experiments.instrument.arms import Pair
+from multikernel.experiments.instrument.rig import Pair
 from multikernel.machine.topology.measured_levels import RELATIONS
 from multikernel.machine.topology.model import Topology
 from multikernel.results import statistics

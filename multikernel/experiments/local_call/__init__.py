@@ -14,8 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import loops
-from multikernel.experiments.instrument.loops import Plan, Policy, Watch
+from multikernel.experiments.instrument.loops import (
+    CALL_LINE,
+    POLLING_CROWDED,
+    Loop,
+    Plan,
+    Policy,
+    Watch,
+)  # fmt: skip
 
 PAIR = (0, 1)
 OWN, MESSAGE = "system-call", "message"
@@ -28,7 +34,7 @@ BOUNDARIES = {
     MESSAGE: "two cores with a CPU each: a cache line, no switch",
 }
 """By arm: what is crossed."""
-SWITCHING: dict[str, Policy] = {YIELD: loops.POLLING_CROWDED, SLEEP: (0, 0, 10_000)}
+SWITCHING: dict[str, Policy] = {YIELD: POLLING_CROWDED, SLEEP: (0, 0, 10_000)}
 """How both processes give up their CPU."""
 FAST: dict[Mode, int] = {"back-to-back": 50_000, "single": 5_000}
 SLOW: dict[Mode, int] = {"back-to-back": 400, "single": 200}
@@ -89,7 +95,7 @@ class LocalCall(Experiment):
                 yield self._arm(name, MULTIKERNEL)
 
     def _arm(self, name: str, on: Booted) -> Arm:
-        plan, (a, b) = plan_of(self.request, USUAL[name]), self.request.placement.cpus[:2]
+        plan, (a, b) = self.request.plan(USUAL[name]), self.request.placement.cpus[:2]
         parameters: dict[str, Scalar] = {"boundary": BOUNDARIES[name]}
         if name == OWN:
             parameters |= {"told": "none"}
@@ -97,7 +103,7 @@ class LocalCall(Experiment):
             parameters |= {"pair": f"{a}-{a}", "target": "idle", "woken_by": "futex"}
         else:
             to = b if name == MESSAGE else a
-            parameters |= {"pair": f"{a}-{to}", "target": "polling", "told": "poll"}
+            parameters |= {"pair": f"{a}-{to}", **POLLED}
         specs = both_modes(
             name, "multikernel", name, 1 if name == OWN else 2, "round-trip", parameters,
             (PAIR,) if name == MESSAGE else (),
@@ -107,7 +113,7 @@ class LocalCall(Experiment):
             if name == MESSAGE:
                 return bench.ping(PAIR, 0, plan)
             peer = 0 if name == OWN else 1
-            return bench.one(name, calls, peer, SWITCHING.get(name), plan, bench.watch)
+            return bench.one(name, calls, peer, SWITCHING.get(name), plan)
 
         return sampled(name, specs, on, measure, repeated=name == OWN)
 
@@ -125,13 +131,10 @@ def calls(peer: int, policy: Policy | None, plan: Plan, watch: Watch | None) -> 
     """On a core: requests to the driver of `peer`, which may be its own. policy: by which both give
     up their CPU. Samples: by the plan's names.
     """
-    driver, report = loops._driver(), Report()
-
-    def loop() -> None:
-        report.keep(**loops.pings(driver, peer, loops.CALL_LINE, plan))
-
-    if policy is None:
-        return loops._watched(watch, loop, report)
-    with loops._polling(driver, (driver.me, peer)):
-        loops._set_policy(driver, (driver.me, peer), policy)
-        return loops._watched(watch, loop, report)
+    loop = Loop(watch)
+    with loop.polling(*(loop.me, peer) if policy else ()):
+        if policy:
+            loop.set_policy((loop.me, peer), policy)
+        with loop.watched():
+            loop.pings(peer, CALL_LINE, plan)
+    return loop.done()

@@ -70,9 +70,12 @@ class Form:
         where = "" if self.pair == (0, 1) else f"-{self.pair[0]}-{self.pair[1]}"
         return f"{self.name}-{self.slots}{where}"
 
-    def first(self, bench: Bench) -> tuple[object, ...]:
-        """What loops over it get first: the memory with which the system was prepared, …"""
-        return bench.prepared, self.name, self.slots, bench.uses(loops.USES)
+    def both(
+        self, bench: Bench, loop: Callable[..., Report], *how: object
+    ) -> tuple[Report, Report]:
+        """Both sides of a loop over it, in the memory with which the system was prepared."""
+        first = bench.prepared, self.name, self.slots, bench.uses(loops.USES)
+        return bench.both(f"{loop.__name__} {self.key}", self.pair, loop, first, *how)
 
     def series(self, what: str) -> str:
         """The key of its latency in a mode, of its `rate`, or of how far its writer was `ahead`."""
@@ -116,22 +119,6 @@ ON = Booted(prepare=memory)
 """What everything runs on."""
 
 
-def both(
-    bench: Bench, name: str, pair: Pair, loop: Callable[..., Report], first: tuple[object, ...],
-    *how: object,
-) -> tuple[Report, Report]:  # fmt: skip
-    """Both sides of a loop, whose arguments are `first`, its role, how, and who watches; the one
-    that asks first.
-    """
-    a, b = pair
-    calls: dict[int, Call] = {
-        b: (loop, (*first, 1, *how, None)),
-        a: (loop, (*first, 0, *how, bench.watch)),
-    }
-    reports = bench.run(f"{loop.__name__} {name}", calls)
-    return reports[a], reports[b]
-
-
 STREAMS_OF_CALLS = caution(
     "call-line-streams-calls",
     "A call line's throughput is that of calls: every message comes back as its reply, and with"
@@ -157,8 +144,7 @@ class Message(Experiment):
 
     def forms(self) -> list[Form]:
         """All channels, those of one pair together."""
-        whole = self.request.size.measures and not self.request.crowded
-        sizes, windows = (SIZES, WINDOWS) if whole else (SMOKE_SIZES, SMOKE_WINDOWS)
+        sizes, windows = (SIZES, WINDOWS) if self.request.trusted else (SMOKE_SIZES, SMOKE_WINDOWS)
         return [
             Form(name, slots, pair)
             for pair in self.distances
@@ -178,14 +164,14 @@ class Message(Experiment):
                 yield self._open_loop(pair, every)
 
     def _where(self, pair: Pair) -> dict[str, Scalar]:
-        return {"pair": cpus_of(self.request, pair), "distance": self.distances[pair]}
+        return {"pair": self.request.cpus_of(pair), "distance": self.distances[pair]}
 
     def _echo(self, form: Form, *, repeated: bool) -> Arm:
-        plan, about = plan_of(self.request, USUAL), {**self._where(form.pair), "slots": form.slots}
+        plan, about = self.request.plan(USUAL), {**self._where(form.pair), "slots": form.slots}
         specs = both_modes(form.key, "raw", form.name, 2, "round-trip", about, (form.pair,))
         return sampled(
             f"{form.key}, there and back", specs, ON,
-            lambda bench: both(bench, form.key, form.pair, loops.echo, form.first(bench), plan)[0],
+            lambda bench: form.both(bench, loops.echo, plan)[0],
             repeated=repeated,
         )  # fmt: skip
 
@@ -199,10 +185,7 @@ class Message(Experiment):
         ahead = replace(rate, key=form.series("ahead"), measure="occupancy", unit="messages")
 
         def slice_of(specs: tuple[Spec, ...], bench: Bench) -> Outcome:
-            first = form.first(bench)
-            asked, took = both(
-                bench, form.key, form.pair, loops.stream, first, messages, form.batch
-            )
+            asked, took = form.both(bench, loops.stream, messages, form.batch)
             samples = samples_of(took)
             found = {
                 rate.key: rates(samples["times"], form.batch, self.hz),
@@ -220,7 +203,7 @@ class Message(Experiment):
     def _open_loop(self, pair: Pair, every: int) -> Arm:
         (a, b), key, turns = pair, Form(OPEN, every, pair).key, count(1)
         requests, mean = self.request.size.count(OPEN_LOOP_COUNT), round(every * self.hz / 1e9)
-        about = {**self._where(pair), "every_ns": every, "target": "polling", "told": "poll"}
+        about = {**self._where(pair), "every_ns": every, **POLLED}
         spec = Spec(
             key, "multikernel", OPEN, 2, "round-trip", "single", floor=(pair,), parameters=about
         )
@@ -228,8 +211,7 @@ class Message(Experiment):
         def measure(bench: Bench) -> Report:
             # The n-th slice at every rate has the same schedule but for its scale.
             seed = self.request.seed * 1000 + next(turns)
-            calls: dict[int, Call] = {a: (loops.open_loop, (b, requests, mean, seed, bench.watch))}
-            return bench.run(f"open loop {every}", calls)[a]
+            return bench.one(f"open loop {every}", loops.open_loop, b, requests, mean, seed, core=a)
 
         name = f"open loop, a request every {every} ns, cores {a} and {b}"
         return sampled(name, {"latency": spec}, ON, measure, strict=True)

@@ -9,17 +9,7 @@ came wrong is an error.
 from __future__ import annotations
 
 from multikernel.errors import ProtocolError
-from multikernel.experiments.instrument.loops import (
-    CALL_LINE,
-    WARM,
-    Plan,
-    Report,
-    Watch,
-    _driver,
-    _polling,
-    _watched,
-)
-from multikernel.native._native import Histogram
+from multikernel.experiments.instrument.loops import CALL_LINE, Loop, Plan, Report, Watch
 from multikernel.user.memory import Page
 
 USES = 3
@@ -43,27 +33,15 @@ def echo(
     page: Page, form: str, slots: int, use: int, role: int, plan: Plan, watch: Watch | None
 ) -> Report:
     """Messages there and back; role 0 asks. Samples: by the plan's names."""
-    driver, report = _driver(), Report()
-    found: dict[str, Histogram] = {}
-    with page.view() as memory:
-
-        def loop() -> None:
-            def some(base: int, count: int, batch: int, into: Histogram) -> int:
-                return driver.probe(
-                    "echo", memory=memory, form=form, role=role, slots=slots, base=base,
-                    count=count, batch=batch, times=into,
-                )  # fmt: skip
-
-            wrong = some(use, WARM, 1, Histogram())
-            for number, (name, count, batch) in enumerate(plan):
-                found[name] = Histogram()
-                wrong += some(use + 1 + number, count, batch, found[name])
-            _right(wrong, form, slots)
-
-        _watched(watch, loop, report)
-    if role == 0:
-        report.keep(**found)
-    return report
+    loop, wrong = Loop(watch), 0
+    with page.view() as memory, loop.watched():
+        for number, (count, batch, into) in enumerate(loop.steps(plan)):
+            wrong += loop.driver.probe(
+                "echo", memory=memory, form=form, role=role, slots=slots, base=use + number,
+                count=count, batch=batch, times=into,
+            )  # fmt: skip
+    _right(wrong, form, slots)
+    return loop.done(samples=role == 0)
 
 
 def stream(
@@ -73,36 +51,25 @@ def stream(
     """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
     whole batch, and ahead, how many messages the writer was ahead at the end of each.
     """
-    driver, report = _driver(), Report()
-    times, ahead = Histogram(), Histogram()
-    with page.view() as memory:
-
-        def loop() -> None:
-            wrong = driver.probe(
-                "stream", memory=memory, form=form, role=role, slots=slots, base=use, count=count,
-                batch=batch, times=(times, ahead),
-            )  # fmt: skip
-            _right(wrong, form, slots)
-
-        _watched(watch, loop, report)
-    if role:
-        report.keep(times=times, ahead=ahead)
-    return report
+    loop = Loop(watch)
+    with page.view() as memory, loop.watched():
+        wrong = loop.driver.probe(
+            "stream", memory=memory, form=form, role=role, slots=slots, base=use, count=count,
+            batch=batch, times=(loop.samples("times"), loop.samples("ahead")),
+        )  # fmt: skip
+    _right(wrong, form, slots)
+    return loop.done(samples=role == 1)
 
 
 def open_loop(peer: int, count: int, mean_cycles: int, seed: int, watch: Watch | None) -> Report:
     """Requests at random intervals, through both booted drivers, which poll. Samples: latency, from
     the intended time of sending.
     """
-    driver, report, latency = _driver(), Report(), Histogram()
-
-    def loop() -> None:
-        driver.probe("ping", form=CALL_LINE, core=peer, count=WARM, batch=1, times=Histogram())
-        driver.probe(
-            "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count, times=latency
-        )
-
-    with _polling(driver, (driver.me, peer)):
-        _watched(watch, loop, report)
-    report.keep(latency=latency)
-    return report
+    loop = Loop(watch)
+    with loop.polling(loop.me, peer), loop.watched():
+        loop.pings(peer, CALL_LINE, ())
+        loop.driver.probe(
+            "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count,
+            times=loop.samples("latency"),
+        )  # fmt: skip
+    return loop.done()

@@ -24,13 +24,11 @@ from statistics import median_high
 
 from multikernel.errors import BadInput
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import loops
-from multikernel.experiments.instrument.loops import Policy, Watch
+from multikernel.experiments.instrument.loops import Loop, Policy, Watch
 from multikernel.knowledge import block_cost
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.processor import Host
 from multikernel.machine.topology.model import Topology
-from multikernel.native import _native
 
 PAIR = (0, 1)
 """Who asks, and who waits."""
@@ -94,7 +92,7 @@ class PollOrBlock(Experiment):
         hz, count = tsc_rate().hz, self.request.size.count(COUNT)
         report = bench.one(
             f"open loop {interval}", open_loop, PAIR[1], bench.system.cores[PAIR[1]].pid,
-            (budget, 0, LONGEST_PARK_US), count, round(interval * hz / 1e6), seed, bench.watch,
+            (budget, 0, LONGEST_PARK_US), count, round(interval * hz / 1e6), seed,
         )  # fmt: skip
         latency = samples_of(report)["latency"]
         cpu = report.counts["cpu_ns"] / count * hz / 1e9
@@ -103,7 +101,7 @@ class PollOrBlock(Experiment):
         return Outcome(found, activity=report.activity)
 
     def _specs(self, budget: int, interval: int) -> Iterator[Spec]:
-        shared: dict[str, Scalar] = {"every_us": interval, "pair": cpus_of(self.request, PAIR)}
+        shared: dict[str, Scalar] = {"every_us": interval, "pair": self.request.cpus_of(PAIR)}
         cycles = budget * max(1, round(tsc_rate().hz / 1e6))
         latency = Spec(
             _key(LATENCY, budget, interval), "multikernel", LATENCY, 2, "round-trip", "single",
@@ -165,8 +163,7 @@ class PollOrBlock(Experiment):
         return replace(spec, parameters=parameters)
 
     def _losses(self, collector: Collector) -> dict[int, Losses]:
-        measured = self.request.size.measures and not self.request.crowded
-        return losses_of(collector) if measured else {}
+        return losses_of(collector) if self.request.trusted else {}
 
 
 def cost_of(collector: Collector) -> float | None:
@@ -259,14 +256,7 @@ def open_loop(
     intended time. Counts: cpu_ns, the CPU time of the peer, whose process is `pid`, for all of
     them.
     """
-    driver, report, latency = loops._driver(), Report(), _native.Histogram()
-
-    def loop() -> None:
-        loops._set_policy(driver, (peer,), policy)
-        driver.probe(
-            "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count, times=latency
-        )
-        loops._set_policy(driver, (peer,), ASLEEP)
+    loop = Loop(watch)
 
     def cpu_ns() -> int:
         # clock_getcpuclockid(3): a process's clock is named by its id, the low bits saying which of
@@ -274,10 +264,15 @@ def open_loop(
         time.sleep(SETTLE_SECONDS)
         return time.clock_gettime_ns(~pid << 3 | 2)
 
-    with loops._polling(driver, (driver.me, peer)):
-        loops._set_policy(driver, (peer,), ASLEEP)
+    with loop.polling(loop.me, peer):
+        loop.set_policy([peer], ASLEEP)
         before = cpu_ns()
-        loops._watched(watch, loop, report)
-        report.counts["cpu_ns"] = cpu_ns() - before
-    report.keep(latency=latency)
-    return report
+        with loop.watched():
+            loop.set_policy([peer], policy)
+            loop.driver.probe(
+                "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count,
+                times=loop.samples("latency"),
+            )  # fmt: skip
+            loop.set_policy([peer], ASLEEP)
+        loop.counts["cpu_ns"] = cpu_ns() - before
+    return loop.done()

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from multikernel.experiments.collectives.shapes import counts_of
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.capability_kernels import (
     BIG,
@@ -28,6 +27,7 @@ from multikernel.experiments.instrument.capability_kernels import (
     Way,
 )
 from multikernel.experiments.instrument.capability_loops import BATCH
+from multikernel.experiments.instrument.shapes import counts_of
 from multikernel.experiments.retype_throughput import loops
 from multikernel.experiments.retype_throughput.loops import CORES_MOST, MEMORIES, Memory, Work
 from multikernel.experiments.shared_memory import AWAY, PRESENT, was_away
@@ -200,12 +200,7 @@ class RetypeThroughput(Experiment):
         base = bench.uses(loops.MEETINGS * members) - 1
         seconds = SECONDS * self.request.size.scale
         work = Work(form.memory, form.in_flight, form.cores, members, seconds, base)
-        # The one that watches comes last, so that it waits least.
-        calls: dict[int, Call] = {
-            core: (loops.at_once, (work, None if core else bench.watch))
-            for core in reversed(range(members))
-        }
-        reports = bench.run(form.key, calls)
+        reports = bench.together(form.key, loops.at_once, dict.fromkeys(range(members), (work,)))
         counted = [report.counts for report in reports.values()]
         rate, interval = form.specs()
         found = {

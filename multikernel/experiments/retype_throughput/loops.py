@@ -13,24 +13,9 @@ from array import array
 from dataclasses import dataclass
 from typing import Literal
 
-from multikernel.experiments.instrument.capability_loops import (
-    BATCH,
-    PAGE,
-    ROOT,
-    _ask,
-    _copy,
-    _create,
-)
-from multikernel.experiments.instrument.loops import (
-    Report,
-    Watch,
-    _driver,
-    _fine,
-    _polling,
-    _watched,
-)
-from multikernel.native._native import IN_FLIGHT_MOST, PAGES_IN_FLIGHT, Histogram
-from multikernel.runtime import local
+from multikernel.experiments.instrument.capability_loops import BATCH, ROOT, Furnishing
+from multikernel.experiments.instrument.loops import PAGE, Report, Watch
+from multikernel.native._native import IN_FLIGHT_MOST, PAGES_IN_FLIGHT
 
 Memory = Literal["alone", "copied", "common"]
 """A core's own RAM, which no other knows; its own RAM, of which all others have copies; its part of
@@ -52,24 +37,21 @@ EDGE_US = 100
 
 def furnish() -> None:
     """On core 0 of a fresh system, once."""
-    driver = _driver()
-    assert local.plan is not None
-    cores = range(local.plan.cores)
+    one = Furnishing()
     # RAM goes to the next region each time it is created: of one kind, one after the other.
     for slot in (SLOTS["alone"], SLOTS["copied"]):
-        for core in cores:
-            made = _create(driver, slot if core == driver.me else OTHERS, PAGES)
-            if core != driver.me:
-                _copy(driver, driver.me, made, slot, core, move=True)
-    for owner in cores:
-        own = _ask(driver, owner, "CAP_LOOK", SLOTS["copied"])
-        for core in cores:
+        for core in one.cores:
+            made = one.create(slot if core == one.me else OTHERS, PAGES)
+            if core != one.me:
+                one.copy(one.me, made, slot, core, move=True)
+    for owner in one.cores:
+        own = one.ask(owner, "CAP_LOOK", SLOTS["copied"])
+        for core in one.cores:
             if core != owner:
-                _copy(driver, owner, own, OTHERS + owner, core)
-    common = _create(driver, SLOTS["common"], len(cores) * PAGES)
-    for core in cores:
-        if core != driver.me:
-            _copy(driver, driver.me, common, SLOTS["common"], core)
+                one.copy(owner, own, OTHERS + owner, core)
+    common = one.create(SLOTS["common"], len(one.cores) * PAGES)
+    for core in one.others:
+        one.copy(one.me, common, SLOTS["common"], core)
 
 
 def memory_for(cores: int) -> int:
@@ -100,28 +82,19 @@ def at_once(work: Work, watch: Watch | None) -> Report:
     Samples: times, cycles an operation. Counts: operations, when they began and in how many cycles
     they were done; of this core's time cpu_ns and wall_ns.
     """
-    driver, report, times = _driver(), Report(), Histogram()
-    plan = local.plan
-    assert plan is not None
-    ram = _ask(driver, driver.me, "CAP_LOOK", SLOTS[work.memory])
-    offset = driver.me * PAGES * PAGE if work.memory == "common" else 0
-    in_flight = work.in_flight if driver.me < work.cores else 0
-    edge, cycles = EDGE_US * plan.cycles_per_us, round(work.seconds * 1e6 * plan.cycles_per_us)
-
-    def loop() -> None:
-        counts = array("Q", bytes(8 * len(COUNTED)))
-        verdict = driver.probe(
-            "at-once", source=ram, offset=offset, cnode=ROOT, index=FRAMES, in_flight=in_flight,
-            cores=work.members, base=work.base, edge=edge, cycles=cycles, batch=BATCH, times=times,
-            results=counts,
+    loop, counts = Furnishing(watch), array("Q", bytes(8 * len(COUNTED)))
+    cycles_per_us = loop.plan.cycles_per_us
+    ram = loop.ask(loop.me, "CAP_LOOK", SLOTS[work.memory])
+    with loop.polling(loop.me), loop.watched():
+        loop.probe(
+            "at-once",
+            f"retype and delete, memory {work.memory}, on core {loop.me} of {work.cores} at once",
+            source=ram,
+            offset=loop.me * PAGES * PAGE if work.memory == "common" else 0,
+            cnode=ROOT, index=FRAMES, in_flight=work.in_flight if loop.me < work.cores else 0,
+            cores=work.members, base=work.base, edge=EDGE_US * cycles_per_us,
+            cycles=round(work.seconds * 1e6 * cycles_per_us), batch=BATCH,
+            times=loop.samples("times"), results=counts,
         )  # fmt: skip
-        _fine(
-            verdict,
-            f"retype and delete, memory {work.memory}, on core {driver.me} of {work.cores} at once",
-        )
-        report.counts.update(zip(COUNTED, counts, strict=True))
-
-    with _polling(driver, (driver.me,)):
-        _watched(watch, loop, report)
-    report.keep(times=times)
-    return report
+    loop.counts.update(zip(COUNTED, counts, strict=True))
+    return loop.done()

@@ -71,9 +71,9 @@ class RoundTrip(Experiment):
                 yield self._arm(way, pair)
 
     def _arm(self, way: Way, pair: Pair) -> Arm:
-        plan = plan_of(self.request, USUAL)
+        plan = self.request.plan(USUAL)
         about = {
-            "pair": cpus_of(self.request, pair), "target": "polling", "told": "poll",
+            "pair": self.request.cpus_of(pair), **POLLED,
             "polled_channels": 0 if way.system == "raw" else 8,
         }  # fmt: skip
 

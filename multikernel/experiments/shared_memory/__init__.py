@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import host_transports
-from multikernel.experiments.instrument.floors import BATCH
+from multikernel.experiments.instrument import machines
+from multikernel.experiments.instrument.request import BATCHES
 from multikernel.experiments.shared_memory import loops
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
 
 SHARED_LINES, MESSAGE_LINES = (1, 2, 4, 8), (1, 8)
+BATCH = BATCHES["back-to-back"]
 SERVER = 0
 SECONDS = 0.004
 """Of a slice, on every core."""
@@ -135,7 +136,7 @@ class SharedMemory(Experiment):
         """Every form with every number of cores. One core alone sends nothing, over whichever
         transport.
         """
-        possible = host_transports.possible(self.request)
+        possible = machines.possible(self.request)
         for form in FORMS:
             for count in counts_of(self.request.cores):
                 if form.transport is None or (count > 1 and form.transport in possible):
@@ -152,12 +153,7 @@ class SharedMemory(Experiment):
         chunk = size.count(CHUNK if form.transport is None else CHUNK_BY_THE_HOST, BATCH)
         base = 2 * bench.uses(loops.MEETINGS)
         alike = cores, form.lines, server, chunk, BATCH, SECONDS * size.scale, base
-        # The one that watches comes last, so that it waits least.
-        calls = {
-            core: (loops.update, (*alike, bench.watch if core == cores[0] else None))
-            for core in reversed(cores)
-        }
-        reports = bench.run(f"{form.name} {count}", calls)
+        reports = bench.together(f"{form.name} {count}", loops.update, dict.fromkeys(cores, alike))
         by_core = [samples_of(report) for report in reports.values()]
         updates = [samples["update"] for samples in by_core]
         each_second = sum(tsc_rate().hz / max(one.mean, 1) for one in updates)
@@ -190,7 +186,7 @@ class SharedMemory(Experiment):
             yield Ratio(Form(lines).key(self.request.cores), Form(lines).key(1), "cost")
 
     def cautions(self, collector: Collector) -> list[Caution]:
-        return [ALONE, BURSTS, *host_transports.refused(self.request)]
+        return [ALONE, BURSTS, *machines.refused(self.request)]
 
 
 def _specs(form: Form, count: int) -> Iterator[Spec]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import time
 
-from multikernel.errors import ProtocolError
-from multikernel.experiments.instrument.loops import Report, Watch, _driver, _polling, _watched
-from multikernel.native._native import VERDICTS, Driver, Histogram
+from multikernel.experiments.instrument.loops import Loop, Report, Watch
+from multikernel.native._native import Histogram
 
 MEETING_LINE = 63
 """The scratch line of each core on which it is met, the last that may be bounced; floors use the
@@ -25,20 +24,9 @@ all.
 """
 
 
-def _meet(driver: Driver, others: tuple[int, ...], base: int) -> None:
-    """Returns when all have come. others: on the core that calls the meeting, those it meets; on
-    these, empty.
-    """
-    for core in others or (driver.me,):
-        driver.probe(
-            "floor", core=core, role=0 if others else 1, line=MEETING_LINE, base=base, count=1,
-            batch=1, times=Histogram(),
-        )  # fmt: skip
-
-
 def serve_updates() -> None:
     """From now on this core's driver makes updates for those who ask it by message."""
-    _driver().probe("serve-updates")
+    Loop().driver.probe("serve-updates")
 
 
 def update(
@@ -52,47 +40,46 @@ def update(
     updates (serve_updates), None: every core itself, on lines of core 0; base: of the meetings.
     Counts: wall_ns and cpu_ns, of this core, while it counted.
     """
-    driver, report = _driver(), Report()
-    first, several = driver.me == cores[0], len(cores) > 1
+    loop, edge = Loop(watch), round(EDGE_SECONDS * 1e9)
+    first, several = loop.me == cores[0], len(cores) > 1
     others = cores[1:] if first else ()
-    found, at_server, unrecorded = Histogram(), Histogram(), Histogram()
+    found, at_server, unrecorded = loop.samples("update"), loop.samples("at_server"), Histogram()
 
     def some(count: int, into: Histogram, there: Histogram) -> None:
         if server is None:
-            driver.probe("update-shared", lines=lines, count=count, batch=batch, times=into)
-            return
-        verdict = driver.probe(
-            "update-message", core=server, lines=lines, count=count, batch=batch,
-            times=(into, there),
-        )  # fmt: skip
-        if verdict != VERDICTS["OK"]:
-            raise ProtocolError("no update was made", value=verdict, where=f"core {server}")
+            loop.driver.probe("update-shared", lines=lines, count=count, batch=batch, times=into)
+        else:
+            loop.probe(
+                "update-message", f"updates by core {server}", core=server, lines=lines,
+                count=count, batch=batch, times=(into, there),
+            )  # fmt: skip
 
     def unrecorded_until(end: int) -> None:
         while time.monotonic_ns() < end:
             some(batch, unrecorded, unrecorded)
 
-    def loop() -> None:
-        if several:
-            _meet(driver, others, base + 2)
-        edge = round(EDGE_SECONDS * 1e9)
-        unrecorded_until(time.monotonic_ns() + edge)
-        now, used = time.monotonic_ns(), time.thread_time_ns()
-        start, end, longest = now, now + round(seconds * 1e9), 0
-        while not longest or now < end:
-            began = now
-            some(chunk, found, at_server)
-            now = time.monotonic_ns()
-            longest = max(longest, now - began)
-        report.counts.update(wall_ns=now - start, cpu_ns=time.thread_time_ns() - used)
-        # The others' last chunk may have begun just before the end, and takes as long as ours do.
-        unrecorded_until(now + longest + edge)
+    def meet(base: int) -> None:
+        """Returns when all have come. The first core calls the meeting, on a line of each other."""
+        for core in (others or (loop.me,)) if several else ():
+            loop.driver.probe(
+                "floor", core=core, role=0 if others else 1, line=MEETING_LINE, base=base, count=1,
+                batch=1, times=Histogram(),
+            )  # fmt: skip
 
-    polling = () if server is None else {driver.me, server} if first else {driver.me}
-    with _polling(driver, polling):
-        if several:
-            _meet(driver, others, base)
+    with loop.polling(*() if server is None else {loop.me, server} if first else {loop.me}):
+        meet(base)
         # Until the second meeting nobody updates, so reading the counters disturbs nothing.
-        _watched(watch, loop, report)
-    report.keep(update=found, at_server=at_server)
-    return report
+        with loop.watched():
+            meet(base + 2)
+            unrecorded_until(time.monotonic_ns() + edge)
+            now, used = time.monotonic_ns(), time.thread_time_ns()
+            start, end, longest = now, now + round(seconds * 1e9), 0
+            while not longest or now < end:
+                began = now
+                some(chunk, found, at_server)
+                now = time.monotonic_ns()
+                longest = max(longest, now - began)
+            loop.counts.update(wall_ns=now - start, cpu_ns=time.thread_time_ns() - used)
+            # The others' last chunk may have begun just before the end, and takes as long as ours.
+            unrecorded_until(now + longest + edge)
+    return loop.done()

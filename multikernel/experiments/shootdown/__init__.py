@@ -12,18 +12,20 @@ on the same memory nodes are measured once, and the document says which. Answers
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.chosen import by_cores, judged, made_from, tree_of_all
-from multikernel.experiments.instrument.protocols import (
+from multikernel.experiments.instrument.protocols import FORMS, notify, protocols
+from multikernel.experiments.instrument.shapes import (
     CHOSEN,
-    FORMS,
     ROOT,
-    notify,
-    protocols,
+    by_cores,
+    chosen_of,
+    judged,
+    made_from,
+    same_trees,
+    tree_of_all,
 )
 from multikernel.experiments.shared_memory import counts_of
 from multikernel.knowledge.tree import Tree
@@ -55,7 +57,7 @@ class Shootdown(Experiment):
 
     def stem(self, name: str, count: int) -> str:
         """What a series' keys begin with. The full number of cores is left out of it."""
-        return name if count == self.request.cores else f"{name}-on-{count}"
+        return name + self.request.on(count)
 
     def key(self, name: str, count: int, mode: Mode) -> str:
         """A series' key."""
@@ -67,18 +69,16 @@ class Shootdown(Experiment):
             # A ratio's name does not depend on which come to the same here.
             also = tuple(self.stem(name, one.cores) for name in one.same)
             about: dict[str, Scalar] = {
-                "operation": "shootdown", "depth": one.tree.depth, "target": "polling",
-                "tree": "none" if one.form.shared else one.tree.kind, "told": "poll",
+                "operation": "shootdown", "depth": one.tree.depth, **POLLED, **one.about,
+                "tree": "none" if one.form.shared else one.tree.kind,
             }  # fmt: skip
-            if one.same:
-                about["same"] = ",".join(one.same)
             specs = both_modes(
                 self.stem(one.name, one.cores), "raw", one.name, one.cores, "completion", about,
                 tuple((ROOT, core) for core in range(1, one.cores)), also,
             )  # fmt: skip
             yield sampled(
                 f"{one.name}, {one.cores} cores", specs, MULTIKERNEL,
-                partial(notify, protocol=one, plan=plan_of(self.request, USUAL)),
+                partial(notify, protocol=one, plan=self.request.plan(USUAL)),
                 repeated=one.name == CONTROL_OF and one.cores == self.request.cores,
             )  # fmt: skip
 
@@ -114,18 +114,7 @@ class Shootdown(Experiment):
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
         yield made_from(self.costs)
-        alike: dict[str, list[str]] = defaultdict(list)
-        for one in (one for several in self.by_cores.values() for one in several if one.same):
-            *others, last = one.same
-            come = f"{', '.join(others)} and {last} come" if others else f"{last} comes"
-            alike[f"{come} to the same as {one.name}"].append(str(one.cores))
-        for words, counts in alike.items():
-            text = (
-                f"With {', '.join(counts)} cores {words}, edge for edge and memory node"
-                " for memory node: measured once."
-            )
-            yield caution("same-tree", text)
-        of_all = self.by_cores[self.request.cores]
-        kind = next(one.tree.kind for one in of_all if CHOSEN in one.names)
+        yield from same_trees(self.by_cores, "edge for edge and memory node for memory node")
+        kind = chosen_of(self.by_cores[self.request.cores]).tree.kind
         yield caution("chosen-tree", f"The chosen tree of all cores is the one called {kind}.")
         yield from judged(collector, self._fixed(), kind)

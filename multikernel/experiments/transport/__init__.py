@@ -12,7 +12,7 @@ the paper's table 3, with the host's own mechanisms in the place of L4's IPC.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from multikernel.experiments import message
@@ -92,7 +92,7 @@ class Transport(Experiment):
         """What its series say, and the pairs that judge its latency."""
         one_cpu = way.kind == "one-cpu"
         about: dict[str, Scalar] = {
-            "pair": cpus_of(self.request, (0, 0) if one_cpu else PAIR), "way": way.kind,
+            "pair": self.request.cpus_of((0, 0) if one_cpu else PAIR), "way": way.kind,
             "crosses": CROSSED[way.crosses], "waits": way.waits,
             "memory_shared": way.shares_memory, "message_bytes": way.bytes,
             "target": "idle" if way.waits == "sleeps" else "polling",
@@ -101,7 +101,7 @@ class Transport(Experiment):
 
     def _echo(self, way: Way) -> Arm:
         weight = "sleeps" if way.waits == "sleeps" else "kernel" if way.crosses else "memory"
-        plan = plan_of(self.request, USUAL[weight])
+        plan = self.request.plan(USUAL[weight])
         counted = self.request.size.count(COUNTED) if self.counts.events else 0
         specs = both_modes(
             way.name, SYSTEMS[way.kind], way.name, 2, "round-trip", *self._about(way)
@@ -128,10 +128,9 @@ class Transport(Experiment):
         if way.kind == "driver":
             return bench.ping(PAIR, way.via, plan)
         if way.kind == "bare":
-            form = _bare(way, 1)
-            return message.both(bench, form.key, PAIR, rings.echo, form.first(bench), plan)[0]
+            return _bare(way, 1).both(bench, rings.echo, plan)[0]
         how = plan, counted, self.counts.events, self.counts.kernel
-        return message.both(bench, way.name, PAIR, loops.echo, (way.name,), *how)[0]
+        return bench.both(f"echo {way.name}", PAIR, loops.echo, (way.name,), *how)[0]
 
     def _stream(self, way: Way) -> Arm:
         usual, batch = STREAMED[way.crosses]
@@ -142,12 +141,12 @@ class Transport(Experiment):
         )  # fmt: skip
 
         def slice_of(bench: Bench) -> Outcome:
-            how: tuple[str, Pair, Callable[..., Report], tuple[object, ...]]
-            how = way.name, PAIR, loops.stream, (way.name,)
             if way.kind == "bare":
-                form = _bare(way, WINDOW)
-                how = form.key, PAIR, rings.stream, form.first(bench)
-            sent, took = message.both(bench, *how, count, batch)
+                sent, took = _bare(way, WINDOW).both(bench, rings.stream, count, batch)
+            else:
+                sent, took = bench.both(
+                    f"stream {way.name}", PAIR, loops.stream, (way.name,), count, batch
+                )
             found = {spec.key: message.rates(samples_of(took)["times"], batch, self.hz)}
             return Outcome(found, activity=sent.activity)
 

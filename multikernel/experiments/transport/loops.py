@@ -13,11 +13,12 @@ import mmap
 import os
 import socket
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from multikernel.errors import ProtocolError
-from multikernel.experiments.instrument.loops import Plan, Report, Watch, _driver, _watched
+from multikernel.experiments.instrument.loops import Loop, Plan, Report, Watch
 from multikernel.experiments.transport.counting import count_events
 from multikernel.native import _native
 from multikernel.native._native import Histogram
@@ -81,17 +82,19 @@ def _opened(ticket: Ticket, own: tuple[int, ...]) -> _Held:
     return _Held(ticket.form, descriptors=own[1:], memory=memory)
 
 
-def _pass(held: _Held, what: str, role: int, count: int, batch: int, times: Histogram) -> None:
+def _pass(
+    held: _Held, loop: Loop, what: str, role: int, count: int, batch: int, times: Histogram
+) -> None:
     """Messages, "echo" there and back or "stream" one way. Raises ProtocolError."""
     how: dict[str, Any] = {"role": role, "count": count, "batch": batch, "times": times}
     if held.end is not None:
-        wrong = _driver().probe(f"channel-{what}", channel=held.end, **how)
+        wrong = loop.driver.probe(f"channel-{what}", channel=held.end, **how)
     else:
         how["receive"], how["send"] = held.descriptors or (-1, -1)
         if what == "echo":
             how.update(form=held.form, memory=held.memory, base=held.passed)
             held.passed += count
-        wrong = _driver().probe(f"host-{what}", **how)
+        wrong = loop.driver.probe(f"host-{what}", **how)
     if wrong:
         raise ProtocolError("messages came that were not sent", value=wrong, where=held.form)
 
@@ -105,38 +108,24 @@ def echo(
     counted: how many more are sent while the processor counts these events, in the host's kernel
     too or not; 0: it cannot. Counts, of role 0: each event, for all of these.
     """
-    report, held = Report(), _held[name]
-    found = {what: Histogram() for what, _, _ in plan}
-
-    def loop() -> None:
-        _pass(held, "echo", role, WARM, 1, Histogram())
+    loop, some = Loop(watch), partial(_pass, _held[name])
+    with loop.watched():
+        some(loop, "echo", role, WARM, 1, Histogram())
         for what, count, batch in plan:
-            _pass(held, "echo", role, count, batch, found[what])
-
-    def more() -> None:
-        _pass(held, "echo", role, counted, counted, Histogram())
-
-    _watched(watch, loop, report)
-    if counted and role == 0:
-        report.counts.update(count_events(events, kernel, more))
-    elif counted:
-        more()
-    if role == 0:
-        report.keep(**found)
-    return report
+            some(loop, "echo", role, count, batch, loop.samples(what))
+    if counted:
+        more = partial(some, loop, "echo", role, counted, counted, Histogram())
+        # The other side only answers.
+        loop.counts.update(count_events(() if role else events, kernel, more))
+    return loop.done(samples=role == 0)
 
 
 def stream(name: str, role: int, count: int, batch: int, watch: Watch | None) -> Report:
     """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
     whole batch.
     """
-    report, held, times = Report(), _held[name], Histogram()
-
-    def loop() -> None:
-        _pass(held, "echo", role, WARM, 1, Histogram())
-        _pass(held, "stream", role, count, batch, times)
-
-    _watched(watch, loop, report)
-    if role:
-        report.keep(times=times)
-    return report
+    loop, held = Loop(watch), _held[name]
+    with loop.watched():
+        _pass(held, loop, "echo", role, WARM, 1, Histogram())
+        _pass(held, loop, "stream", role, count, batch, loop.samples("times"))
+    return loop.done(samples=role == 1)

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from multikernel.experiments.collectives.shapes import Shape, known, same_trees
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.capability_kernels import (
     FOREIGN,
@@ -27,6 +26,7 @@ from multikernel.experiments.instrument.capability_kernels import (
     machine,
 )
 from multikernel.experiments.instrument.capability_loops import BATCH, Source, Task
+from multikernel.experiments.instrument.shapes import Shape, known, same_trees
 
 SINGLE, PIPELINED = 800, 24 * BATCH
 """Operations in a slice."""
@@ -66,8 +66,7 @@ class TwoPhaseCommit(Experiment):
         phases.
         """
         name = f"{way.name}-{shape.name}" if way is TWO_PHASE else way.name
-        on = "" if cores == self.request.cores else f"-on-{cores}"
-        return f"{name}{on}-{_suffix(in_flight)}"
+        return f"{name}{self.request.on(cores)}-{_suffix(in_flight)}"
 
     def _first(self, in_flight: int | None) -> str:
         """The key of the multikernel's by two phases on all cores, along the first tree."""
@@ -86,9 +85,7 @@ class TwoPhaseCommit(Experiment):
             yield arm(key, LOCAL, 1, task, {}, self.floors_on)
 
     def _arm(self, way: Way, shape: Shape, cores: int, in_flight: int | None) -> Arm:
-        about: dict[str, Scalar] = {"tree": shape.name} if way is TWO_PHASE else {}
-        if about and shape.same:
-            about["same"] = ",".join(shape.same)
+        about = {"tree": shape.name, **shape.about} if way is TWO_PHASE else {}
         key = self.key(way, shape, cores, in_flight)
         return arm(
             key, way, cores, self._task(way.source, in_flight), about, machine(way, cores),

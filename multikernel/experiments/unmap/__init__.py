@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import host_transports
+from multikernel.experiments.instrument import machines
 from multikernel.experiments.unmap import by_cores, compared, notified
 from multikernel.experiments.unmap.kernels import KernelArms
 from multikernel.experiments.unmap.linux import LinuxArms
@@ -65,4 +65,4 @@ class Unmap(Experiment):
         yield WHEN
         yield from by_cores.said(self.plan)
         if not self.request.comparing:
-            yield from host_transports.refused(self.request)
+            yield from machines.refused(self.request)

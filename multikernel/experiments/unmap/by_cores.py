@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from multikernel import system as system_
-from multikernel.experiments.collectives.shapes import Shape, distinct
 from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument.shapes import Shape, distinct
 from multikernel.experiments.shared_memory import counts_of
 from multikernel.experiments.unmap.kernels import ONE, TWO, KernelArms, spec, unmap_arm
 from multikernel.experiments.unmap.linux import BY_CORES, COMPUTES, LinuxArms
@@ -89,7 +89,7 @@ def trees_over(count: int, site: Site, costs: Costs, chosen: Tree) -> list[Shape
     if count == site.n and (chosen.kind, chosen.edges) not in [(one, t.edges) for one, t in named]:
         # Of other costs than these a tree of the same kind may be another.
         named.append(("chosen" if chosen.kind in KINDS else chosen.kind, chosen))
-    return distinct(named)
+    return distinct((tree.edges, Shape(name, tree)) for name, tree in named)
 
 
 def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms) -> Iterator[Arm]:

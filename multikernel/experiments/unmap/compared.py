@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from multikernel.experiments.collectives.shapes import Shape
 from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument.shapes import Shape
 from multikernel.experiments.unmap.by_cores import KINDS, LINE, Plan
 from multikernel.experiments.unmap.kernels import ONE, TWO
 from multikernel.experiments.unmap.linux import COMPUTES

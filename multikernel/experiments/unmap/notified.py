@@ -38,11 +38,12 @@ def with_count(spec: Spec, collector: Collector) -> Spec:
     return replace(spec, parameters=parameters)
 
 
-def shootdowns(activity: Activity, initiator: int | None) -> int | None:
+def shootdowns(activity: Activity | None, initiator: int | None) -> int | None:
     """TLB interrupts on all CPUs but the initiator's; None where the machine does not count
     them.
     """
-    counts = [one.tlb_shootdowns for cpu, one in activity.cpus.items() if cpu != initiator]
+    cpus = activity.cpus if activity else {}
+    counts = [one.tlb_shootdowns for cpu, one in cpus.items() if cpu != initiator]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
