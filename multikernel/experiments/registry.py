@@ -1,10 +1,8 @@
-"""The experiments by name: those of the folders beside this file, and those that other packages
-bring.
+"""The experiments by name: those of the folders beside this file, and those that other packages bring
+as entry points of the group `multikernel.experiments` (a name, and a class).
 
-Guarantees: a name here is the `experiment` of the documents it makes; every experiment names the
-paper's figure that it answers. A folder is imported when it is asked for. Another package's
-experiment is an entry point of the group `multikernel.experiments`, whose name is the experiment's
-and whose value is its class.
+Guarantees: a name here is the `experiment` of the documents it makes. A folder is imported when it
+is asked for.
 """
 
 from __future__ import annotations

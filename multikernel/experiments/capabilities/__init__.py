@@ -1,12 +1,9 @@
 """Capabilities: what each operation costs, by which other cores know the memory, in both kernels.
 
-Guarantees: copies on the own core and on another one; retypes of memory that nobody else knows,
-that others have copies of, and that another core has made something of already; the revoke of an
-object by its copies, here and on the other cores, and of memory by what was made of it; the
-deletion of an object's last copy, and of the owner's last copy where others have some and one
-inherits. Every operation is timed by itself, as a request to the own core's driver. Beside them,
-bare and on one core: local operations by the number of capabilities in the mapping database.
-Answers: section 4.7 of the paper, whose figure 8 has the retype alone (`two-phase-commit`).
+Guarantees: copies, retypes, revokes (of an object by its copies, of memory by what was made of it)
+and deletions (of a last copy, and of an owner's where another inherits). Every operation is timed
+by itself, as a request to the own core's driver. Beside them, bare and on one core: local
+operations by the number of capabilities in the mapping database. Answers: section 4.7 of the paper.
 """
 
 from __future__ import annotations

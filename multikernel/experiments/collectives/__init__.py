@@ -1,15 +1,12 @@
 """What cores do together: barrier, all-reduce, broadcast and agreement, by tree and cores, beside
 shared memory.
 
-Guarantees: collectives go through the booted drivers, asked by a program on each member, along a
-tree that was installed by agreement before. A barrier or all-reduce takes from the last arrival to
-the last departure; a broadcast until its root knows that all have it; an agreement (atomic
-broadcast) until the core that asked, the last one in the tree, knows the same. Everything that
-arrives is checked. Beside them, bare: barriers over shared memory as OpenMP's libraries spin in
-them, mpi4py's and its all-reduce
-where it is installed, and the messages of the chosen tree alone. Trees with equal
-edges are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's collectives
-(OSDI'16 §5).
+Guarantees: collectives go through the booted drivers, along a tree that was installed by agreement
+before. A barrier or all-reduce takes from the last arrival to the last departure; a broadcast until
+its root knows that all have it; an agreement until the core that asked, the last one in the tree,
+knows the same. Everything that arrives is checked. Beside them, bare: barriers over shared memory
+as OpenMP's libraries spin in them, mpi4py's where it is installed, and the messages of the chosen
+tree alone. Answers: section 5.1 of the paper, for programs, and Smelt's collectives (OSDI'16 §5).
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
 """Slices of arms by turns, interleaved, over several boots; then series and ratios of them.
 
-Guarantees: within a boot every arm has its slice in every round, in an order drawn anew each time
-from the request's seed, so that what drifts drifts through all of them. A slice in which the
-machine disturbed the measurement is measured again, twice at most, and then dropped; an arm of
-which nothing trustworthy remains has no series but a sentence that says why. A series' interval and
-every ratio are over boots, and ratios are taken within each. Boots in which the host had put the
-CPUs elsewhere than in most (`states`) do not count. Idea: hyperfine's interleaving and its
-warnings; statistics as in `results.statistics`.
+Guarantees: within a boot every arm has its slice in every round, in an order drawn anew from the
+request's seed. A slice that the machine disturbed is measured again, twice at most, and then
+dropped; an arm of which nothing remains has no series but a sentence that says why. Intervals are
+over boots, ratios within each; boots of another state (`states`) do not count. Idea: hyperfine's
+interleaving and its warnings.
 """
 
 from __future__ import annotations

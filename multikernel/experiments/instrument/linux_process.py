@@ -3,8 +3,7 @@ and, where they are to have one each, children of it.
 
 Guarantees: the process is exec'd, so it inherits neither the kernels' segments nor the caller's
 threads; its memory is a segment without a name, as the kernels' pages are; its threads are pinned
-to the same CPUs as the cores; between slices it sleeps; it is gone with the thread that started it,
-or when its connection ends.
+to the cores' CPUs; between slices it sleeps; it is gone with the thread that started it.
 
 Run as: python -m multikernel.experiments.instrument.linux_process PARENT CPU[,CPU…] BYTES SOCKET
 """

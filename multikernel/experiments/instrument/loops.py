@@ -1,10 +1,8 @@
-"""The measuring loops as programs: what `measure` sends to a core, runs there in native code, and
-gets back.
+"""The measuring loops as programs: what is sent to a core, runs there in native code, and what comes
+back.
 
-Guarantees: the core is verified to run on its CPU before it measures; what happened to the
-measuring CPUs and tasks meanwhile comes back with the samples, taken by the measuring core itself
-right around the loop, so that the client's own work does not count. A verdict that is not OK is
-an error here.
+Guarantees: the core runs on its CPU; what happened meanwhile to the CPUs and tasks that take part
+is taken by the measuring core itself, right around the loop. A verdict that is not OK is an error.
 """
 
 from __future__ import annotations

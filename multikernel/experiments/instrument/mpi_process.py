@@ -1,9 +1,8 @@
-"""mpi4py's barrier and all-reduce, where mpi4py and an MPI library are installed: ranks on the CPUs
-of the cores, started by the library's own launcher.
+"""mpi4py's barrier and all-reduce, where it and an MPI library are installed: ranks on the CPUs of the
+cores, started by the library's own launcher.
 
 Guarantees: a rank is pinned to the CPU of the core with its number; between slices it sleeps
-outside of MPI; launcher and ranks are gone with the thread that started them, or when the
-connection ends. What the library leaves behind lies in a directory that is removed.
+outside of MPI. What the library leaves behind lies in a directory that is removed.
 
 Run as: mpiexec -n N python -m multikernel.experiments.instrument.mpi_process SOCKET CPU[,CPU…]
 """

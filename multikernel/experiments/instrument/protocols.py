@@ -1,10 +1,8 @@
 """The protocols of a shootdown: the tree of each, and on which lines its messages travel.
 
-Guarantees: every edge has a line of its own, and the line lies with the receiver or, in the
-protocols that the paper has before it thinks of memory nodes, with the sender. Protocols that come
-to the same on a machine, edge for edge and memory node for memory node, are one and are not
-measured twice. Source: the paper's section 5.1 and figure 6 (broadcast, unicast, multicast,
-NUMA-aware multicast).
+Guarantees: every edge has a line of its own, which lies with the receiver or, in the protocols that
+the paper has before it thinks of memory nodes, with the sender. Source: the paper's section 5.1 and
+figure 6.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""One booted system as an instrument: its cores made to poll, to compute or to keep quiet, and
-loops run on them.
+"""One booted system as an instrument, and the loops that run on it.
 
-Guarantees: between slices every core of the system is parked, so another kernel's slice has the
-CPUs to itself; cores that poll never park while they are measured; a computing program is stopped
-however the slice ends. The client sleeps through a slice, because it needs a CPU that the cores are
-using. Not thread-safe: one slice at a time on the whole machine is the point.
+Guarantees: between slices every core is parked, so another kernel's slice has the CPUs to itself;
+a computing program is stopped however the slice ends. The client sleeps through a slice, because
+the cores use its CPU. Not thread-safe.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """The trees that cores do things along together, by number of cores, and whether the one that a
-running system has chosen was right: beside every fixed tree, in one run.
+running system has chosen was right.
 
 Guarantees: trees are for just the cores that take part, from costs that were measured on this
-machine if any are kept; those that come to the same are one and not measured twice. That of all
-cores is the one that boots with `trees="chosen"` have, decided by running candidates on the cores;
-what is said of it is drawn from ratios within boots, and a slower one is called so.
+machine if any are kept; those that come to the same are one. That of all cores is the one that
+boots have; what is said of it is drawn from ratios within boots.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""Latency: what a cache line takes between every two CPUs, there and back, one line for both ways
-or one for each.
+"""Latency: what a cache line takes between every two CPUs, there and back, one line for both ways or
+one for each.
 
-Guarantees: every measured pair on 16 lines spread over 8 KiB, since the address decides which slice
-of a cache serves it; where CPUs have memory of their own, with the lines at home on either side.
-Pairs by turns, one at a time unless asked otherwise; a pair is done when its interval over boots is
-tight. Which pairs are measured is the planner's (`plan`): all of a small machine, enough of a large
-one, and what is estimated is called that. Between the others one pair is measured again and again:
-where it moves, the machine moved, and the document says so. Answers: the hardware's part of the
-paper's table 2. Idea: core-to-core-latency's matrix; ours says where lines lie.
+Guarantees: every pair on 16 lines over 8 KiB, since the address decides which slice of a cache
+serves it; where CPUs have memory of their own, with the lines at home on either side. Pairs by
+turns, one at a time unless asked otherwise. Which are measured is the planner's (`plan`); what is
+estimated is called that. One pair is measured again and again between the others: where it moves,
+the machine moved. Answers: the hardware's part of the paper's table 2. Idea:
+core-to-core-latency's matrix; ours says where lines lie.
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
-"""Which pairs of CPUs to measure, so that what is said of all of them holds, and when a pair has
-been measured enough.
+"""Which pairs of CPUs to measure, so that what is said of all of them holds, and when a pair has been
+measured enough.
 
-Guarantees: pure functions and one state machine, no clock and no machine; equal inputs and seed
-give equal plans. Up to WHOLE CPUs every ordered pair is measured. Beyond, pairs are grouped by what
-the machine declares they share; a few of every group are measured, and every CPU takes part in at
-least one of them; where members of a group disagree by more than noise and tolerance, the group is
-divided, first where a CPU stands out, else by where the two ends lie (node, die, cache, core, in
-the end pair by pair), and its parts are measured in turn. A budget bounds it all; a group that
-still disagrees when it is spent is said to be unsettled. Idea: MCTOP infers levels from latencies
-alone; here the declared ones are tested by latencies.
+Guarantees: one state machine, no clock and no machine; equal inputs and seed give equal plans. Up
+to WHOLE CPUs every ordered pair is measured. Beyond, pairs are grouped by what the machine declares
+they share; a few of every group are measured, and every CPU takes part in one. A group whose
+members disagree by more than noise and tolerance is divided, first where a CPU stands out, else by
+where the two ends lie, within a budget. Idea: MCTOP infers levels from latencies; here declared
+ones are tested by them.
 """
 
 from __future__ import annotations

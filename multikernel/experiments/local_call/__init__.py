@@ -1,11 +1,9 @@
 """Local call: what it takes to ask somebody on the same CPU, beside a message to another.
 
 Guarantees: every series names the boundary that is crossed. *A system call*: a program asks its own
-core's driver, which works in disabled mode and answers; no address space is left. *Two processes on
-one CPU*: two cores are booted on the same CPU, and the host switches from the one's process to the
-other's and back, once because each yields and once because each sleeps until it is woken. Neither
-is what the paper measured, and the document says so. A message to a core with a CPU of its own
-stands beside them. Answers: the paper's table 1 (LRPC on one core).
+core's driver; no address space is left. *Two processes on one CPU*: the host switches from the one
+to the other and back, because each yields, or because each sleeps until it is woken. Neither is
+what the paper measured, and the document says so. Answers: the paper's table 1 (LRPC on one core).
 """
 
 from __future__ import annotations

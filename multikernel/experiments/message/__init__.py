@@ -1,14 +1,12 @@
 """Messages by cache distance: latency and throughput of rings and call lines by size, and how far
 writers run ahead.
 
-Guarantees: epoch ring, used-bit ring, call line, and as the yardstick a ring of plain words, are
-bare ends in loops of their own on booted cores (raw), all over the same memory by turns. Latency is
-there and back, in the floor's two modes. Throughput is what the receiving side took in, over
-stretches of more than four times the ring, so that it holds what a full ring does to its writer; at
-the end of each, on another place of the ring each time, the receiver looks how far ahead the writer
-is. The call line streams with a window of calls. In the open loop requests go through both booted
-drivers at random times that do not depend on the answers, and latency counts from when each should
-have been sent. Pairs of cores: one for each distance. Answers: the paper's table 2.
+Guarantees: rings and call lines, and as the yardstick a ring of plain words, are bare ends in loops
+of their own (raw), over the same memory by turns. Throughput is what the receiving side took in,
+over more than four times the ring; at the end of each such stretch, on another place of the ring
+each time, it looks how far ahead the writer is. In the open loop requests go through both drivers
+at random times that do not depend on the answers, and latency counts from when each should have
+been sent. Answers: the paper's table 2.
 """
 
 from __future__ import annotations

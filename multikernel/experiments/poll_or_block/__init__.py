@@ -1,15 +1,12 @@
 """Poll or block: how long a core that waits should poll before it sleeps.
 
-Guarantees: requests come at random intervals that do not depend on how the last ones were answered
-(open loop), and latency counts from when each should have been sent; the same schedules for every
-budget P. CPU lost is the target's CPU time for each message, read while it sleeps, when the host's
-account is exact. Their sum is the loss; all three are series over P, at several mean intervals. The
-cost C of blocking is measured (median latency with P = 0, less that with the largest P, where
-messages are rare enough not to queue). The document says which P loses least at each load, which
-stays nearest to the best at all of them, what the rule P = C says, and where the default stands. A
-C that does not drown in noise is kept for this machine, and every boot here polls for it from then
-on (knowledge.block_cost). Answers: the paper's section 4.6. Idea: with a budget of C nobody loses
-more than twice what a prophet would (the ski-rental bound).
+Guarantees: requests come at random intervals that do not depend on the answers, by the same
+schedules for every budget P; latency counts from when each should have been sent. CPU lost is the
+target's CPU time for each message, read while it sleeps. Their sum is the loss. The cost C of
+blocking is measured (median latency with P = 0, less that with the largest P, where messages are
+rare); one that does not drown in noise is kept for this machine, and every boot here polls for it
+from then on (knowledge.block_cost). Answers: the paper's section 4.6. Idea: with a budget of C
+nobody loses more than twice what a prophet would (the ski-rental bound).
 """
 
 from __future__ import annotations

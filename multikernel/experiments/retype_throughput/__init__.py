@@ -1,13 +1,11 @@
-"""Retype throughput: how many retypes, each with the deletion of what it made, all cores get done
-in a second.
+"""Retype throughput: how many retypes, each with the deletion of what it made, all cores get done in a
+second.
 
-Guarantees: nothing but retypes of a page to a Frame and that Frame's deletion is done while it
-counts. All cores meet, begin, count once the last has surely begun, and go on until the last has
-counted; a slice in which one was off its CPU does not count. The memory is a core's own, which no
-other knows; or its own while all others have copies (in the multikernel agreement, with one and
-with many in flight); or its part of one RAM that all have. In every kernel and way of deciding, by
-number of cores, and by one core alone, so that it can be said what the others add. Answers: the
-paper's figure 8, in throughput. Idea: as `unmap`'s own pages and `shared_memory`'s updates.
+Guarantees: nothing else is done while it counts. All cores meet, begin, count once the last has
+surely begun, and go on until the last has counted; a slice in which one was off its CPU does not
+count. The memory is a core's own, which no other knows; or of which all have copies; or its part of
+one RAM that all have. By number of cores, and by one alone. Answers: the paper's figure 8, in
+throughput.
 """
 
 from __future__ import annotations

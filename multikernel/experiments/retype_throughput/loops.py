@@ -1,10 +1,8 @@
-"""Retype and delete on all cores at once, as a program: what `retype-throughput` sends to every
-core that takes part.
+"""Retype and delete on all cores at once, as a program on every core that takes part.
 
-Guarantees: the instrument's. Every core is furnished once a boot with memory that it alone
-retypes (MEMORIES), and leaves it as it found it; what it makes goes to its root CNode, whose slots
-need no lock of a region of their own. In the shared kernel with a lock a region the cores' memories
-lie in regions that differ, up to REGIONS cores, but for "common", which lies in one.
+Guarantees: every core is furnished once a boot with memory that it alone retypes (MEMORIES), and
+leaves it as it found it. With a lock a region the cores' memories lie in regions that differ, up to
+REGIONS cores, but for "common", which lies in one.
 """
 
 from __future__ import annotations

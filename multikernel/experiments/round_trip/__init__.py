@@ -1,11 +1,9 @@
 """Round trip: a message there and back, between bare ends and through the booted drivers of both
 kernels.
 
-Guarantees: the same two modes as the floor, interleaved with it on the same cores; "through the
-driver" means the driver's own loop, its dispatch by kind, and 8 further channels of that pair
-polled in every turn; bare ends run in a loop of their own and are called raw. Answers: the paper's
-table 2 (latency of a message by distance) and the cost of its channel's form: one line that carries
-request and reply, against a ring each way.
+Guarantees: "through the driver" means the driver's own loop, its dispatch by kind, and 8 further
+channels of that pair polled in every turn; bare ends run in a loop of their own. Answers: the
+paper's table 2, and what one line for request and reply costs against a ring each way.
 """
 
 from __future__ import annotations

@@ -1,13 +1,10 @@
-"""Shared memory or messages: what an update of 1, 2, 4 or 8 cache lines costs, by the number of
-cores that make it.
+"""Shared memory or messages: what an update of 1, 2, 4 or 8 cache lines costs, by the number of cores
+that make it.
 
-Guarantees: all cores of an arm update at the same time (they meet before, and go on after, what
-counts; a slice in which one was off its CPU does not count), back to back in batches. SHM: each
-core updates the same lines itself (raw). MSG: cores ask core 0, the server, through the booted
-driver; what the update costs there it times itself, 64 in a row after each batch. With one core
-alone there is no other to ask: its program asks its own driver. MSG again over sockets: the same
-requests in systems whose cores talk by those. Answers: the paper's figure 3 (SHM1 … SHM8, MSG1,
-MSG8, Server).
+Guarantees: all cores of an arm update at the same time, in batches. SHM: each core updates the same
+lines itself (raw). MSG: cores ask core 0, the server, through its driver; what the update costs
+there it times itself. One core alone asks its own driver. MSG again over sockets. Answers: the
+paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server).
 """
 
 from __future__ import annotations

@@ -1,13 +1,9 @@
-"""The messages of a TLB shootdown, by protocol and by number of cores: what a root pays to notify
-all and hear from all.
+"""The messages of a TLB shootdown, by protocol and by number of cores: what a root pays to notify all
+and hear from all.
 
-Guarantees: nothing but messages, on lines of their own between booted cores, in one loop that
-serves every tree (raw); completion is when the root has every acknowledgement, and each
-acknowledgement says whom it speaks for, which is checked. Both modes of the floor. Trees come from
-the system knowledge base, for just the cores that take part, from costs that were measured on this
-machine if any are kept; what they are from is in the document. Protocols that come to the same tree
-on the same memory nodes are measured once, and the document says which. Answers: the paper's figure
-6.
+Guarantees: nothing but messages, on lines of their own, in one loop that serves every tree (raw);
+completion is when the root has every acknowledgement, and each says whom it speaks for, which is
+checked. Trees are for just the cores that take part (`shapes`). Answers: the paper's figure 6.
 """
 
 from __future__ import annotations

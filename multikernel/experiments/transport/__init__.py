@@ -1,13 +1,11 @@
-"""Our channels beside the host's own: one message each way, and one way as fast as they come, on
-the same two CPUs.
+"""Our channels beside the host's own: one message each way, and one way as fast as they come, on the
+same two CPUs.
 
-Guarantees: by turns, bare ring and call line, both through the booted drivers, every form of
-channel, and what the host offers to two processes, from pipe to futex, in the form that sleeps and
-in the form that asks again and again; what sleeps also with both processes on one CPU, where no
-other CPU has to be woken. Every series says whether it crosses the host's kernel, whether it
-sleeps, whether it shares memory and how large its messages are. Cache lines are those the processor
-counts, on the side that asks; where it does not let them be counted the document says why. Answers:
-the paper's table 3, with the host's own mechanisms in the place of L4's IPC.
+Guarantees: by turns, bare ring and call line, both through the drivers, every form of channel, and
+what the host offers to two processes, sleeping and asking again and again; what sleeps also with
+both processes on one CPU. Every series says what it crosses, whether it sleeps, shares memory, and
+how large its messages are. Cache lines are those the processor counts, on the side that asks.
+Answers: the paper's table 3, with the host's mechanisms in the place of L4's IPC.
 """
 
 from __future__ import annotations
@@ -206,8 +204,7 @@ def lines_touched(counts: Counting) -> Caution:
     if not counts.events:
         none = f"Cache lines touched: not available: {counts.why}."
         return caution(
-            "cache-lines-not-available",
-            f"{none} The table has none, and nothing is estimated.",
+            "cache-lines-not-available", f"{none} The table has none, and nothing is estimated."
         )
     whose = "by the process and by the host's kernel for it" if counts.kernel else ALONE
     missing = f" Not available: {counts.why}." if counts.why else ""

@@ -1,10 +1,8 @@
-"""Measuring loops of the paper's table 3, as programs: messages over channels and over what the
-host offers.
+"""Messages over channels and over what the host offers, as programs.
 
-Guarantees: the instrument's. A core takes its ends once, from the process that made them, and
-keeps them for as long as it lives; it holds no end of the other side, so where the transport is a
-pipe or socket, a side that dies is noticed. Every message is looked at when it arrives; one that is
-wrong is an error.
+Guarantees: a core takes its ends once, from the process that made them, and keeps them; it holds no
+end of the other side, so where the transport is a pipe or socket a side that dies is noticed. Every
+message is looked at; one that is wrong is an error.
 """
 
 from __future__ import annotations

@@ -1,14 +1,11 @@
-"""Two-phase commit: the retype of memory that all cores have copies of, one alone and many in
-flight.
+"""Two-phase commit: the retype of memory that all cores have copies of, one alone and many in flight.
 
-Guarantees: a retype is a request to the own core's driver; it is over when the requester has its
-answer, and by then every core has voted and knows the outcome. *Single*: one at a time, a clock
-around each. *Interval*: the mean cost of one, of batches with so many in flight, all of different
-memory. In two phases by tree and by number of cores; beside it by the owner-sequenced protocol,
-asked for by the owner and by another core, and in the shared kernel under one lock and under one a
-region. The local work, where nobody has to be asked, and the floors are in the same slices: what
-agreement adds is said in multiples of them. One core asks, the others answer; what all cores get
-done at once is `retype_throughput`'s. Answers: the paper's figure 8.
+Guarantees: a retype is over when the requester has its answer, and by then every core has voted and
+knows the outcome. *Single*: one at a time. *Interval*: the mean cost of one, of batches with so
+many in flight. In two phases by tree and number of cores; beside it by the owner-sequenced
+protocol, and in the shared kernel. The local work, where nobody has to be asked, and the floors are
+in the same slices. What all get done at once is `retype_throughput`'s. Answers: the paper's figure
+8.
 """
 
 from __future__ import annotations

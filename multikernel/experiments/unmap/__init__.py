@@ -1,14 +1,10 @@
-"""Unmap: one page, mapped and touched on all cores, is unmapped; until no core can read it any
-more.
+"""Unmap: one page, mapped and touched on all cores, is unmapped; until no core can read it any more.
 
-Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and
-Linux's threads, each with targets that poll, compute or sleep, and notified by poll, signal,
-interrupt or not at all. Beside them: the host's mapping call alone, mapping and the first touch, a
-page's whole life and how many such lives a second, what a computing program loses, and how many
-unmaps a second all cores manage when each has pages of its own; and, but for `compare`, the
-multikernel over sockets, and all by number of cores and by tree (`by_cores`). That a target was
-notified as claimed is counted, not assumed (`notified`). Answers: the paper's figure 7 (and, with
-the difference between its two phases, figure 8's agreement for one operation).
+Guarantees: the multikernel by one and by two phases, the shared kernel, and Linux's threads, each
+with targets that poll, compute or sleep. Beside them: the host's mapping call alone, mapping and
+the first touch, a page's whole life, what a computing program loses, and pages of one's own on all
+cores; and, but for `compare`, over sockets, and all by number of cores and by tree (`by_cores`).
+That a target was notified as claimed is counted (`notified`). Answers: the paper's figure 7.
 """
 
 from __future__ import annotations

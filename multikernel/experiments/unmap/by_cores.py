@@ -1,13 +1,10 @@
 """The unmap experiment by number of cores and by tree: which arms there are, and how each is run.
 
-Guarantees: a page is mapped on the first 2, 3, … of the cores that are booted, the others asleep,
-and unmapped by core 0: by the multikernel along each kind of tree over these cores, by the shared
-kernel along *the same tree* (the control: it separates what the tree is worth from what the
-structure is worth), by the shared kernel's line, and by Linux's threads on the same CPUs. Over all
-cores the tree that the system chose is among them. Trees with the same edges are run once. One
-system serves all trees of a kernel: a tree is installed before its slice, and its edges beyond the
-holders are contracted away. Answers: the paper's figure 7 over cores, with the trees of its section
-5.1.
+Guarantees: a page is mapped on the first 2, 3, … of the cores that are booted and unmapped by core
+0: by the multikernel along each kind of tree over these cores, by the shared kernel along *the same
+tree* (the control: it separates what the tree is worth from what the structure is worth) and by its
+line, and by Linux's threads. A tree is installed before its slice, and its edges beyond the holders
+are contracted away. Answers: the paper's figure 7 over cores, with the trees of its section 5.1.
 """
 
 from __future__ import annotations

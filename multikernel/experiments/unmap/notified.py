@@ -1,10 +1,9 @@
-"""Whether the targets of an unmap were notified as each series claims.
+"""Whether the targets of an unmap were notified as each series claims: one whose were not is refused,
+with the count that shows it.
 
-Guarantees: a series whose targets were not notified as it says is refused, with the count that
-shows it. Signalled cores count their own interrupts: an operation is a map, a touch and an unmap,
-each of which has to interrupt. Linux's shootdowns are the TLB line of /proc/interrupts on the
-target CPUs, counted around the timed call alone, 1.00 an operation and CPU when they are real;
-where the peers sleep there are none.
+Signalled cores count their own interrupts: an operation is a map, a touch and an unmap, each of
+which has to interrupt. Linux's shootdowns are the TLB line of /proc/interrupts on the target CPUs,
+around the timed call alone: 1.00 an operation and CPU, and none where the peers sleep.
 """
 
 from __future__ import annotations
