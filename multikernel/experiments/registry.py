@@ -1,5 +1,5 @@
-"""The experiments by name: those of the folders beside this file, and those that other packages bring
-as entry points of the group `multikernel.experiments` (a name, and a class).
+"""The experiments by name: those of the folders beside this file, and those that other packages
+bring as entry points of the group `multikernel.experiments` (a name, and a class).
 
 Guarantees: a name here is the `experiment` of the documents it makes. A folder is imported when it
 is asked for.

@@ -1,5 +1,5 @@
-"""The measuring loops as programs: what is sent to a core, runs there in native code, and what comes
-back.
+"""The measuring loops as programs: what is sent to a core, runs there in native code, and what
+comes back.
 
 Guarantees: the core runs on its CPU; what happened meanwhile to the CPUs and tasks that take part
 is taken by the measuring core itself, right around the loop. A verdict that is not OK is an error.

@@ -1,5 +1,5 @@
-"""mpi4py's barrier and all-reduce, where it and an MPI library are installed: ranks on the CPUs of the
-cores, started by the library's own launcher.
+"""mpi4py's barrier and all-reduce, where it and an MPI library are installed: ranks on the CPUs of
+the cores, started by the library's own launcher.
 
 Guarantees: a rank is pinned to the CPU of the core with its number; between slices it sleeps
 outside of MPI. What the library leaves behind lies in a directory that is removed.

@@ -1,5 +1,5 @@
-"""Where the host had put the CPUs in each boot, by the floor: a virtual machine's may be two threads
-of a core in one boot and in two corners of the machine in the next.
+"""Where the host had put the CPUs in each boot, by the floor: a virtual machine's may be two
+threads of a core in one boot and in two corners of the machine in the next.
 
 Guarantees: boots whose floors are alike are in one state; those of the commonest state count, of
 two the nearer one.

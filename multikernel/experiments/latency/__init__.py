@@ -1,12 +1,12 @@
-"""Latency: what a cache line takes between every two CPUs, there and back, one line for both ways or
-one for each.
+"""Latency: what a cache line takes between every two CPUs, there and back, one line for both ways
+or one for each.
 
 Guarantees: every pair on 16 lines over 8 KiB, since the address decides which slice of a cache
 serves it; where CPUs have memory of their own, with the lines at home on either side. Pairs by
 turns, one at a time unless asked otherwise. Which are measured is the planner's (`plan`); what is
 estimated is called that. One pair is measured again and again between the others: where it moves,
-the machine moved. Answers: the hardware's part of the paper's table 2. Idea:
-core-to-core-latency's matrix; ours says where lines lie.
+the machine moved. Answers: the hardware's part of the paper's table 2. Idea: core-to-core-latency's
+matrix; ours says where lines lie.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Which pairs of CPUs to measure, so that what is said of all of them holds, and when a pair has been
-measured enough.
+"""Which pairs of CPUs to measure, so that what is said of all of them holds, and when a pair has
+been measured enough.
 
 Guarantees: one state machine, no clock and no machine; equal inputs and seed give equal plans. Up
 to WHOLE CPUs every ordered pair is measured. Beyond, pairs are grouped by what the machine declares

@@ -1,5 +1,5 @@
-"""Retype throughput: how many retypes, each with the deletion of what it made, all cores get done in a
-second.
+"""Retype throughput: how many retypes, each with the deletion of what it made, all cores get done
+in a second.
 
 Guarantees: nothing else is done while it counts. All cores meet, begin, count once the last has
 surely begun, and go on until the last has counted; a slice in which one was off its CPU does not

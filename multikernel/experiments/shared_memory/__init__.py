@@ -1,5 +1,5 @@
-"""Shared memory or messages: what an update of 1, 2, 4 or 8 cache lines costs, by the number of cores
-that make it.
+"""Shared memory or messages: what an update of 1, 2, 4 or 8 cache lines costs, by the number of
+cores that make it.
 
 Guarantees: all cores of an arm update at the same time, in batches. SHM: each core updates the same
 lines itself (raw). MSG: cores ask core 0, the server, through its driver; what the update costs

@@ -1,5 +1,5 @@
-"""The messages of a TLB shootdown, by protocol and by number of cores: what a root pays to notify all
-and hear from all.
+"""The messages of a TLB shootdown, by protocol and by number of cores: what a root pays to notify
+all and hear from all.
 
 Guarantees: nothing but messages, on lines of their own, in one loop that serves every tree (raw);
 completion is when the root has every acknowledgement, and each says whom it speaks for, which is

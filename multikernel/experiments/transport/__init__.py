@@ -1,5 +1,5 @@
-"""Our channels beside the host's own: one message each way, and one way as fast as they come, on the
-same two CPUs.
+"""Our channels beside the host's own: one message each way, and one way as fast as they come, on
+the same two CPUs.
 
 Guarantees: by turns, bare ring and call line, both through the drivers, every form of channel, and
 what the host offers to two processes, sleeping and asking again and again; what sleeps also with

@@ -1,4 +1,5 @@
-"""Two-phase commit: the retype of memory that all cores have copies of, one alone and many in flight.
+"""Two-phase commit: the retype of memory that all cores have copies of, one alone and many in
+flight.
 
 Guarantees: a retype is over when the requester has its answer, and by then every core has voted and
 knows the outcome. *Single*: one at a time. *Interval*: the mean cost of one, of batches with so

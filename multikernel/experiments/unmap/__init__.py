@@ -1,4 +1,5 @@
-"""Unmap: one page, mapped and touched on all cores, is unmapped; until no core can read it any more.
+"""Unmap: one page, mapped and touched on all cores, is unmapped; until no core can read it any
+more.
 
 Guarantees: the multikernel by one and by two phases, the shared kernel, and Linux's threads, each
 with targets that poll, compute or sleep. Beside them: the host's mapping call alone, mapping and

@@ -1,5 +1,5 @@
-"""Whether the targets of an unmap were notified as each series claims: one whose were not is refused,
-with the count that shows it.
+"""Whether the targets of an unmap were notified as each series claims: one whose were not is
+refused, with the count that shows it.
 
 Signalled cores count their own interrupts: an operation is a map, a touch and an unmap, each of
 which has to interrupt. Linux's shootdowns are the TLB line of /proc/interrupts on the target CPUs,
