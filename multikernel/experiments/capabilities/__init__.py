@@ -48,11 +48,9 @@ class Operation:
     elsewhere: str = ""
 
     def key(self, way: Way) -> str:
-        """Of its series."""
         return f"{self.name}-{way.name}"
 
     def parameters(self) -> dict[str, Scalar]:
-        """What a series says of it."""
         found: dict[str, Scalar] = {"elsewhere": self.elsewhere or "nothing"}
         if self.task.descendants:
             found["descendants"] = self.task.descendants
@@ -62,7 +60,6 @@ class Operation:
 
 
 def operations(cores: int) -> Iterator[Operation]:
-    """All of them, on so many cores."""
     others = cores - 1
     yield Operation("copy-local", Task("copy", USUAL, source="alone", to=0))
     yield Operation("copy-remote", Task("copy", USUAL, source="lent"), "the copy")
@@ -86,8 +83,6 @@ def operations(cores: int) -> Iterator[Operation]:
 
 
 class Capabilities(Experiment):
-    """Every operation in every way of deciding."""
-
     entry = entry("capabilities")
     floors_on = machine(TWO_PHASE)
 

@@ -58,7 +58,6 @@ BARE_AGAINST_DRIVER = caution(
 
 
 def from_python(collectives: str) -> Caution:
-    """What stands behind MPI's series."""
     xhc = "" if collectives == "xhc" else " This library has no xhc, Open MPI's fastest."
     by = f"its component {collectives}" if collectives else "what it takes by itself"
     return caution(
@@ -75,8 +74,6 @@ WRONG = (
 
 
 class Collectives(Experiment):
-    """Every collective along every tree, and what stands beside it."""
-
     entry = entry("collectives")
 
     def __init__(self, request: Request, chosen: Tree | None = None) -> None:
@@ -95,13 +92,11 @@ class Collectives(Experiment):
         return f"{what}{shape}{self.request.on(count or self.request.cores)}"
 
     def key(self, what: str, mode: Mode, tree: str = "", count: int | None = None) -> str:
-        """A series' key."""
         return f"{self.stem(what, tree, count)}-{mode}"
 
     # --- Arms ---
 
     def arms(self) -> Iterator[Arm]:
-        """Trees that are the same are one arm."""
         for count, several in self.by_cores.items():
             for operation in COLLECTIVES:
                 for shape in several:
@@ -189,7 +184,6 @@ class Collectives(Experiment):
     # --- What is said ---
 
     def ratios(self) -> Iterator[Ratio]:
-        """Of all cores, over two and over what stands beside them; and of two over the floor."""
         yield from (ratio for _, ratio in self._fixed())
         for mode in MODES:
             floor = floor_key((0, 1), mode)
@@ -210,7 +204,6 @@ class Collectives(Experiment):
             yield Ratio(self.key("agreement", mode), broadcast, "cost")
 
     def _fixed(self) -> Iterator[tuple[str, Ratio]]:
-        """Every fixed tree of all cores over the chosen one, and what that says in words."""
         chosen = chosen_of(self.by_cores[self.request.cores])
         for mode in MODES:
             for what in COLLECTIVES:

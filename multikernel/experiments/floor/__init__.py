@@ -16,8 +16,6 @@ from multikernel.experiments.instrument.floors import LINES, floor_arms, pairs_o
 
 
 class Floor(Experiment):
-    """Every pair of cores; that of the first two is measured twice."""
-
     entry = entry("floor")
 
     def arms(self) -> Iterator[Arm]:
@@ -29,7 +27,6 @@ class Floor(Experiment):
             yield replace(arm, specs=tuple(specs.values()), repeated=pair == (0, 1))
 
     def pairs(self) -> list[Pair]:
-        """None but those of its own arms."""
         return []
 
     def judged_by(self) -> list[Pair]:

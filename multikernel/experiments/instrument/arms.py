@@ -141,7 +141,6 @@ def one_number(value: float) -> Histogram:
 
 
 def caution(code: str, text: str) -> Caution:
-    """What a reader must know."""
     return Caution(code=code, text=text)
 
 
@@ -160,7 +159,6 @@ class Ratio:
 
 
 def control_ratios(arms: list[Arm]) -> list[Ratio]:
-    """Every repeated series over itself."""
     return [
         Ratio(spec.key + CONTROL, spec.key, "control")
         for arm in arms

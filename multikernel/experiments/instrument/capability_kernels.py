@@ -43,7 +43,6 @@ WAYS = (TWO_PHASE, OWNER, BIG, REGION)
 
 
 def furnished(bench: Bench) -> None:
-    """Core 0 gets what the operations work on."""
     bench.system.cores[0].run(capability_loops.furnish)
 
 

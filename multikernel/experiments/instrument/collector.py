@@ -47,8 +47,6 @@ class Ready:
 
 
 class Collector:
-    """All that the slices brought."""
-
     def __init__(self, request: Request) -> None:
         self.request = request
         self._order = random.Random(request.seed)
@@ -153,7 +151,6 @@ class Collector:
         return median(ratios) if ratios and not self.request.crowded else None
 
     def series(self, spec: Spec) -> Series | None:
-        """The series of an arm; None if nothing of it remains."""
         found = self._by_boot(spec.key)
         if not found:
             return None
@@ -184,7 +181,6 @@ class Collector:
         )  # fmt: skip
 
     def unmeasured(self, spec: Spec, arm: str) -> Unmeasured:
-        """What is said of a series of that arm that there is not."""
         ran = sum(map(len, self._tallies.get(spec.key, {}).values()))
         crowded = self.request.crowded and ran
         return Unmeasured(
@@ -194,7 +190,6 @@ class Collector:
         )
 
     def warnings(self) -> list[Caution]:
-        """What was dropped, and which arms have nothing left."""
         found = []
         if not self.request.size.measures:
             text = "Smoke size: this shows that everything runs, and measures nothing."
@@ -222,7 +217,6 @@ def _listed(reasons: Counter[str]) -> str:
 
 
 def _about(spec: Spec, kind: type[Series | Unmeasured]) -> dict[str, Any]:
-    """What such a record repeats of a spec."""
     names = [name for name in kind.__struct_fields__ if name in Spec.__slots__]
     return {name: getattr(spec, name) for name in names} | {"parameters": dict(spec.parameters)}
 

@@ -74,12 +74,10 @@ class Experiment:
     # --- The loop ---
 
     def chosen(self) -> list[Arm]:
-        """The arms that are asked for."""
         only = set(self.request.only)
         return [arm for arm in self.arms() if not only or only & names_of(arm)]
 
     def specs(self) -> list[Spec]:
-        """All series, the controls' too."""
         arms = [one for arm in self.chosen() for one in (arm, *([arm.control()] * arm.repeated))]
         return [spec for arm in arms for spec in arm.specs]
 
@@ -151,18 +149,16 @@ class Experiment:
                 for spec in arm.specs
                 if spec.key not in there
             ],
-            ratios=[one for ratio in asked if (one := collector.ratio(ratio)) is not None],
+            ratios=[found for ratio in asked if (found := collector.ratio(ratio)) is not None],
             warnings=[*warnings, *_moved(boots), *said, *of_the_host],
         )
 
 
 def names_of(arm: Arm) -> set[str]:
-    """What it can be asked for by."""
     return {name for spec in arm.specs for name in (spec.system, spec.variant, spec.key)}
 
 
 def _goes_on(request: Request, done: int, counting: int, began: float) -> bool:
-    """Until as many boots count as were asked for, within a limit; or until time is up."""
     if request.seconds is not None:
         took = time.monotonic() - began
         return done == 0 or took + took / done < request.seconds
@@ -195,7 +191,6 @@ def opened(
 
 
 def _moved(boots: Sequence[Boot]) -> list[Caution]:
-    """Whether the CPUs were moved about: the lines then travel another way."""
     out, counting = (
         [boot.floor for boot in boots if boot.counts is counts and boot.floor is not None]
         for counts in (False, True)

@@ -26,7 +26,6 @@ USUAL: dict[Mode, int] = {"back-to-back": 2000, "single": 400}
 
 
 def pairs_of(cores: int) -> list[Pair]:
-    """Core pairs whose floor is measured."""
     every = [(a, b) for a in range(cores) for b in range(a + 1, cores)]
     return every if len(every) <= PAIRS_MAX else root_pairs(cores)
 

@@ -37,7 +37,6 @@ class Helper:
         raise self.gone()
 
     def gone(self) -> CoreDied:
-        """Why there is no answer."""
         raise NotImplementedError
 
     def close(self) -> None:

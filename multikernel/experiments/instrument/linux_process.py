@@ -41,8 +41,6 @@ TIMES = ("unmap", "map", "touch", "remove")
 
 
 class LinuxProcess(Helper):
-    """The caller's side. Close it, or use it as a context manager."""
-
     def __init__(self, cpus: tuple[int, ...], memory: int) -> None:
         """cpus: thread i runs on cpus[i], the first one unmaps; memory: bytes."""
         super().__init__()
@@ -190,7 +188,6 @@ class Team:
         return report
 
     def life(self, count: int, batch: int, reused: bool, idle: bool) -> Report:
-        """Of a page, so often, in whole batches."""
         life, report = _native.Histogram(), Report()
         report.activity = self._on_all(
             self.cpus, idle, lambda: _native.linux_life(count, batch, reused, life)
@@ -239,7 +236,6 @@ def _prove(cpus: list[int]) -> int | None:
 
 
 def main(parent: int, cpus: list[int], size: int, end: int) -> int:
-    """The process's life; its exit code."""
     orders = Connection(end)
     try:
         with limits.naming("prctl(PR_SET_PDEATHSIG)"):

@@ -91,7 +91,6 @@ class Loop:
         return self._found.setdefault(name, Histogram())
 
     def done(self, *, samples: bool = True) -> Report:
-        """What goes home, with samples or without."""
         report = Report(counts=self.counts, activity=self._activity)
         report.keep(**self._found if samples else {})
         return report
@@ -154,13 +153,11 @@ class Loop:
             yield count, batch, self.samples(name + suffix)
 
     def pings(self, peer: int, form: str, plan: Plan) -> None:
-        """The plan's requests to a driver."""
         for count, batch, into in self.steps(plan):
             self.driver.probe("ping", form=form, core=peer, count=count, batch=batch, times=into)
 
 
 def fine(verdict: int, doing: str) -> None:
-    """Raises ProtocolError for a verdict that is not OK."""
     if verdict != VERDICTS["OK"]:
         name = {number: name for name, number in VERDICTS.items()}.get(verdict, verdict)
         raise ProtocolError("a measuring loop was refused by its kernel", value=name, where=doing)
@@ -336,7 +333,6 @@ def own_pages(pages: int, rounds: int, protocol: int, base: int, watch: Watch | 
 
 
 def compute() -> Report:
-    """Compute until the client says stop."""
     Loop().driver.probe("compute")
     return Report()
 

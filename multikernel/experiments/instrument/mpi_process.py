@@ -69,8 +69,6 @@ def component() -> str:
 
 
 class MpiProcess(Helper):
-    """The caller's side. Close it, or use it as a context manager."""
-
     def __init__(self, cpus: tuple[int, ...]) -> None:
         """cpus: rank i runs on cpus[i]. Raises CoreDied where the ranks do not come up."""
         super().__init__()

@@ -57,11 +57,9 @@ class Protocol(Shape):
 
     @classmethod
     def of(cls, form: Form, tree: Tree, lines: tuple[tuple[int, Line], ...]) -> Protocol:
-        """By the form's name."""
         return cls(form.name, tree, form=form, lines=lines)
 
     def places(self) -> dict[int, Place]:
-        """By core, its own."""
         line, root = dict(self.lines), self.tree.root
         shared = (ROOT, SHARED_LINE) if self.form.shared else None
         return {
@@ -95,7 +93,6 @@ def lines_of(tree: Tree, site: Site, *, near: bool) -> tuple[tuple[int, Line], .
 
 
 def near_lines(tree: Tree) -> tuple[tuple[int, Line], ...]:
-    """By child, the line of its edge, with the child."""
     return tuple((child, (child, FIRST_LINE)) for _, child in tree.edges)
 
 

@@ -46,8 +46,6 @@ def samples_of(report: Report) -> dict[str, Histogram]:
 
 
 class Bench:
-    """A booted system under measurement. One for each boot."""
-
     _expected: ClassVar[dict[tuple[Any, ...], float]] = {}
     """Seconds that a slice took last, by kernel, name and size, in whichever boot."""
 
@@ -113,20 +111,18 @@ class Bench:
         return self.run(name, calls)
 
     def both(
-        self, name: str, pair: Pair, loop: Callable[..., Report], first: tuple[Any, ...],
-        *how: Any,
-    ) -> tuple[Report, Report]:  # fmt: skip
-        """Both sides of a loop, whose arguments are `first`, its role, and how; the one that asks
-        first.
+        self, name: str, pair: Pair, loop: Callable[..., Report], first: tuple[Any, ...], *how: Any
+    ) -> Report:
+        """Both sides of a loop, whose arguments are `first`, its role, and how; the first asks, and
+        watches. Samples: of either side.
         """
-        roles: dict[int, tuple[Any, ...]] = {
-            core: (*first, role, *how) for role, core in enumerate(pair)
-        }
-        reports = self.together(name, loop, roles)
-        return reports[pair[0]], reports[pair[1]]
+        a, b = pair
+        sides = {a: (*first, 0, *how), b: (*first, 1, *how)}
+        reports = self.together(name, loop, sides)
+        reports[a].samples = reports[b].samples | reports[a].samples
+        return reports[a]
 
     def one(self, name: str, loop: Callable[..., Report], *arguments: Any, core: int = 0) -> Report:
-        """A loop on one core."""
         return self.together(name, loop, {core: arguments})[core]
 
     def timed(
@@ -142,7 +138,7 @@ class Bench:
         """One line there and back between two cores; the lines lie with the second."""
         base = self._floor_base
         self._floor_base += 2 * loops.span(plan)
-        return self.both(f"floor {pair}", pair, loops.floor, (pair[1],), lines, base, plan)[0]
+        return self.both(f"floor {pair}", pair, loops.floor, (pair[1],), lines, base, plan)
 
     def raw(self, end: str, pair: Pair, plan: loops.Plan) -> Report:
         """A message each way between bare ends on two cores."""

@@ -42,12 +42,10 @@ class Shape:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them."""
         return (self.name, *self.same)
 
     @property
     def cores(self) -> int:
-        """How many take part."""
         return len(self.tree.members)
 
     @property
@@ -143,7 +141,6 @@ def made_from(costs: Costs) -> Caution:
 
 
 def same_trees(by_cores: ByCores[S], how: str = "edge for edge") -> Iterator[Caution]:
-    """Which come to the same, by number of cores."""
     alike: dict[str, list[str]] = defaultdict(list)
     for one in (one for several in by_cores.values() for one in several if one.same):
         *others, last = one.same

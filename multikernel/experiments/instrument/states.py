@@ -25,7 +25,6 @@ two cores that share a cache.
 
 
 def name_of(floor: float) -> str:
-    """The state that a back-to-back floor shows."""
     return "sibling" if floor < SIBLING else "near" if floor < NEAR else "far"
 
 

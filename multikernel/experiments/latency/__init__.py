@@ -63,18 +63,13 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """A system on those CPUs."""
-
     cpus: tuple[int, ...]
 
     def open(self, stack: ExitStack, request: Request) -> Bench:
-        """It runs until the stack ends."""
         return Bench(stack.enter_context(system_.boot(list(self.cpus))))
 
 
 class Latency(Experiment):
-    """Every two CPUs, or as many as it takes to know of the others."""
-
     entry = entry("latency")
 
     def __init__(
@@ -112,12 +107,10 @@ class Latency(Experiment):
         return ()
 
     def measured(self, arms: list[Arm]) -> tuple[Collector, list[Boot]]:
-        """Of waves of pairs."""
         self.measure()
         return self.ledger, states.settle(self.ledger, (), self.boots)
 
     def measure(self) -> None:
-        """Waves until the planner knows enough."""
         while wave := self.planner.wave():
             self.planned += wave
             for pending in systems(wave, SYSTEM_CPUS - 2):
@@ -157,7 +150,6 @@ class Latency(Experiment):
         self.boots += 1
 
     def on(self, cpus: tuple[int, ...]) -> Any:
-        """What a boot's arms run on."""
         return Some(cpus)
 
     def _arm(self, on: Any, turn: Sequence[Pair], *, again: bool = False) -> Arm:
@@ -193,7 +185,6 @@ class Latency(Experiment):
         return outcome
 
     def _look(self, turn: Sequence[Pair]) -> None:
-        """For progress, and the watcher if there is one."""
         for pair in turn:
             if key := self.best(pair):
                 self.values[pair] = median(self.ledger.medians(key).values())
@@ -259,11 +250,9 @@ class Latency(Experiment):
     # --- The document ---
 
     def judged_by(self) -> list[Pair]:
-        """The measured pairs: they are their own floors."""
         return [(self.cpus.index(a), self.cpus.index(b)) for a, b in sorted(self.planner.readings)]
 
     def specs(self) -> list[Spec]:
-        """A series a measured pair, number of lines and home; and the reference pair."""
         found = []
         for group in self.planner.groups:
             unmeasured = self.planner.unmeasured(group)

@@ -93,25 +93,20 @@ class Ledger(Collector):
         return self._tallies[key][0][0].percentile(50)
 
     def moved(self, key: str) -> bool:
-        """Whether an arm's slices cannot be of one place."""
         return moved([value for _, value in self.slices_of.get(key, ())])
 
     def series(self, spec: Spec) -> Series | None:
-        """As a collector's; the samples of all boots are pooled."""
         one = super().series(spec)
         return one and replace(one, boots=len(self.medians(spec.key)), by_boot=[])
 
 
 def key_of(what: str, home: str, pair: Pair) -> str:
-    """The key of a pair's series."""
     return f"{what}.{home}.{pair[0]}-{pair[1]}"
 
 
 def reference_key(pair: Pair) -> str:
-    """The key of the reference pair's series."""
     return key_of(ONE_LINE, "to", pair) + CONTROL
 
 
 def moved(values: Sequence[float]) -> bool:
-    """Whether they cannot be of one place."""
     return bool(values) and max(values) > MOVED * min(values)

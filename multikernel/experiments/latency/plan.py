@@ -66,7 +66,6 @@ class Reading:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Reading:
-        """Their median."""
         interval = statistics.median_interval(values)
         return cls(median(values), interval.low, interval.high)
 
@@ -152,11 +151,9 @@ class Planner:
         return self._take(first, len(first))
 
     def learn(self, readings: Mapping[Pair, Reading]) -> None:
-        """What pairs of a wave took, those of which something can be trusted."""
         self.readings.update(readings)
 
     def _take(self, pairs: Iterable[Pair], room: int) -> list[Pair]:
-        """Plans them, each once, so many at most."""
         fresh = [pair for pair in dict.fromkeys(pairs) if pair not in self._planned]
         if len(fresh) > room:
             self.short = True
@@ -167,7 +164,6 @@ class Planner:
     # --- what is known ---
 
     def of(self, group: Group) -> list[Reading]:
-        """What was measured in a group."""
         return [self.readings[pair] for pair in group.pairs if pair in self.readings]
 
     def unsettled(self) -> list[Group]:
@@ -331,7 +327,6 @@ def _related(topology: Topology, cpus: Sequence[int]) -> dict[str, list[Pair]]:
 
 
 def _places(topology: Topology, cpus: Iterable[int]) -> dict[int, tuple[Hashable, ...]]:
-    """By CPU, its place at each of LEVELS; the cache is None where the machine does not say."""
     l3 = {cpu: number for number, group in enumerate(topology.l3) for cpu in group}
     dies: dict[Pair, int] = {}
     found: dict[int, tuple[Hashable, ...]] = {}

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def cautions(latency: Latency) -> Iterator[Caution]:
-    """What a reader must know of a run."""
     several = (_ends(latency), _homes(latency), _moves(latency), estimates(latency.planner))
     for code, text in (one for some in several for one in some):
         yield Caution(code=code, text=text)

@@ -78,8 +78,6 @@ def but_switches(arm: Arm) -> Arm:
 
 
 class LocalCall(Experiment):
-    """By the boundary that is crossed."""
-
     entry = entry("local-call")
 
     def pairs(self) -> list[Pair]:
@@ -116,7 +114,6 @@ class LocalCall(Experiment):
         return sampled(name, specs, on, measure, repeated=name == OWN)
 
     def ratios(self) -> Iterator[Ratio]:
-        """Each boundary against the next."""
         for mode in MODES:
             for over, under in ((MESSAGE, OWN), (YIELD, MESSAGE), (SLEEP, MESSAGE), (SLEEP, YIELD)):
                 yield Ratio(f"{over}-{mode}", f"{under}-{mode}", "cost")

@@ -68,9 +68,7 @@ class Form:
         where = "" if self.pair == (0, 1) else f"-{self.pair[0]}-{self.pair[1]}"
         return f"{self.name}-{self.slots}{where}"
 
-    def both(
-        self, bench: Bench, loop: Callable[..., Report], *how: object
-    ) -> tuple[Report, Report]:
+    def both(self, bench: Bench, loop: Callable[..., Report], *how: object) -> Report:
         """Both sides of a loop over it, in the memory with which the system was prepared."""
         first = bench.prepared, self.name, self.slots, bench.uses(loops.USES)
         return bench.both(f"{loop.__name__} {self.key}", self.pair, loop, first, *how)
@@ -108,6 +106,11 @@ def rates(times: Histogram, operations: int, hz: float) -> Histogram:
     return Histogram.from_values(values)
 
 
+def rates_in(report: Report, operations: int, hz: float) -> dict[str, Histogram]:
+    samples = samples_of(report)
+    return {**samples, "times": rates(samples["times"], operations, hz)}
+
+
 def memory(bench: Bench, slots: int = max(SIZES)) -> Page:
     """For rings of up to so many slots, one each way; all forms lie in it by turns."""
     return bench.system.map(bench.system.allocate(loops.bytes_for(slots)))
@@ -126,13 +129,10 @@ STREAMS_OF_CALLS = caution(
 
 
 class Message(Experiment):
-    """By distance, form and size."""
-
     entry = entry("message")
     floors_on = ON
 
     def __init__(self, request: Request, topology: Topology | None = None) -> None:
-        """topology: None for this machine's."""
         super().__init__(request)
         self.distances = pairs_of(self.request, topology or Topology.read())
         self.hz = tsc_rate().hz
@@ -141,7 +141,6 @@ class Message(Experiment):
         return list(self.distances)
 
     def forms(self) -> list[Form]:
-        """All channels, those of one pair together."""
         sizes, windows = (SIZES, WINDOWS) if self.request.trusted else (SMOKE_SIZES, SMOKE_WINDOWS)
         return [
             Form(name, slots, pair)
@@ -169,7 +168,7 @@ class Message(Experiment):
         specs = both_modes(form.key, "raw", form.name, 2, "round-trip", about, (form.pair,))
         return sampled(
             f"{form.key}, there and back", specs, ON,
-            lambda bench: form.both(bench, loops.echo, plan)[0],
+            lambda bench: form.both(bench, loops.echo, plan),
             repeated=repeated,
         )  # fmt: skip
 
@@ -182,21 +181,16 @@ class Message(Experiment):
         )  # fmt: skip
         ahead = replace(rate, key=form.series("ahead"), measure="occupancy", unit="messages")
 
-        def slice_of(specs: tuple[Spec, ...], bench: Bench) -> Outcome:
-            asked, took = form.both(bench, loops.stream, messages, form.batch)
-            samples = samples_of(took)
-            found = {
-                rate.key: rates(samples["times"], form.batch, self.hz),
-                ahead.key: samples["ahead"],
-            }
-            return Outcome({spec.key: found[spec.key] for spec in specs}, activity=asked.activity)
-
         # A reader may be right behind, and nothing is a multiple of 0: what is repeated does not
         # look how far ahead the writer is.
-        name = f"{form.key}, one way"
-        several = ((rate,), (ahead,)) if repeated else ((rate, ahead),)
-        for specs in several:
-            yield Arm(name, specs, ON, partial(slice_of, specs), repeated and rate in specs)
+        both = {"times": rate, "ahead": ahead}
+        for specs in [{name: spec} for name, spec in both.items()] if repeated else [both]:
+            yield sampled(
+                f"{form.key}, one way", specs, ON,
+                lambda bench: form.both(bench, loops.stream, messages, form.batch),
+                found=partial(rates_in, operations=form.batch, hz=self.hz),
+                repeated=repeated and "times" in specs,
+            )  # fmt: skip
 
     def _open_loop(self, pair: Pair, every: int) -> Arm:
         (a, b), key, turns = pair, Form(OPEN, every, pair).key, count(1)

@@ -61,8 +61,6 @@ def _key(what: str, budget: int, interval: int) -> str:
 
 
 class PollOrBlock(Experiment):
-    """Every budget at every interval."""
-
     entry = entry("poll-or-block")
     floors_on = Booted(prepare=lambda _: Counter())
     """Counts how many slices every budget has had at every interval."""
@@ -117,7 +115,6 @@ class PollOrBlock(Experiment):
             )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:
-        """What every budget loses, over what the default does."""
         for interval in INTERVALS_US:
             for budget in BUDGETS_US:
                 if budget != PRODUCT_US:
@@ -192,7 +189,6 @@ def losses_of(collector: Collector) -> dict[int, Losses]:
 
 
 def best_at(losses: Losses) -> int:
-    """The budget that loses least."""
     return min(losses, key=losses.__getitem__)
 
 

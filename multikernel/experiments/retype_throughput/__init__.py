@@ -94,12 +94,10 @@ class Form:
 
     @property
     def rate(self) -> str:
-        """The key of what all do in a second."""
         return f"{self.key}-rate"
 
     @property
     def asks(self) -> bool:
-        """Whether other cores are."""
         return self.memory in ASKED_BY.get(self.way, ())
 
     @property
@@ -109,19 +107,16 @@ class Form:
 
     @property
     def on(self) -> Booted:
-        """The system."""
         memory = DEFAULT_MEMORY + loops.memory_for(self.booted)
         options = (*self.way.options, ("memory", memory))
         return Booted(self.way.system, self.booted, options=options, prepare=_furnished)
 
     @property
     def in_words(self) -> str:
-        """Who does it."""
         flying = f", {self.in_flight} in flight," if self.in_flight > 1 else ""
         return f"{WAY_IN_WORDS[self.way]}{flying}"
 
     def specs(self) -> tuple[Spec, Spec]:
-        """What all do in a second, and what one costs on a core."""
         parameters: dict[str, Scalar] = {
             "operation": "retype-and-delete", "memory": self.memory,
             "told": "poll" if self.asks else "none",
@@ -173,8 +168,6 @@ def _furnished(bench: Bench) -> None:
 
 
 class RetypeThroughput(Experiment):
-    """Every form of doing it at once."""
-
     entry = entry("retype-throughput")
 
     def __init__(self, request: Request) -> None:
@@ -273,7 +266,6 @@ class RetypeThroughput(Experiment):
             yield caution("slower", text)
 
     def _scaling(self, collector: Collector) -> Iterator[Caution]:
-        """What all cores do together, in multiples of one alone."""
         for memory in MEMORIES[:2]:
             found = {
                 form: ratio

@@ -54,8 +54,6 @@ RINGS = Words(
 
 
 class RoundTrip(Experiment):
-    """A message there and back."""
-
     entry = entry("round-trip")
     floors_on = Booted(options=OPTIONS)
 
@@ -87,7 +85,6 @@ class RoundTrip(Experiment):
         )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:
-        """Of cores 0 and 1."""
         for mode in MODES:
             floor = floor_key((0, 1), mode)
             line, ring, ours, rings, theirs = (

@@ -73,7 +73,6 @@ class Form:
 
     @property
     def stem(self) -> str:
-        """What its keys begin with."""
         return self.name if self.transport is None else f"{self.name}-{self.transport}"
 
     def key(self, cores: int, what: str = "") -> str:
@@ -124,8 +123,6 @@ def _serve(bench: Bench) -> None:
 
 
 class SharedMemory(Experiment):
-    """Updates by form and number of cores."""
-
     entry = entry("shared-memory")
     floors_on = _booted(None)
 

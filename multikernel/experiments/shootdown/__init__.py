@@ -39,8 +39,6 @@ IN_TURN = (
 
 
 class Shootdown(Experiment):
-    """Every protocol with every number of cores."""
-
     entry = entry("shootdown")
 
     def __init__(self, request: Request, chosen: Tree | None = None) -> None:
@@ -56,11 +54,9 @@ class Shootdown(Experiment):
         return name + self.request.on(count)
 
     def key(self, name: str, count: int, mode: Mode) -> str:
-        """A series' key."""
         return f"{self.stem(name, count)}-{mode}"
 
     def arms(self) -> Iterator[Arm]:
-        """Protocols that are the same there are one arm."""
         for one in (one for several in self.by_cores.values() for one in several):
             # A ratio's name does not depend on which come to the same here.
             also = tuple(self.stem(name, one.cores) for name in one.same)
@@ -96,7 +92,6 @@ class Shootdown(Experiment):
                 )
 
     def _fixed(self) -> Iterator[tuple[str, Ratio]]:
-        """Every fixed tree over the chosen one, and what that says in words."""
         for mode in MODES:
             for count in self.by_cores:
                 for form in FORMS:

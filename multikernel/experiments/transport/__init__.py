@@ -10,8 +10,10 @@ Answers: the paper's table 3, with the host's mechanisms in the place of L4's IP
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from multikernel.experiments import message
 from multikernel.experiments.declaring import *
@@ -67,8 +69,6 @@ NO_STREAM = caution(
 
 
 class Transport(Experiment):
-    """Over everything there is."""
-
     entry = entry("transport")
     floors_on = APART
 
@@ -77,7 +77,6 @@ class Transport(Experiment):
         self.counts, self.hz = available(), tsc_rate().hz
 
     def pairs(self) -> list[Pair]:
-        """Of all that have two CPUs."""
         return [PAIR]
 
     def arms(self) -> Iterator[Arm]:
@@ -105,30 +104,28 @@ class Transport(Experiment):
             way.name, SYSTEMS[way.kind], way.name, 2, "round-trip", *self._about(way)
         )
 
-        def slice_of(bench: Bench) -> Outcome:
-            report = self._asked(bench, way, plan, counted)
-            samples = samples_of(report)
-            found = {spec.key: samples[mode] for mode, spec in specs.items()}
-            sums = {f"{way.name} {event}": float(count) for event, count in report.counts.items()}
-            if sums:
-                sums[f"{way.name} counted"] = counted
+        def sums(report: Report) -> dict[str, float]:
+            found = {f"{way.name} {event}": float(count) for event, count in report.counts.items()}
+            if found:
+                found[f"{way.name} counted"] = counted
             if way.waits == "sleeps" and report.activity is not None:
                 tasks = report.activity.tasks.values()
-                sums[f"{way.name} sleeps"] = sum(task.voluntary or 0 for task in tasks)
-                sums[f"{way.name} messages"] = loops.WARM + sum(count for _, count, _ in plan)
-            return Outcome(found, sums, report.activity)
+                found[f"{way.name} sleeps"] = sum(task.voluntary or 0 for task in tasks)
+                found[f"{way.name} messages"] = loops.WARM + sum(count for _, count, _ in plan)
+            return found
 
-        repeated = way.name == LATENCY_CONTROL
-        name = f"{way.name}, there and back"
-        return self._arm(way, Arm(name, tuple(specs.values()), way.on, slice_of, repeated))
+        return self._arm(
+            way, "there and back", specs, partial(self._asked, way=way, plan=plan, counted=counted),
+            sums=sums, repeated=way.name == LATENCY_CONTROL,
+        )  # fmt: skip
 
     def _asked(self, bench: Bench, way: Way, plan: Plan, counted: int) -> Report:
         if way.kind == "driver":
             return bench.ping(PAIR, way.via, plan)
         if way.kind == "bare":
-            return _bare(way, 1).both(bench, rings.echo, plan)[0]
+            return _bare(way, 1).both(bench, rings.echo, plan)
         how = plan, counted, self.counts.events, self.counts.kernel
-        return bench.both(f"echo {way.name}", PAIR, loops.echo, (way.name,), *how)[0]
+        return bench.both(f"echo {way.name}", PAIR, loops.echo, (way.name,), *how)
 
     def _stream(self, way: Way) -> Arm:
         usual, batch = STREAMED[way.crosses]
@@ -138,20 +135,22 @@ class Transport(Experiment):
             batch, "messages/s", self._about(way)[0],
         )  # fmt: skip
 
-        def slice_of(bench: Bench) -> Outcome:
+        def measure(bench: Bench) -> Report:
             if way.kind == "bare":
-                sent, took = _bare(way, WINDOW).both(bench, rings.stream, count, batch)
-            else:
-                sent, took = bench.both(
-                    f"stream {way.name}", PAIR, loops.stream, (way.name,), count, batch
-                )
-            found = {spec.key: message.rates(samples_of(took)["times"], batch, self.hz)}
-            return Outcome(found, activity=sent.activity)
+                return _bare(way, WINDOW).both(bench, rings.stream, count, batch)
+            return bench.both(f"stream {way.name}", PAIR, loops.stream, (way.name,), count, batch)
 
-        name = f"{way.name}, one way"
-        return self._arm(way, Arm(name, (spec,), way.on, slice_of, way.name == RATE_CONTROL))
+        return self._arm(
+            way, "one way", {"times": spec}, measure, repeated=way.name == RATE_CONTROL,
+            found=partial(message.rates_in, operations=batch, hz=self.hz),
+        )  # fmt: skip
 
-    def _arm(self, way: Way, arm: Arm) -> Arm:
+    def _arm(
+        self, way: Way, what: str, specs: dict[str, Spec], measure: Callable[[Bench], Report],
+        **more: Any,
+    ) -> Arm:  # fmt: skip
+        """more: as `sampled` has it."""
+        arm = sampled(f"{way.name}, {what}", specs, way.on, measure, **more)
         return but_switches(arm) if way.kind == "one-cpu" else arm
 
     def ratios(self) -> Iterator[Ratio]:
@@ -200,7 +199,6 @@ ALONE = (
 
 
 def lines_touched(counts: Counting) -> Caution:
-    """What can be said of cache lines."""
     if not counts.events:
         none = f"Cache lines touched: not available: {counts.why}."
         return caution(

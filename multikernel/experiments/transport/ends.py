@@ -30,14 +30,12 @@ def _two(name: str, form: str, one: tuple[int, ...], other: tuple[int, ...]) -> 
 
 
 def pipes(name: str, blocking: bool) -> Both:
-    """A pipe each way."""
     flags = os.O_CLOEXEC | (0 if blocking else os.O_NONBLOCK)
     there, back = os.pipe2(flags), os.pipe2(flags)
     return _two(name, "bytes", (back[0], there[1]), (there[0], back[1]))
 
 
 def sockets(name: str, blocking: bool, kind: socket.SocketKind) -> Both:
-    """Two connected Unix sockets."""
     one, other = socket.socketpair(socket.AF_UNIX, kind)
     for end in (one, other):
         end.setblocking(blocking)
@@ -52,7 +50,6 @@ def _memory() -> tuple[int, int]:
 
 
 def eventfds(name: str, blocking: bool) -> Both:
-    """An eventfd each way, and memory for the messages."""
     flags = os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK)
     there, back = os.eventfd(0, flags), os.eventfd(0, flags)
     one, other = _memory()
@@ -60,13 +57,11 @@ def eventfds(name: str, blocking: bool) -> Both:
 
 
 def futexes(name: str) -> Both:
-    """Memory with a word each way."""
     one, other = _memory()
     return _two(name, "futex", (one,), (other,))
 
 
 def channel(name: str, form: channels.Form) -> Both:
-    """A channel of the product's."""
     one, other = (Ticket(name, form, side.descriptors, str(side)) for side in channels.pair(form))
     return one, other
 

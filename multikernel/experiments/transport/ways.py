@@ -52,7 +52,6 @@ class Way:
 
     @property
     def on(self) -> Booted:
-        """The system that has it."""
         return TOGETHER if self.kind == "one-cpu" else APART
 
 

@@ -50,8 +50,6 @@ def _suffix(in_flight: int | None) -> str:
 
 
 class TwoPhaseCommit(Experiment):
-    """By way, tree, number of cores, and how many are in flight."""
-
     entry = entry("two-phase-commit")
 
     def __init__(self, request: Request) -> None:
@@ -98,7 +96,6 @@ class TwoPhaseCommit(Experiment):
         return Task("retype", size.count(PIPELINED, BATCH, 2), BATCH, in_flight, source)
 
     def ratios(self) -> Iterator[Ratio]:
-        """By how many are in flight, by way and by tree."""
         single, pipelined = self._first(None), self._first(MOST)
         yield Ratio(single, f"{LOCAL.name}-single", "cost")
         yield Ratio(pipelined, single, "cost")

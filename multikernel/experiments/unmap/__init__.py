@@ -28,8 +28,6 @@ WHEN = caution(
 
 
 class Unmap(Experiment):
-    """Both kernels and Linux."""
-
     entry = entry("unmap")
 
     def __init__(self, request: Request, plan: by_cores.Plan | None = None) -> None:

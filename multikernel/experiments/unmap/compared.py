@@ -72,7 +72,6 @@ def _ratio(
 
 
 def ratios() -> Iterator[Ratio]:
-    """Of all cores."""
     for protocol, who in WHO.items():
         polling, computing = f"{protocol}-polling", f"{protocol}-computing"
         yield _ratio("shared-polling", polling, "structure", who, LOCKED, POLL)
@@ -140,7 +139,6 @@ def _what_else_is_paid() -> Iterator[Ratio]:
 
 
 def _by_the_host() -> Iterator[Ratio]:
-    """By the transport of the multikernel's messages."""
     names = {"socket": "Unix sockets"}
     for transport in HOST_TRANSPORTS:
         for protocol, who in WHO.items():

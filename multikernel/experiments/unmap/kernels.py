@@ -54,7 +54,6 @@ def rate_spec(own: Spec, **others: Any) -> Spec:
 
 
 def name_of(own: Spec) -> str:
-    """An arm's, by its first series."""
     return own.key.replace("-", " ")
 
 
@@ -108,14 +107,11 @@ class Arms:
         return min(count, CROWDED_MOST) if self.request.crowded and slow else count
 
     def kernel(self, kernel: Kernel) -> Booted:
-        """That kernel, with memory for all pages."""
         memory = max(system_.DEFAULT_MEMORY, 2 * self.pages * self.cores * PAGE)
         return Booted(kernel, options=(("memory", memory),))
 
 
 class KernelArms(Arms):
-    """Those of the two kernels."""
-
     def all(self) -> Iterator[Arm]:
         """But for those by number of cores."""
         for kernel in KERNELS:
@@ -153,7 +149,15 @@ class KernelArms(Arms):
         specs = {"unmap": own}
         if protocol == TWO:  # which the shared kernel's are like
             specs |= {
-                side: spec(f"{side}-{kernel}", kernel, side, self.cores, operation=what, **POLLED)
+                side: spec(
+                    f"{side}-{kernel}",
+                    kernel,
+                    side,
+                    self.cores,
+                    operation=what,
+                    target="polling",
+                    told="poll",
+                )
                 for side, what in SIDES.items()
             }
         return sampled(
@@ -187,7 +191,7 @@ class KernelArms(Arms):
             for protocol in (ONE, TWO):
                 own = spec(
                     f"{protocol}-polling-{transport}", "multikernel", protocol, self.cores,
-                    self.floor, operation="unmap", **POLLED, transport=transport,
+                    self.floor, operation="unmap", target="polling", told="poll", transport=transport,
                 )  # fmt: skip
                 on = Booted(options=(("transport", transport),))
                 yield unmap_arm(own, on, protocol, self.count(POLLING))

@@ -38,13 +38,10 @@ class Linux:
     memory: int
 
     def open(self, stack: ExitStack, request: Request) -> LinuxProcess:
-        """It is gone with the stack."""
         return stack.enter_context(LinuxProcess(request.placement.cpus, self.memory))
 
 
 class LinuxArms(Arms):
-    """Those of Linux."""
-
     def __init__(self, request: Request, floor: tuple[Pair, ...]) -> None:
         super().__init__(request, floor)
         self.on, self.cpus = Linux(self.pages * self.cores * PAGE), request.placement.cpus

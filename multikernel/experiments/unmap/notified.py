@@ -25,7 +25,6 @@ SIGNALS = 3 * ENOUGH
 
 
 def with_count(spec: Spec, collector: Collector) -> Spec:
-    """With the interrupts an operation took, where they were counted."""
     each = interrupts_of(spec.key, collector)
     if each is None:
         return spec
