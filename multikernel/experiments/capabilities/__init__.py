@@ -17,9 +17,7 @@ from multikernel.experiments.instrument.capability_kernels import TWO_PHASE, WAY
 from multikernel.experiments.instrument.capability_loops import Task
 
 USUAL, SLOW, FEW = 300, 60, 12
-"""Operations in a slice: of the usual ones, of those with many copies, of those on a thousand
-capabilities.
-"""
+"""Operations in a slice: usually, with many copies, on a thousand capabilities."""
 COPIES = (1, 8, 64)
 DESCENDANTS = (10, 100, 1000)
 SIZES, SMOKE_SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000), (10, 1_000)
@@ -39,9 +37,7 @@ BESIDE = (
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One of the operations. task: with as many as are usual in a slice; elsewhere: what other
-    cores have to do with the memory, "" for nothing.
-    """
+    """task: with as many as are usual in a slice; elsewhere: what others have of the memory."""
 
     name: str
     task: Task

@@ -85,9 +85,7 @@ class Collectives(Experiment):
         self.ranks = Ranks(crowded if self.request.crowded else missing())
 
     def stem(self, what: str, tree: str = "", count: int | None = None) -> str:
-        """What a series' keys begin with. The chosen tree and the full number of cores are left out
-        of it. tree: "" where there is none.
-        """
+        """How keys begin: without the chosen tree, and without the full number of cores."""
         shape = "" if tree in ("", CHOSEN) else f"-{tree}"
         return f"{what}{shape}{self.request.on(count or self.request.cores)}"
 
@@ -257,9 +255,7 @@ def collective(
     operation: str, members: tuple[int, ...], group: int, root: int, timer: int, use: int,
     plan: Plan, watch: Watch | None,
 ) -> Report:  # fmt: skip
-    """An operation of an open group, through the drivers, which poll. Samples as those of
-    `shared_barrier`.
-    """
+    """Of an open group, through the drivers, which poll. Samples as `shared_barrier`'s."""
 
     def some(loop: Loop, at: int, count: int, batch: int, into: Samples) -> int:
         return loop.driver.probe(

@@ -122,9 +122,7 @@ def sampled(
     sums: Callable[[Report], dict[str, float]] = lambda _: {},
     repeated: bool = False, strict: bool = False,
 ) -> Arm:  # fmt: skip
-    """An arm whose slice is one report. specs: by the name of the samples that `found` makes of it,
-    as `sums` makes the sums.
-    """
+    """An arm whose slice is one report. specs: by the name of the samples that `found` makes."""
 
     def slice_of(machine: Any) -> Outcome:
         report = measure(machine)

@@ -23,9 +23,7 @@ from multikernel.runtime.plan import Kernel
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way of deciding. name: in keys, and the series' variant; options: of boot; source: of
-    memory that is retyped where others have to do with it.
-    """
+    """A way of deciding. options: of boot; source: of memory that others have to do with."""
 
     name: str
     system: Kernel = "multikernel"

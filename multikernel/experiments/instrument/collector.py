@@ -28,13 +28,9 @@ from multikernel.results.histogram import Histogram
 REPEATS, REPEATS_SHARE = 2, 0.25
 """How often a disturbed slice is measured again; and of how many slices at most."""
 PREEMPTED_FEW, PREEMPTED_SHARE = 4, 0.05
-"""Preemptions that a slice may have and still count: so many, or that share of its samples. A
-median does not move for them.
-"""
+"""Preemptions that a slice may have, so many or that share of its samples: a median holds."""
 WAITED_NS, WAITED_SHARE = 50_000, 0.01
-"""How long a task may have waited for its CPU in a slice that is one number, or that share of it:
-what yielding to nobody adds up to.
-"""
+"""How long a task may have waited for its CPU in a slice that is one number, or that share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +131,7 @@ class Collector:
         return found
 
     def _over_floor(self, spec: Spec) -> float | None:
-        """The median, over boots, of what it takes over the floor of that boot: where a host moves
-        the CPUs between boots, the floor of all is that of none.
-        """
+        """The median, over boots, of what it takes over the floor of the same boot."""
         floors: dict[int, float] = {}
         for pair in spec.floor:
             lines = self.floor_by_line(pair, spec.mode)

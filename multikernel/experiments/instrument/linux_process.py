@@ -219,9 +219,7 @@ class Team:
 
 
 def _prove(cpus: list[int]) -> int | None:
-    """TLB interrupts that the other CPUs took around the timed call alone, of so many operations;
-    None where the host counts none.
-    """
+    """TLB interrupts of other CPUs around PROVED timed calls alone; None where none are counted."""
     others, found = sorted(set(cpus[1:])), 0
     for number in range(1, PROVED + 1):
         _native.linux_step(number, "prepare")

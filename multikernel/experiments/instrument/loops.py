@@ -96,9 +96,7 @@ class Loop:
         return report
 
     def probe(self, name: str, doing: str = "", **how: Any) -> None:
-        """A probe of the driver's, by its verdict; doing: what that is, in words. Raises
-        ProtocolError.
-        """
+        """A probe by its verdict; doing: what it is, in words. Raises ProtocolError."""
         fine(self.driver.probe(name, **how), doing or name.replace("-", " "))
 
     def call(self, core: int, kind: str, *words: int) -> tuple[int, int, tuple[int, ...]]:
@@ -320,9 +318,7 @@ def local_call(frame: tuple[int, int], count: int, watch: Watch | None) -> Repor
 
 
 def own_pages(pages: int, rounds: int, protocol: int, base: int, watch: Watch | None) -> Report:
-    """Unmap pages of one's own while the other cores do. Counts: cycles, of the unmapping phases,
-    and mapping, of the others: map and touch.
-    """
+    """Unmap pages of one's own while all do. Counts: cycles, of that, and mapping, of the rest."""
     loop, cycles = Loop(watch), array("Q", [0, 0])
     with loop.polling(loop.me), loop.watched():
         loop.probe(

@@ -100,9 +100,7 @@ class MpiProcess(Helper):
             raise
 
     def run(self, operation: str, count: int, batch: int) -> list[int]:
-        """Of rank 0: cycles of each batch of barriers, or all-reduces of a word, of all ranks.
-        Raises CoreDied.
-        """
+        """Cycles of each batch of barriers, or all-reduces of a word. Raises CoreDied."""
         order = operation, count // batch, batch
         cycles: list[int] = self.answers(order, SLICE_SECONDS)[0]
         return cycles

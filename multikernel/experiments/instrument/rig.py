@@ -71,9 +71,7 @@ class Bench:
         return len(self.cpus)
 
     def uses(self, span: int) -> int:
-        """The first of so many numbers that no slice has had: sides of a loop that count on lines
-        begin there, since the lines hold what earlier slices left.
-        """
+        """The first of so many numbers that no slice has had: lines hold what earlier ones left."""
         first = self._uses
         self._uses += span
         return first
@@ -100,9 +98,7 @@ class Bench:
         self, name: str, loop: Callable[..., Report], arguments: dict[int, tuple[Any, ...]],
         watch: Watch | None = None,
     ) -> dict[int, Report]:  # fmt: skip
-        """A loop on several cores at once, whose last argument is who watches: the first of them,
-        which begins last, so that it waits least. watch: None for all that there is.
-        """
+        """A loop on several cores. Its last argument is who watches: the first, which begins last."""
         first = next(iter(arguments))
         calls: dict[int, Call] = {
             core: (loop, (*arguments[core], (watch or self.watch) if core == first else None))
@@ -113,9 +109,7 @@ class Bench:
     def both(
         self, name: str, pair: Pair, loop: Callable[..., Report], first: tuple[Any, ...], *how: Any
     ) -> Report:
-        """Both sides of a loop, whose arguments are `first`, its role, and how; the first asks, and
-        watches. Samples: of either side.
-        """
+        """Both sides of a loop, of arguments `first`, role, and how; the first core asks."""
         a, b = pair
         sides = {a: (*first, 0, *how), b: (*first, 1, *how)}
         reports = self.together(name, loop, sides)
@@ -128,9 +122,7 @@ class Bench:
     def timed(
         self, name: str, before: Callable[[], object], operation: Callable[[], object], count: int
     ) -> tuple[Histogram, Report]:
-        """How long an operation takes on core 0, so many times, and what happened meanwhile. Both
-        functions run there, where `multikernel.here()` is the core.
-        """
+        """How long an operation takes on core 0, where both functions run, so many times."""
         report = self.one(name, loops.timed, before, operation, count)
         return samples_of(report)["times"], report
 
@@ -198,9 +190,7 @@ class Bench:
         return [samples_of(report)["local"].percentile(50) for report in reports]
 
     def own_pages(self, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
-        """Every core unmaps pages of its own at once. Counts: operations of all, cycles of the
-        slowest, and mapping, the cycles that it mapped in.
-        """
+        """Every core unmaps its own at once. Counts: operations of all; cycles, of the slowest."""
         task: tuple[Any, ...] = pages, rounds, PROTOCOLS[protocol], self._meetings
         self._meetings += 2 * rounds * self.cores
         reports = self.together(

@@ -59,9 +59,7 @@ class Shape:
         return {"same": ",".join(self.same)} if self.same else {}
 
     def whole(self, cores: int) -> tuple[Pair, ...]:
-        """Its edges, and behind them edges to all other cores of the system, which a group leaves
-        out again.
-        """
+        """Its edges, and behind them edges to all other cores, which a group leaves out again."""
         return (*self.tree.edges, *((ROOT, core) for core in range(self.cores, cores)))
 
 
@@ -108,9 +106,7 @@ def by_cores(
     request: Request, counts: Iterable[int],
     make: Callable[[Site, Costs, Tree | None], list[S]], chosen: Tree | None,
 ) -> tuple[ByCores[S], Costs]:  # fmt: skip
-    """What is made of the first so many cores, by their number, and of which costs. chosen: for all
-    cores.
-    """
+    """What is made of the first so many cores, and of which costs. chosen: for all cores."""
     cpus, topology = request.placement.cpus, Topology.read()
     costs, _ = cost_store.known(Site(topology, cpus))
     found = {

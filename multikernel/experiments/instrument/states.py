@@ -19,9 +19,7 @@ ALIKE = 1.5
 LOCAL_ALIKE = 1.25
 """And so are mapping calls: those of a core that a neighbour shares take a third longer."""
 SIBLING, NEAR = 110, 400
-"""Cycles of the time stamp counter below which a floor is that of two threads of one core, and of
-two cores that share a cache.
-"""
+"""Cycles below which a floor is that of two threads of one core, and of a shared cache."""
 
 
 def name_of(floor: float) -> str:

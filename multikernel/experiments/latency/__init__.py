@@ -35,15 +35,11 @@ from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Boot
 
 BATCH_OF, USUAL, USUAL_SINGLE = 50, 200, 20
-"""Round trips between two looks at the clock; on each line in a slice; and of those with a clock
-around each.
-"""
+"""Round trips in a batch; on each line in a slice; and of those with a clock around each."""
 SYSTEM_CPUS = 64
 """CPUs of one booted system: a large machine is measured by some, one after the other."""
 ROUNDS_LEAST, ROUNDS_OF = 2, 256
-"""Slices of a pair in a boot; more, as far as the size allows, where there are fewer pairs than
-this.
-"""
+"""Slices of a pair in a boot; more, as far as the size allows, where there are few pairs."""
 REFERENCE_EVERY = 16
 """Turns between two looks at the reference pair."""
 
@@ -195,9 +191,7 @@ class Latency(Experiment):
     # --- Asking ---
 
     def homes(self, pair: Pair) -> tuple[str, ...]:
-        """Where the one line of a pair is put: with the second CPU; and with the first, where that
-        is another memory.
-        """
+        """Where the one line is put: with the second CPU; with the first, if that is elsewhere."""
         a, b = (self.planner.node[cpu] for cpu in pair)
         return ("to",) if a == b else ("to", "from")
 
@@ -211,9 +205,7 @@ class Latency(Experiment):
         return [key for key in keys if self.ledger.has(key)]
 
     def best(self, pair: Pair) -> str | None:
-        """The key of its one line at the home where it takes least; None if nothing of it
-        counts.
-        """
+        """The key of its one line at the home where it takes least; None if nothing counts."""
         medians = self.ledger.medians
         return min(self.keys(pair), key=lambda key: median(medians(key).values()), default=None)
 
@@ -236,9 +228,7 @@ class Latency(Experiment):
         return pair not in self.ledger.suspects and not any(map(self.ledger.moved, self.keys(pair)))
 
     def ends(self) -> dict[Pair, float]:
-        """The nearest and the farthest of the measured pairs, in a direction in which they were
-        measured, and what they take.
-        """
+        """The nearest and the farthest of the measured pairs, and what they take."""
         both: dict[Pair, list[float]] = defaultdict(list)
         for pair in sorted(self.planner.readings):
             least = min(self.ledger.pooled(key) for key in self.keys(pair))
@@ -284,9 +274,7 @@ class Latency(Experiment):
         )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:
-        """The farthest pair over the nearest, two lines over one on the nearest, and the
-        control.
-        """
+        """The farthest pair over the nearest, two lines over one, and the control."""
         one_line = partial(key_of, ONE_LINE, "to")
         yield Ratio(reference_key(self.reference), one_line(self.reference), "control")
         ends = list(self.ends())
@@ -300,9 +288,7 @@ class Latency(Experiment):
 
 
 def systems(pairs: Iterable[Pair], most: int) -> list[list[Pair]]:
-    """Pairs shared out among systems of at most `most` CPUs each, so that no system is larger than
-    it needs be.
-    """
+    """Pairs shared out among systems of at most `most` CPUs each."""
     return _packed(pairs, lambda cpus, pair: len(cpus.union(pair)) <= most)
 
 

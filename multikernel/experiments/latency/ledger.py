@@ -34,9 +34,7 @@ class Slice(Outcome):
 
 
 class Ledger(Collector):
-    """A collector of thousands of arms: one histogram each, the medians of slices, and the means of
-    lines in slices.
-    """
+    """A collector of thousands of arms: one histogram each, medians of slices, means of lines."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
@@ -50,9 +48,7 @@ class Ledger(Collector):
         self._since: set[Pair] = set()
 
     def keep(self, number: int, outcome: Outcome) -> None:
-        """Adds a slice's samples to the pair's. Where the reference pair moved, what was measured
-        since it was last looked at is marked.
-        """
+        """Where the reference pair moved, what was measured since the last look is marked."""
         assert isinstance(outcome, Slice)
         for key, histogram in outcome.samples.items():
             self.slices_of[key].append((number, histogram.percentile(50)))

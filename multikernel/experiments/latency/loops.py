@@ -18,9 +18,7 @@ ONE_LINE, SINGLE, TWO_LINES = "one-line", "one-line-single", "two-lines"
 
 
 def span(counts: Plan, homes: int) -> int:
-    """How many round trips `bounce` makes on each line; `base` must grow by twice as many from one
-    use of the lines to the next.
-    """
+    """Round trips that `bounce` makes on each line; `base` grows by twice as many."""
     return homes * (WARM * len(counts) + sum(count for _, count, _ in counts))
 
 

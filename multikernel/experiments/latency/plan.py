@@ -36,24 +36,16 @@ CELLS_MOST, CELLS_LEVEL = 32, 2
 at least; down to caches, not to cores.
 """
 TOLERANCE = 0.15
-"""Members of a group may differ by so much, beyond their own noise, and still stand for one
-another.
-"""
+"""Members of a group may differ by so much, beyond their own noise."""
 TIGHT, LEAST_BOOTS = 0.05, 3
-"""A pair whose interval reaches no farther than this share from its median is done, after so many
-boots.
-"""
+"""A pair is done whose interval reaches no farther from its median, after so many boots."""
 ODD_MOST, ODD_PROBES = 8, 3
-"""CPUs that may stand out of a group; and by how many pairs of it that a CPU takes part in this is
-judged.
-"""
+"""CPUs that may stand out of a group; and by how many pairs of each this is judged."""
 CANDIDATES = 64
 """Of so many pairs drawn at random the one is measured whose CPUs took part least often."""
 T = TypeVar("T", bound=Hashable)
 LEVELS = ("node", "die", "l3", "core", "cpu")
-"""By what groups are divided, one after the other: the ends' places, each finer than the one
-before.
-"""
+"""By what groups are divided: the ends' places, each finer than the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +90,7 @@ def disagree(readings: Sequence[Reading]) -> bool:
 
 
 class Planner:
-    """Gives a wave of pairs to measure, learns what they took, gives the next; an empty one is the
-    last.
-    """
+    """Gives a wave of pairs to measure, learns what they took, gives the next; the last is empty."""
 
     def __init__(
         self, topology: Topology, cpus: Sequence[int], *, budget: int | None = None, seed: int = 1
@@ -167,9 +157,7 @@ class Planner:
         return [self.readings[pair] for pair in group.pairs if pair in self.readings]
 
     def unsettled(self) -> list[Group]:
-        """Groups of which pairs are estimated though members disagree, or though none was
-        measured.
-        """
+        """Groups with estimated pairs whose members disagree, or of which none was measured."""
         return [
             group
             for group in self.groups
@@ -181,9 +169,7 @@ class Planner:
         return len(group.pairs) - len(self.of(group))
 
     def value(self, group: Group) -> float | None:
-        """What a pair of the group that was not measured is taken to cost; None where nothing is
-        known.
-        """
+        """What a pair that was not measured is taken to cost; None where nothing is known."""
         found = self.of(group)
         return median(one.value for one in found) if found else group.inherited
 
@@ -209,9 +195,7 @@ class Planner:
         return []
 
     def _odd(self, group: Group) -> list[Pair]:
-        """Pairs that show whether single CPUs stand out. When that is known and some do, all groups
-        are divided by them.
-        """
+        """Pairs that show whether single CPUs stand out; all groups are divided by those."""
         if group.odd_known:
             return []
         group.odd_known = True
@@ -274,9 +258,7 @@ class Planner:
     # --- choosing ---
 
     def _some(self, group: Group, count: int) -> list[Pair]:
-        """So many more pairs of a group, and one at least of every part that it might have to be
-        divided into.
-        """
+        """So many more pairs, at least one of every part that it might be divided into."""
         chosen: list[Pair] = []
         for level in range(group.level, CELLS_LEVEL + 1):
             cells = _by(self._ends(level, frozenset), group.pairs)

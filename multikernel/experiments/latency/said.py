@@ -99,9 +99,7 @@ def _moves(latency: Latency) -> Iterator[tuple[str, str]]:
 
 
 def estimates(planner: Planner) -> Iterator[tuple[str, str]]:
-    """What is said of pairs that were not measured, by how they are related; and what was left
-    open.
-    """
+    """Of pairs that were not measured, by how they are related; and of what was left open."""
     for root in dict.fromkeys(group.root for group in planner.groups):
         groups = [group for group in planner.groups if group.root == root]
         missing = sum(map(planner.unmeasured, groups))

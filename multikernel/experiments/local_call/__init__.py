@@ -60,9 +60,7 @@ def shared_cpu(which: str) -> Caution:
 
 
 def but_switches(arm: Arm) -> Arm:
-    """The same, where two processes share a CPU: being switched, which is measured, does not
-    disturb it.
-    """
+    """The same where processes share a CPU: being switched, which is measured, is no disturbance."""
 
     def slice_of(bench: Bench) -> Outcome:
         outcome = arm.slice(bench)
@@ -123,9 +121,7 @@ class LocalCall(Experiment):
 
 
 def calls(peer: int, policy: Policy | None, plan: Plan, watch: Watch | None) -> Report:
-    """On a core: requests to the driver of `peer`, which may be its own. policy: by which both give
-    up their CPU. Samples: by the plan's names.
-    """
+    """Requests to the driver of `peer`. policy: by which both give up their CPU."""
     loop = Loop(watch)
     with loop.polling(*(loop.me, peer) if policy else ()):
         if policy:

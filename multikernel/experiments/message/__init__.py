@@ -35,9 +35,7 @@ JUDGED = (64, 1024, 4096)
 """Ring sizes at which throughput is held against the plain ring's."""
 USUAL: dict[Mode, int] = {"back-to-back": 10_000, "single": 2_000}
 STREAM, STREAM_CALLS = 600_000, 60_000
-"""Messages in a slice, at least; a call line carries fewer, and the first of them waits for a full
-window.
-"""
+"""Messages in a slice, at least; of a call line the first wait for a full window."""
 SHORTEST_BATCH = 1000
 OPEN_LOOP_NS = (400, 800, 2_000, 10_000)
 """Mean time between requests: from more than half of what the channel can do to hardly anything."""

@@ -62,9 +62,7 @@ def stream(
 
 
 def open_loop(peer: int, count: int, mean_cycles: int, seed: int, watch: Watch | None) -> Report:
-    """Requests at random intervals, through both booted drivers, which poll. Samples: latency, from
-    the intended time of sending.
-    """
+    """Requests at random through both drivers. Samples: latency, from the intended time."""
     loop = Loop(watch)
     with loop.polling(loop.me, peer), loop.watched():
         loop.pings(peer, CALL_LINE, ())

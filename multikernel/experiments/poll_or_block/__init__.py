@@ -33,9 +33,7 @@ BUDGETS_US = (0, 5, 10, 20, 50, 100, 200, 500)
 PRODUCT_US = round(block_cost.DEFAULT_US)
 """What the kernels boot with where no C is kept; among the budgets."""
 INTERVALS_US = (30, 100, 300)
-"""Mean time between messages: about what blocking costs on small and large machines, virtual ones
-among them.
-"""
+"""Mean time between messages: about what blocking costs on small and large machines."""
 RARE = INTERVALS_US[-1]
 LONGEST_PARK_US = 10_000
 ASLEEP: Policy = (0, 0, 1_000_000)
@@ -205,9 +203,7 @@ def nearest(us: float) -> int:
 def judged(
     losses: Mapping[int, Losses], cost_us: float | None, noise: float = 1.0
 ) -> Caution | None:
-    """What follows for the budget, in words; None where nothing was measured. noise: how many times
-    an arm measured twice may be itself.
-    """
+    """What follows for the budget. noise: how many times an arm measured twice may be itself."""
     if not losses:
         return None
     if noise > NOISE_MOST:

@@ -142,9 +142,7 @@ def counts(cores: int) -> list[int]:
 
 
 def forms(cores: int) -> Iterator[Form]:
-    """All of them. One core alone is measured with memory of its own; of one memory for all it
-    would be the same.
-    """
+    """One core alone has memory of its own; of one memory for all it would be the same."""
     several = counts(cores)
     for memory in MEMORIES:
         for count in several if memory == "common" else [1, *several]:
@@ -204,9 +202,7 @@ class RetypeThroughput(Experiment):
         return Outcome(found, activity=reports[0].activity, reason=AWAY if away else None)
 
     def ratios(self) -> Iterator[Ratio]:
-        """Ours and theirs; then what others add, what many in flight bring, who decides, and what
-        it is worth that memory is one's own.
-        """
+        """Ours and theirs; what others, many in flight, and memory of one's own bring."""
         for ours, theirs in against(self.request.cores):
             words = Words(
                 subject=ours.in_words, other=theirs.in_words,
@@ -247,9 +243,7 @@ class RetypeThroughput(Experiment):
             yield caution("fewer-cores", text)
 
     def _slower(self, collector: Collector) -> Iterator[Caution]:
-        """A sentence for every configuration in which the multikernel gets less done, with the
-        numbers of cores where it does.
-        """
+        """Every configuration in which the multikernel gets less done, with the numbers of cores."""
         found: dict[tuple[Form, Way], list[str]] = defaultdict(list)
         for ours, theirs in against(self.request.cores):
             ratio = collector.ratio(Ratio(ours.rate, theirs.rate))

@@ -51,9 +51,7 @@ BURSTS = caution(
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One curve of the figure. lines: an update's; by_message: to the server; transport: what
-    messages go by, if not by memory.
-    """
+    """One curve of the figure. lines: an update's; transport: what messages go by, if not memory."""
 
     lines: int
     by_message: bool = False
@@ -66,9 +64,7 @@ class Form:
 
     @property
     def has_server(self) -> bool:
-        """Whether what it costs the server is a curve too. Once is enough: the transport of
-        requests is no part of it.
-        """
+        """Whether what it costs the server is a curve too: once is enough."""
         return self.by_message and self.transport is None
 
     @property
@@ -76,9 +72,7 @@ class Form:
         return self.name if self.transport is None else f"{self.name}-{self.transport}"
 
     def key(self, cores: int, what: str = "") -> str:
-        """The key of its series with so many cores; of how many updates a second all of them make
-        together ("-rate"); or of what it costs the server meanwhile ("server").
-        """
+        """Of its series; what: "-rate", of all cores together, or "server", what that pays."""
         stem = f"server{self.lines}" if what == "server" else f"{self.stem}{what}"
         return f"{stem}-on-{cores}"
 
@@ -98,9 +92,7 @@ SERVED_IN_A_ROW = 64
 
 
 def counts_of(cores: int) -> list[int]:
-    """Numbers of cores that are measured: each, or of many cores some, the first two and the last
-    included.
-    """
+    """Numbers of cores that are measured: each, or of many some, the first two and the last too."""
     if cores <= COUNTS_MAX:
         return list(range(1, cores + 1))
     step = (cores - 2) / (COUNTS_MAX - 2)
@@ -127,9 +119,7 @@ class SharedMemory(Experiment):
     floors_on = _booted(None)
 
     def arms(self) -> Iterator[Arm]:
-        """Every form with every number of cores. One core alone sends nothing, over whichever
-        transport.
-        """
+        """One core alone sends nothing, over whichever transport."""
         possible = machines.possible(self.request)
         for form in FORMS:
             for count in counts_of(self.request.cores):

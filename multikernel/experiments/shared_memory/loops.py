@@ -13,15 +13,11 @@ from multikernel.experiments.instrument.loops import Loop, Report, Watch
 from multikernel.native._native import Histogram
 
 MEETING_LINE = 63
-"""The scratch line of each core on which it is met, the last that may be bounced; floors use the
-first ones.
-"""
+"""The scratch line on which a core is met, the last one; floors use the first ones."""
 MEETINGS = 2
 """Of the cores in one `update`; each takes two numbers, the first of them even."""
 EDGE_SECONDS = 0.0001
-"""How long cores update unrecorded, before and after: longer than it takes the first to wake them
-all.
-"""
+"""How long cores update unrecorded, before and after: longer than it takes to wake all."""
 
 
 def serve_updates() -> None:

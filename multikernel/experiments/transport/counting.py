@@ -19,9 +19,7 @@ EVENTS = ("l1d-reads", "l1d-misses", "l1i-misses")
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """What can be counted here. kernel: in the host's kernel too; why: of what cannot be, the
-    reason.
-    """
+    """What can be counted. kernel: in the host's too; why: of what cannot be, the reason."""
 
     events: tuple[str, ...]
     kernel: bool = False
@@ -29,9 +27,7 @@ class Counting:
 
 
 def count_events(events: Sequence[str], kernel: bool, some: Callable[[], object]) -> dict[str, int]:
-    """How often each event happened in this thread meanwhile. Raises OSError where one is not
-    counted.
-    """
+    """How often each event happened in this thread meanwhile. Raises OSError."""
     counters: list[int] = []
     try:
         # One by one: those that are open when the next is refused must be closed.
@@ -61,9 +57,7 @@ REASONS = {
 
 
 def available(events: Sequence[str] = EVENTS) -> Counting:
-    """Tries each, in this process: cores are let do what it is let do. In the host's kernel too,
-    where that is let.
-    """
+    """Tries each, in this process, and in the host's kernel too, where that is let."""
     for kernel in (True, False):
         why = {event: reason for event in events if (reason := _refusal(event, kernel))}
         found = tuple(event for event in events if event not in why)

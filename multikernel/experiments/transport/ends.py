@@ -67,9 +67,7 @@ def channel(name: str, form: channels.Form) -> Both:
 
 
 def give(system: System, makers: Iterable[Callable[[], Both]]) -> None:
-    """Makes all of them; cores 0 and 1 have them when this returns. Raises ProtocolError,
-    OSError.
-    """
+    """Makes all of them, for cores 0 and 1. Raises ProtocolError, OSError."""
     made: list[Both] = []
     try:
         made.extend(maker() for maker in makers)

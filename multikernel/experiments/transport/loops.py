@@ -119,9 +119,7 @@ def echo(
 
 
 def stream(name: str, role: int, count: int, batch: int, watch: Watch | None) -> Report:
-    """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
-    whole batch.
-    """
+    """Messages one way; role 0 sends. Samples, of the other side: times, cycles of a batch."""
     loop, held = Loop(watch), _held[name]
     with loop.watched():
         _pass(held, loop, "echo", role, WARM, 1, Histogram())

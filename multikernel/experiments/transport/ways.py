@@ -29,9 +29,7 @@ SYSTEMS: Mapping[Kind, System] = {
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One transport. make: its two sides, None where the kernels have it already; via: which of
-    theirs.
-    """
+    """make: its two sides, None where the kernels have it already; via: which of theirs."""
 
     name: str
     kind: Kind

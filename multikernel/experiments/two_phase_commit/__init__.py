@@ -58,9 +58,7 @@ class TwoPhaseCommit(Experiment):
         self.floors_on = machine(TWO_PHASE, self.request.cores)
 
     def key(self, way: Way, shape: Shape, cores: int, in_flight: int | None) -> str:
-        """A series' key. The full number of cores is left out of it, and the tree but of two
-        phases.
-        """
+        """Without the full number of cores, and with a tree in two phases alone."""
         name = f"{way.name}-{shape.name}" if way is TWO_PHASE else way.name
         return f"{name}{self.request.on(cores)}-{_suffix(in_flight)}"
 

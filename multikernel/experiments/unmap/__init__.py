@@ -51,9 +51,7 @@ class Unmap(Experiment):
         return notified.with_count(spec, collector)
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """Who was not notified as it claims, and what was not run. Where cores share CPUs nothing
-        is claimed.
-        """
+        """Who was not notified as it claims, and what was not run."""
         if not self.request.crowded:
             specs = [spec for arm in self.arms() for spec in arm.specs]
             yield from notified.check(collector, specs)

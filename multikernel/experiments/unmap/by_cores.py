@@ -28,9 +28,7 @@ from multikernel.routing.choosing import costs_of
 from multikernel.runtime.plan import Kernel
 
 KINDS = ("sequential", "cluster", "numa-aware", "adaptive")
-"""The trees of the paper's section 5.1, and one that sees costs. Of those with the same edges the
-first names them.
-"""
+"""The trees of the paper's section 5.1, and one that sees costs."""
 LINE = "shared-polling"
 
 
@@ -54,9 +52,7 @@ class Plan:
         return self.key(f"{arm}-polling-{tree.name}", tree.cores)
 
     def protocols(self) -> tuple[str, ...]:
-        """Of the multikernel along trees. With two cores there is but one tree, which the other
-        arms use.
-        """
+        """Along trees. With two cores there is but one tree, which the other arms use."""
         return (ONE, TWO) if self.booted > 2 else ()
 
 
@@ -77,9 +73,7 @@ def planned(request: Request) -> Plan:
 
 
 def trees_over(count: int, site: Site, costs: Costs, chosen: Tree) -> list[Shape]:
-    """Those from core 0 over the first so many, all that differ. chosen: the running system's, for
-    all cores.
-    """
+    """Those from core 0 over the first so many that differ. chosen: the system's, for all."""
     some = Site(site.topology, site.cpus[:count])
     built = [trees.build(kind, 0, some, costs.part(range(count))) for kind in KINDS]
     named = [(tree.kind, tree) for tree in built]
@@ -90,9 +84,7 @@ def trees_over(count: int, site: Site, costs: Costs, chosen: Tree) -> list[Shape
 
 
 def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms) -> Iterator[Arm]:
-    """Along every tree, by the shared kernel's line, and Linux's. All but the first have an arm of
-    all cores anyhow.
-    """
+    """Along every tree, by the shared kernel's line, and Linux's: both have arms of all cores."""
     count, fewer = kernels.count(BY_CORES), [one for one in plan.counts if one < plan.booted]
 
     def own(key: str, system: System, variant: str, cores: int, **more: Scalar) -> Spec:

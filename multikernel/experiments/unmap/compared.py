@@ -156,9 +156,7 @@ def _by_the_host() -> Iterator[Ratio]:
 
 
 def by_cores(plan: Plan) -> Iterator[Ratio]:
-    """What the tree is worth in each kernel, what structure is worth with the same tree, and Linux
-    beside both. Words are for all cores; how it goes with their number is said of all together.
-    """
+    """What the tree is worth, and structure with the same tree. Words are for all cores."""
     for tree in plan.trees:
         for ratio in _along(plan, tree):
             yield ratio if tree.cores == plan.booted else replace(ratio, words=None)

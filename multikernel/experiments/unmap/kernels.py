@@ -191,7 +191,8 @@ class KernelArms(Arms):
             for protocol in (ONE, TWO):
                 own = spec(
                     f"{protocol}-polling-{transport}", "multikernel", protocol, self.cores,
-                    self.floor, operation="unmap", target="polling", told="poll", transport=transport,
+                    self.floor, operation="unmap", target="polling", told="poll",
+                    transport=transport,
                 )  # fmt: skip
                 on = Booted(options=(("transport", transport),))
                 yield unmap_arm(own, on, protocol, self.count(POLLING))
@@ -207,9 +208,7 @@ def unmap_arm(
     own: Spec, on: On, protocol: str, count: int, *, edges: tuple[Pair, ...] | None = None,
     cores: int | None = None,
 ) -> Arm:  # fmt: skip
-    """Unmaps with polling targets. edges: of the tree that is installed before; cores: that hold
-    the page, None for all.
-    """
+    """Targets poll. edges: of the tree that is installed before; cores: holders, None for all."""
 
     def measure(bench: Bench) -> Report:
         if edges is not None:

@@ -16,9 +16,7 @@ from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.processor import Host
 
 ENOUGH = 0.9
-"""Fewer interrupts an operation and target CPU: it was not notified by interrupt, or not every
-time.
-"""
+"""Fewer interrupts an operation and target CPU: it was not notified by interrupt."""
 QUIET = 0.1
 SIGNALS = 3 * ENOUGH
 """Map, touch, unmap."""
@@ -37,9 +35,7 @@ def with_count(spec: Spec, collector: Collector) -> Spec:
 
 
 def shootdowns(activity: Activity | None, initiator: int | None) -> int | None:
-    """TLB interrupts on all CPUs but the initiator's; None where the machine does not count
-    them.
-    """
+    """TLB interrupts on all CPUs but the initiator's; None where they are not counted."""
     cpus = activity.cpus if activity else {}
     counts = [one.tlb_shootdowns for cpu, one in cpus.items() if cpu != initiator]
     known = [count for count in counts if count is not None]
