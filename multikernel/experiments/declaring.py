@@ -6,6 +6,7 @@ from multikernel.catalogue import Entry, entry
 from multikernel.experiments.instrument.arms import (
     CONTROL,
     POLLED,
+    WORK,
     Arm,
     On,
     Outcome,
@@ -28,8 +29,8 @@ from multikernel.results.document import Caution, Mode, Scalar, System, Words
 from multikernel.results.histogram import Histogram
 
 __all__ = [
-    "CONTROL", "MODES", "MULTIKERNEL", "POLLED", "SHARED", "Arm", "Bench", "Booted", "Caution",
-    "Collector", "Entry", "Experiment", "Histogram", "Mode", "On", "Outcome", "Pair",
-    "Ratio", "Report", "Request", "Scalar", "Spec", "System", "Words", "both_modes",
-    "caution", "entry", "floor_key", "one_number", "root_pairs", "sampled", "samples_of",
+    "CONTROL", "MODES", "MULTIKERNEL", "POLLED", "SHARED", "WORK", "Arm", "Bench", "Booted",
+    "Caution", "Collector", "Entry", "Experiment", "Histogram", "Mode", "On", "Outcome", "Pair",
+    "Ratio", "Report", "Request", "Scalar", "Spec", "System", "Words", "both_modes", "caution",
+    "entry", "floor_key", "one_number", "root_pairs", "sampled", "samples_of",
 ]  # fmt: skip

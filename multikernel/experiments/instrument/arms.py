@@ -54,6 +54,10 @@ class Spec:
     also: tuple[str, ...] = ()
 
 
+WORK = {"better": "does {} the work of", "worse": "does less, by {}, than"}
+"""Of words: what is compared is work in a time."""
+
+
 def both_modes(
     key: str, system: System, variant: str, cores: int, measure: Measure,
     parameters: Mapping[str, Scalar], floor: tuple[Pair, ...] = (), also: tuple[str, ...] = (),

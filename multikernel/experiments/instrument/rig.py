@@ -98,7 +98,7 @@ class Bench:
         self, name: str, loop: Callable[..., Report], arguments: dict[int, tuple[Any, ...]],
         watch: Watch | None = None,
     ) -> dict[int, Report]:  # fmt: skip
-        """A loop on several cores. Its last argument is who watches: the first, which begins last."""
+        """A loop on several cores. The first, which begins last, is told who watches."""
         first = next(iter(arguments))
         calls: dict[int, Call] = {
             core: (loop, (*arguments[core], (watch or self.watch) if core == first else None))

@@ -90,7 +90,7 @@ def disagree(readings: Sequence[Reading]) -> bool:
 
 
 class Planner:
-    """Gives a wave of pairs to measure, learns what they took, gives the next; the last is empty."""
+    """Gives a wave of pairs to measure, learns what they took; the last is empty."""
 
     def __init__(
         self, topology: Topology, cpus: Sequence[int], *, budget: int | None = None, seed: int = 1

@@ -60,16 +60,14 @@ def shared_cpu(which: str) -> Caution:
 
 
 def but_switches(arm: Arm) -> Arm:
-    """The same where processes share a CPU: being switched, which is measured, is no disturbance."""
+    """The same where processes share a CPU: being switched, which is measured, does not disturb."""
 
     def slice_of(bench: Bench) -> Outcome:
         outcome = arm.slice(bench)
         if (activity := outcome.activity) is not None:
-            tasks = {
-                task: one if one.involuntary is None else replace(one, involuntary=0)
-                for task, one in activity.tasks.items()
-            }
-            outcome.activity = replace(activity, tasks=tasks)
+            tasks = activity.tasks.items()
+            calm = {task: replace(one, involuntary=one.involuntary and 0) for task, one in tasks}
+            outcome.activity = replace(activity, tasks=calm)
         return outcome
 
     return replace(arm, slice=slice_of)

@@ -71,10 +71,6 @@ class Form:
         first = bench.prepared, self.name, self.slots, bench.uses(loops.USES)
         return bench.both(f"{loop.__name__} {self.key}", self.pair, loop, first, *how)
 
-    def series(self, what: str) -> str:
-        """The key of its latency in a mode, of its `rate`, or of how far its writer was `ahead`."""
-        return f"{self.key}-{what}"
-
     @property
     def batch(self) -> int:
         """Messages between two readings of the clock in a stream: more than four times around, and
@@ -174,10 +170,10 @@ class Message(Experiment):
         usual = STREAM_CALLS if form.name == CALLS else STREAM
         messages = self.request.size.count(round(usual / form.batch)) * form.batch
         rate = Spec(
-            form.series("rate"), "raw", form.name, 2, "throughput", "back-to-back", form.batch,
+            f"{form.key}-rate", "raw", form.name, 2, "throughput", "back-to-back", form.batch,
             "messages/s", {**self._where(form.pair), "slots": form.slots},
         )  # fmt: skip
-        ahead = replace(rate, key=form.series("ahead"), measure="occupancy", unit="messages")
+        ahead = replace(rate, key=f"{form.key}-ahead", measure="occupancy", unit="messages")
 
         # A reader may be right behind, and nothing is a multiple of 0: what is repeated does not
         # look how far ahead the writer is.
@@ -211,18 +207,17 @@ class Message(Experiment):
         for pair in self.distances:
             for slots in JUDGED:
                 for ring, words in RINGS.items():
-                    own, plain = (Form(name, slots, pair).series("rate") for name in (ring, PLAIN))
+                    own, plain = (f"{Form(name, slots, pair).key}-rate" for name in (ring, PLAIN))
                     said = Words(
                         subject=f"the {words} ring", other="a ring that only carries words",
-                        lead=f"Messages one way, {slots} slots", counterpart=False,
-                        better="does {} the work of", worse="does less, by {}, than",
+                        lead=f"Messages one way, {slots} slots", counterpart=False, **WORK,
                     )  # fmt: skip
                     yield Ratio(own, plain, "cost", said if pair == (0, 1) else None)
             for mode in MODES:
-                floor, call = floor_key(pair, mode), Form(CALLS, 1, pair).series(mode)
+                floor, call = floor_key(pair, mode), f"{Form(CALLS, 1, pair).key}-{mode}"
                 yield Ratio(call, floor, "cost")
                 for ring in RINGS:
-                    latency = Form(ring, USUAL_SLOTS, pair).series(mode)
+                    latency = f"{Form(ring, USUAL_SLOTS, pair).key}-{mode}"
                     yield from (Ratio(latency, under, "cost") for under in (floor, call))
 
     def cautions(self, collector: Collector) -> list[Caution]:

@@ -71,12 +71,9 @@ class PollOrBlock(Experiment):
         for interval in INTERVALS_US:
             for budget in BUDGETS_US:
                 name = f"budget {budget} µs, a message every {interval} µs"
-                specs, again = (
-                    tuple(self._specs(budget, interval)),
-                    (budget, interval) == CONTROL_OF,
-                )
-                run = partial(self._slice, budget, interval)
-                yield Arm(name, specs, self.floors_on, run, again)
+                specs, run = self._specs(budget, interval), partial(self._slice, budget, interval)
+                again = (budget, interval) == CONTROL_OF
+                yield Arm(name, tuple(specs), self.floors_on, run, again)
 
     def _slice(self, budget: int, interval: int, bench: Bench) -> Outcome:
         # The n-th slice of every budget has the same schedule.

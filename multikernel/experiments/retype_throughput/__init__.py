@@ -38,16 +38,10 @@ SECONDS = 0.004
 MOST = 16
 """In flight at once from each core."""
 IN_WORDS: dict[Memory, str] = {
-    "alone": "memory of one's own that nobody else knows",
-    "copied": "memory of one's own that all others have copies of",
-    "common": "a part of one memory that all have copies of",
-}
-OF_ALL: dict[Memory, str] = {
     "alone": "memory of their own that no other core knows",
     "copied": "memory of their own that all have copies of",
     "common": "their parts of one memory that all have copies of",
 }
-"""The same, of all cores."""
 OURS, THEIRS = (TWO_PHASE, OWNER), (BIG, REGION)
 WAY_IN_WORDS = {
     TWO_PHASE: "the multikernel in two phases",
@@ -206,8 +200,8 @@ class RetypeThroughput(Experiment):
         for ours, theirs in against(self.request.cores):
             words = Words(
                 subject=ours.in_words, other=theirs.in_words,
-                lead=f"Retype and delete, all cores at once, {OF_ALL[ours.memory]}",
-                better="does {} the work of", worse="does less, by {}, than",
+                lead=f"Retype and delete, all cores at once, {IN_WORDS[ours.memory]}",
+                **WORK,
             )  # fmt: skip
             said = words if ours.cores == ours.of else None
             yield Ratio(ours.rate, theirs.rate, "asking" if ours.asks else "structure", said)
@@ -243,7 +237,7 @@ class RetypeThroughput(Experiment):
             yield caution("fewer-cores", text)
 
     def _slower(self, collector: Collector) -> Iterator[Caution]:
-        """Every configuration in which the multikernel gets less done, with the numbers of cores."""
+        """Where the multikernel gets less done, with the numbers of cores."""
         found: dict[tuple[Form, Way], list[str]] = defaultdict(list)
         for ours, theirs in against(self.request.cores):
             ratio = collector.ratio(Ratio(ours.rate, theirs.rate))

@@ -51,7 +51,7 @@ BURSTS = caution(
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One curve of the figure. lines: an update's; transport: what messages go by, if not memory."""
+    """One curve of the figure. lines: an update's; transport: of messages, if not memory."""
 
     lines: int
     by_message: bool = False

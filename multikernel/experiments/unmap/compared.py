@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from msgspec import structs
-
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.shapes import Shape
 from multikernel.experiments.unmap.by_cores import KINDS, LINE, Plan
@@ -65,9 +63,8 @@ def _ratio(
     words = Words(
         subject=subject, other=other, lead=lead, more_is_better=more_is_better,
         counterpart=counterpart, remarks=dict.fromkeys(remarked, remark) if remark else {},
+        **(WORK if rate else {}),
     )  # fmt: skip
-    if rate:
-        words = structs.replace(words, better="does {} the work of", worse="does less, by {}, than")
     return Ratio(over, under, kind, words)
 
 

@@ -69,15 +69,14 @@ def check(collector: Collector, specs: Iterable[Spec]) -> Iterator[Caution]:
         collector.discard(key)
         if signalled and spec.variant != "one-phase":  # its slices bring the program's too
             collector.discard(f"program-{spec.system}-interrupted")
-        because = _signals(each or 0) if signalled else _interrupts(each)
+        because = (
+            f"the computing cores took {each or 0:.2f} interrupts an operation (map, touch and"
+            f" unmap), and {SIGNALS:.1f} are needed to show that they were notified by signal every"
+            " time."
+            if signalled
+            else _interrupts(each)
+        )
         yield caution("refused", f"{key}: refused, since {because}")
-
-
-def _signals(each: float) -> str:
-    return (
-        f"the computing cores took {each:.2f} interrupts an operation (map, touch and unmap), and"
-        f" {SIGNALS:.1f} are needed to show that they were notified by signal every time."
-    )
 
 
 def _interrupts(each: float | None) -> str:
