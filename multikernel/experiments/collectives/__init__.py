@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.loops import Loop, Plan, Watch
+from multikernel.experiments.instrument.loops import Plan, Watch
 from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, component, missing
 from multikernel.experiments.instrument.protocols import Form, Protocol, near_lines, notify, timed
 from multikernel.experiments.instrument.shapes import (
@@ -35,7 +35,6 @@ from multikernel.knowledge.tree import Tree
 from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.processor import Host
 from multikernel.native._native import PROBE_FORMS
-from multikernel.native._native import Histogram as Samples
 
 BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
@@ -242,13 +241,8 @@ def shared_barrier(
     `timer`: by the plan's names.
     """
 
-    def some(loop: Loop, at: int, count: int, batch: int, into: Samples) -> int:
-        return loop.driver.probe(
-            "shared-barrier", form=form, each=members, timer=timer, base=at, count=count,
-            batch=batch, times=into,
-        )  # fmt: skip
-
-    return checked(some, use, plan, watch, WRONG)
+    how = {"form": form, "each": members, "timer": timer}
+    return checked("shared-barrier", how, use, plan, watch, WRONG)
 
 
 def collective(
@@ -257,10 +251,5 @@ def collective(
 ) -> Report:  # fmt: skip
     """Of an open group, through the drivers, which poll. Samples as `shared_barrier`'s."""
 
-    def some(loop: Loop, at: int, count: int, batch: int, into: Samples) -> int:
-        return loop.driver.probe(
-            "collective", form=operation, each=members, timer=timer, group=group, core=root,
-            base=at, count=count, batch=batch, times=into,
-        )  # fmt: skip
-
-    return checked(some, use, plan, watch, WRONG, polls=True)
+    how = {"form": operation, "each": members, "timer": timer, "group": group, "core": root}
+    return checked("collective", how, use, plan, watch, WRONG, polls=True)

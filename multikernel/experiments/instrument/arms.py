@@ -54,7 +54,7 @@ class Spec:
     also: tuple[str, ...] = ()
 
 
-WORK = {"better": "does {} the work of", "worse": "does less, by {}, than"}
+WORK: dict[str, Any] = {"better": "does {} the work of", "worse": "does less, by {}, than"}
 """Of words: what is compared is work in a time."""
 
 

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from threading import Thread
 from typing import Any
 
@@ -112,53 +111,43 @@ def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int]
     """What work(number) returns in a process on each CPU, all at once, and what happened meanwhile.
     Raises OSError where one of them ended without an answer: then the others are killed.
     """
-    hold, go = os.pipe()
-    children: dict[int, int] = {}
-    try:
+    watched = sorted(set(cpus))
+    children: dict[Connection, int] = {}
+    found: dict[Any, int] = {}
+    with ExitStack() as stack:
+        stack.callback(os.sched_setaffinity, 0, {cpus[0]})
+        hold, go = map(stack.enter_context, Pipe(False))
         for number, cpu in enumerate(cpus):
-            receive, send = os.pipe()
-            os.sched_setaffinity(0, {cpu})  # before the fork: a child begins where it stays
-            try:
+            receive, send = Pipe(False)
+            stack.enter_context(receive)
+            with send:
+                os.sched_setaffinity(0, {cpu})  # before the fork: a child begins where it stays
                 one = os.fork()
-            except OSError:
-                os.close(receive)
-                os.close(send)
-                raise
-            if not one:
-                with suppress(BaseException):
-                    os.close(go)
-                    _native.adopt(NAME)
-                    os.write(send, b"!")
-                    os.read(hold, 1)
-                    os.write(send, work(number).to_bytes(8, "little"))
-                os._exit(0)
-            os.close(send)
+                if not one:
+                    with suppress(BaseException):
+                        go.close()
+                        _native.adopt(NAME)
+                        send.send("ready")
+                        hold.poll(None)
+                        send.send(work(number))
+                    os._exit(0)
+            stack.callback(os.waitpid, one, 0)
+            stack.callback(os.kill, one, signal.SIGKILL)  # of no effect on one that has ended
             children[receive] = one
-        watched = sorted(set(cpus))
         os.sched_setaffinity(0, watched)  # so as not to stand in the last one's way
         for receive in children:  # from here on each waits for `go`, or has ended
-            os.read(receive, 1)
+            with suppress(EOFError):
+                receive.recv()
         before = Activity.take(watched, children.values())
-        os.close(go)
-        go = -1
-        found: dict[int, int] = {}
+        go.close()
         while len(found) < len(children):
-            for receive in select.select(children.keys() - found.keys(), [], [])[0]:
-                answer = os.read(receive, 8)
-                if not answer:
-                    raise OSError(errno.ECHILD, "a process that unmaps ended")
-                found[receive] = int.from_bytes(answer, "little")
+            for end in wait(children.keys() - found.keys()):
+                try:
+                    found[end] = end.recv()
+                except EOFError:
+                    raise OSError(errno.ECHILD, "a process that unmaps ended") from None
         activity = Activity.take(watched, children.values()) - before
-        return [found[receive] for receive in children], activity
-    finally:
-        for end in (hold, go):
-            if end >= 0:
-                os.close(end)
-        for receive, one in children.items():
-            os.kill(one, signal.SIGKILL)  # of no effect on one that has ended
-            os.waitpid(one, 0)
-            os.close(receive)
-        os.sched_setaffinity(0, {cpus[0]})
+    return [found[receive] for receive in children], activity
 
 
 @dataclass(frozen=True)

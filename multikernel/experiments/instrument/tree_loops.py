@@ -6,13 +6,13 @@ the tree. A request or an acknowledgement that was wrong, on any core, is an err
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.instrument.loops import Loop, Plan, Report, Watch
-from multikernel.native._native import Histogram
 
 Line = tuple[int, int]
 """A scratch line: in which core's region, and its number there, from 1 on."""
@@ -32,34 +32,28 @@ class Place:
     targets: tuple[int, ...] = ()
 
 
-Some = Callable[[Loop, int, int, int, Histogram], int]
-"""Of (loop, first number, count, batch, samples); returns how many operations were wrong."""
-
-
 def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
     """Requests to all cores of the tree and their acknowledgements. Samples, at the root."""
     (core, line), (shared_core, shared_line) = place.up or NO_LINE, place.shared or NO_LINE
-
-    def some(loop: Loop, at: int, count: int, batch: int, into: Histogram) -> int:
-        return loop.driver.probe(
-            "shootdown", core=core, line=line, each=chain(*place.children),
-            shared_core=shared_core, shared_line=shared_line, below=len(place.targets),
-            sum=sum(place.targets), base=at, count=count, batch=batch, times=into,
-        )  # fmt: skip
-
-    return checked(some, use, plan, watch, "messages came that were not sent")
+    how: dict[str, Any] = {
+        "core": core, "line": line, "each": tuple(chain(*place.children)),
+        "shared_core": shared_core, "shared_line": shared_line, "below": len(place.targets),
+        "sum": sum(place.targets),
+    }  # fmt: skip
+    return checked("shootdown", how, use, plan, watch, "messages came that were not sent")
 
 
 def checked(
-    some: Some, use: int, plan: Plan, watch: Watch | None, wrong: str, *, polls: bool = False
-) -> Report:
+    probe: str, how: Mapping[str, Any], use: int, plan: Plan, watch: Watch | None, wrong: str, *,
+    polls: bool = False,
+) -> Report:  # fmt: skip
     """All of a plan, warm, with numbers from `use` on (`Bench.uses`); polls: so does the driver
     meanwhile. Raises ProtocolError with those words if any of it was wrong.
     """
     loop, errors, at = Loop(watch), 0, use
     with loop.polling(*[loop.me] * polls), loop.watched():
         for count, batch, into in loop.steps(plan):
-            errors += some(loop, at, count, batch, into)
+            errors += loop.driver.probe(probe, **how, base=at, count=count, batch=batch, times=into)
             at += count
     if errors:
         raise ProtocolError(wrong, value=errors, where=f"core {loop.me}")
