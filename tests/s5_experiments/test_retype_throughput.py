@@ -15,9 +15,9 @@ from multikernel.errors import ProtocolError
 from multikernel.experiments import registry
 from multikernel.experiments import retype_throughput as experiment
 from multikernel.experiments.instrument.arms import Outcome
-from multikernel.experiments.instrument.capability_kernels import REGION, WAYS, Way
 from multikernel.experiments.instrument.capability_loops import BATCH
 from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.instrument.deciding import REGION, WAYS, Way
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.retype_throughput import loops as on_core
 from multikernel.experiments.retype_throughput.loops import (

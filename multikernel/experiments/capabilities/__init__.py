@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import capability_loops
-from multikernel.experiments.instrument.capability_kernels import TWO_PHASE, WAYS, Way, arm, machine
 from multikernel.experiments.instrument.capability_loops import Task
+from multikernel.experiments.instrument.deciding import TWO_PHASE, WAYS, Way, arm, machine
 
 USUAL, SLOW, FEW = 300, 60, 12
 """Operations in a slice: usually, with many copies, on a thousand capabilities."""

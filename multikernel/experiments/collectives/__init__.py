@@ -15,21 +15,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument import shapes
 from multikernel.experiments.instrument.loops import Plan, Watch
 from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, component, missing
 from multikernel.experiments.instrument.protocols import Form, Protocol, near_lines, notify, timed
-from multikernel.experiments.instrument.shapes import (
-    CHOSEN,
-    ROOT,
-    TREES,
-    Shape,
-    chosen_of,
-    judged,
-    known,
-    made_from,
-    same_trees,
-    tree_of_all,
-)
+from multikernel.experiments.instrument.shapes import CHOSEN, ROOT, Shape, chosen_of
 from multikernel.experiments.instrument.tree_loops import checked
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.host.activity import Activity
@@ -78,7 +68,9 @@ class Collectives(Experiment):
     def __init__(self, request: Request, chosen: Tree | None = None) -> None:
         """chosen: a tree of all cores from core 0, in place of the one that boots have."""
         super().__init__(request)
-        self.by_cores, self.costs = known(self.request, chosen or tree_of_all(self.request))
+        self.by_cores, self.costs = shapes.known(
+            self.request, chosen or shapes.tree_of_all(self.request)
+        )
         self.plan = self.request.plan(USUAL)
         crowded = "its ranks poll, and cores share CPUs here"
         self.ranks = Ranks(crowded if self.request.crowded else missing())
@@ -204,16 +196,16 @@ class Collectives(Experiment):
         chosen = chosen_of(self.by_cores[self.request.cores])
         for mode in MODES:
             for what in COLLECTIVES:
-                for tree in TREES:
+                for tree in shapes.TREES:
                     if tree not in chosen.names:
                         ratio = Ratio(self.key(what, mode, tree), self.key(what, mode), "tree")
                         yield f"{what} against {tree}, {mode}", ratio
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        yield made_from(self.costs)
-        yield from same_trees(self.by_cores)
+        yield shapes.made_from(self.costs)
+        yield from shapes.same_trees(self.by_cores)
         kind = chosen_of(self.by_cores[self.request.cores]).tree.kind
-        yield from judged(collector, self._fixed(), kind)
+        yield from shapes.judged(collector, self._fixed(), kind)
         yield BARE_AGAINST_DRIVER
         if self.ranks.missing is None:
             yield from_python(component())

@@ -12,13 +12,8 @@ from typing import Literal, get_args
 
 from multikernel.errors import ProtocolError
 from multikernel.experiments.instrument.loops import PAGE, Loop, Report, Watch, fine
-from multikernel.native._native import (
-    CAPABILITY_TYPES,
-    CAPABILITY_VERDICTS,
-    VERDICT_CAPABILITY_BASE,
-    Capabilities,
-    Histogram,
-)
+from multikernel.native import _native
+from multikernel.native._native import CAPABILITY_TYPES, Capabilities, Histogram
 
 CNODE_BYTES = 1 << 14
 ROOT = 1 << 32
@@ -59,9 +54,9 @@ class Furnishing(Loop):
     def ask(self, core: int, kind: str, *words: int) -> int:
         """The reference that a request made, or whatever the first word of its reply is."""
         verdict, _, reply = self.call(core, kind, *words)
-        if verdict >= VERDICT_CAPABILITY_BASE:
-            names = {number: name for name, number in CAPABILITY_VERDICTS.items()}
-            value = names[verdict - VERDICT_CAPABILITY_BASE]
+        if verdict >= _native.VERDICT_CAPABILITY_BASE:
+            names = {number: name for name, number in _native.CAPABILITY_VERDICTS.items()}
+            value = names[verdict - _native.VERDICT_CAPABILITY_BASE]
             raise ProtocolError("a core cannot be furnished", value=value, where=kind)
         fine(verdict, kind)
         return reply[0]

@@ -137,21 +137,14 @@ class Experiment:
             text = "No floor could be measured: nothing is given as a multiple of it."
             warnings.append(caution("no-floor", text))
         asked = [*control_ratios(arms), *self.ratios()]
+        named = [(spec, arm.name) for arm in arms for spec in arm.specs]
         return Document(
-            experiment=self.entry.name,
-            environment=record,
-            boots=[] if crowded else boots,
-            floor=[] if crowded else list(floors.values()),
-            series=series,
-            unmeasured=[
-                collector.unmeasured(spec, arm.name)
-                for arm in arms
-                for spec in arm.specs
-                if spec.key not in there
-            ],
+            experiment=self.entry.name, environment=record, boots=[] if crowded else boots,
+            floor=[] if crowded else list(floors.values()), series=series,
+            unmeasured=[collector.unmeasured(*one) for one in named if one[0].key not in there],
             ratios=[found for ratio in asked if (found := collector.ratio(ratio)) is not None],
             warnings=[*warnings, *_moved(boots), *said, *of_the_host],
-        )
+        )  # fmt: skip
 
 
 def names_of(arm: Arm) -> set[str]:

@@ -113,7 +113,7 @@ def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int]
     """
     watched = sorted(set(cpus))
     children: dict[Connection, int] = {}
-    found: dict[Any, int] = {}
+    found: dict[Connection, int] = {}
     with ExitStack() as stack:
         stack.callback(os.sched_setaffinity, 0, {cpus[0]})
         hold, go = map(stack.enter_context, Pipe(False))
@@ -141,9 +141,10 @@ def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int]
         before = Activity.take(watched, children.values())
         go.close()
         while len(found) < len(children):
-            for end in wait(children.keys() - found.keys()):
+            ready = set(wait(children.keys() - found.keys()))
+            for receive in children.keys() & ready:
                 try:
-                    found[end] = end.recv()
+                    found[receive] = receive.recv()
                 except EOFError:
                     raise OSError(errno.ECHILD, "a process that unmaps ended") from None
         activity = Activity.take(watched, children.values()) - before

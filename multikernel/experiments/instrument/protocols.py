@@ -62,14 +62,12 @@ class Protocol(Shape):
     def places(self) -> dict[int, Place]:
         line, root = dict(self.lines), self.tree.root
         shared = (ROOT, SHARED_LINE) if self.form.shared else None
+        members = self.tree.members
+        targets = {root: tuple(core for core in members if core != root)}
+        below = {core: tuple(line[one] for one in self.tree.children(core)) for core in members}
         return {
-            core: Place(
-                line.get(core),
-                tuple(line[child] for child in self.tree.children(core)),
-                shared,
-                tuple(one for one in self.tree.members if one != root) if core == root else (),
-            )
-            for core in self.tree.members
+            core: Place(line.get(core), below[core], shared, targets.get(core, ()))
+            for core in members
         }
 
 

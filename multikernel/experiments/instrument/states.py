@@ -49,14 +49,12 @@ def settle(
     collector.left_out = frozenset(floors.keys() - counting if counting else ())
     return [
         Boot(
-            number=boot,
-            floor=floors.get(boot),
-            local=local.get(boot),
+            number=boot, floor=floors.get(boot), local=local.get(boot),
             state=name_of(floors[boot]) if boot in floors else None,
             counts=boot not in collector.left_out,
         )
         for boot in range(boots)
-    ]
+    ]  # fmt: skip
 
 
 def _most(cycles: Mapping[int, float], alike: float) -> set[int]:

@@ -57,15 +57,13 @@ def _homes(latency: Latency) -> Iterator[Caution]:
             f" homes of {len(unknown)} lines' sets are where they were touched first, unverified."
         )
         yield caution("home-not-verified", text)
-    elsewhere = sorted(
-        {
-            pair
-            for (pair, home), (node, of_how_many) in homes.items()
-            if node >= 0 and (of_how_many > 1 or node != nodes[pair[home == "to"]])
-        }
-    )
+    elsewhere = {
+        pair
+        for (pair, home), (node, of_how_many) in homes.items()
+        if node >= 0 and (of_how_many > 1 or node != nodes[pair[home == "to"]])
+    }
     if elsewhere:
-        a, b = elsewhere[0]
+        a, b = min(elsewhere)
         text = (
             f"Lines of {len(elsewhere)} pairs, of CPUs {a} and {b} among them, lie on another"
             " memory node than that of the CPU that touched them first; home_node says where."

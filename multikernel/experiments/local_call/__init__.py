@@ -12,14 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.loops import (
-    CALL_LINE,
-    POLLING_CROWDED,
-    Loop,
-    Plan,
-    Policy,
-    Watch,
-)  # fmt: skip
+from multikernel.experiments.instrument import loops
+from multikernel.experiments.instrument.loops import Loop, Plan, Policy, Watch
 
 PAIR = (0, 1)
 OWN, MESSAGE = "system-call", "message"
@@ -32,7 +26,7 @@ BOUNDARIES = {
     MESSAGE: "two cores with a CPU each: a cache line, no switch",
 }
 """By arm: what is crossed."""
-SWITCHING: dict[str, Policy] = {YIELD: POLLING_CROWDED, SLEEP: (0, 0, 10_000)}
+SWITCHING: dict[str, Policy] = {YIELD: loops.POLLING_CROWDED, SLEEP: (0, 0, 10_000)}
 """How both processes give up their CPU."""
 FAST: dict[Mode, int] = {"back-to-back": 50_000, "single": 5_000}
 SLOW: dict[Mode, int] = {"back-to-back": 400, "single": 200}
@@ -125,5 +119,5 @@ def calls(peer: int, policy: Policy | None, plan: Plan, watch: Watch | None) -> 
         if policy:
             loop.set_policy((loop.me, peer), policy)
         with loop.watched():
-            loop.pings(peer, CALL_LINE, plan)
+            loop.pings(peer, loops.CALL_LINE, plan)
     return loop.done()

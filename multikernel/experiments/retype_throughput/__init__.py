@@ -16,15 +16,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.capability_kernels import (
-    BIG,
-    OWNER,
-    REGION,
-    TWO_PHASE,
-    WAYS,
-    Way,
-)
 from multikernel.experiments.instrument.capability_loops import BATCH
+from multikernel.experiments.instrument.deciding import BIG, OWNER, REGION, TWO_PHASE, WAYS, Way
 from multikernel.experiments.instrument.shapes import counts_of
 from multikernel.experiments.retype_throughput import loops
 from multikernel.experiments.retype_throughput.loops import CORES_MOST, MEMORIES, Memory, Work

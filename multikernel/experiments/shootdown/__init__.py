@@ -12,17 +12,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument import shapes
 from multikernel.experiments.instrument.protocols import FORMS, notify, protocols
-from multikernel.experiments.instrument.shapes import (
-    CHOSEN,
-    ROOT,
-    by_cores,
-    chosen_of,
-    judged,
-    made_from,
-    same_trees,
-    tree_of_all,
-)
+from multikernel.experiments.instrument.shapes import CHOSEN, ROOT, chosen_of
 from multikernel.experiments.shared_memory import counts_of
 from multikernel.knowledge.tree import Tree
 
@@ -45,8 +37,8 @@ class Shootdown(Experiment):
         """chosen: a tree of all cores from core 0, in place of the one that boots have."""
         super().__init__(request)
         counts = counts_of(self.request.cores)[1:]
-        chosen = chosen or tree_of_all(self.request)
-        self.by_cores, self.costs = by_cores(self.request, counts, protocols, chosen)
+        chosen = chosen or shapes.tree_of_all(self.request)
+        self.by_cores, self.costs = shapes.by_cores(self.request, counts, protocols, chosen)
         """By number of cores the protocols that differ there."""
 
     def stem(self, name: str, count: int) -> str:
@@ -104,8 +96,8 @@ class Shootdown(Experiment):
         return not any({one, other} <= set(some.names) for some in self.by_cores[count])
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        yield made_from(self.costs)
-        yield from same_trees(self.by_cores, "edge for edge and memory node for memory node")
+        yield shapes.made_from(self.costs)
+        yield from shapes.same_trees(self.by_cores, "edge for edge and memory node for memory node")
         kind = chosen_of(self.by_cores[self.request.cores]).tree.kind
         yield caution("chosen-tree", f"The chosen tree of all cores is the one called {kind}.")
-        yield from judged(collector, self._fixed(), kind)
+        yield from shapes.judged(collector, self._fixed(), kind)

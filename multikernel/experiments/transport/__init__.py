@@ -20,19 +20,9 @@ from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.loops import Plan
 from multikernel.experiments.local_call import but_switches, shared_cpu
 from multikernel.experiments.message import loops as rings
-from multikernel.experiments.transport import loops
+from multikernel.experiments.transport import loops, ways
 from multikernel.experiments.transport.counting import Counting, available
-from multikernel.experiments.transport.ways import (
-    APART,
-    LATENCY_CONTROL,
-    NAMED,
-    RATE_CONTROL,
-    SLOTS,
-    SYSTEMS,
-    WAYS,
-    Way,
-    against,
-)
+from multikernel.experiments.transport.ways import LATENCY_CONTROL, RATE_CONTROL, WAYS, Way
 from multikernel.machine.host.clock import tsc_rate
 
 PAIR = (0, 1)
@@ -70,7 +60,7 @@ NO_STREAM = caution(
 
 class Transport(Experiment):
     entry = entry("transport")
-    floors_on = APART
+    floors_on = ways.APART
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
@@ -101,7 +91,7 @@ class Transport(Experiment):
         plan = self.request.plan(USUAL[weight])
         counted = self.request.size.count(COUNTED) if self.counts.events else 0
         specs = both_modes(
-            way.name, SYSTEMS[way.kind], way.name, 2, "round-trip", *self._about(way)
+            way.name, ways.SYSTEMS[way.kind], way.name, 2, "round-trip", *self._about(way)
         )
 
         def sums(report: Report) -> dict[str, float]:
@@ -131,7 +121,7 @@ class Transport(Experiment):
         usual, batch = STREAMED[way.crosses]
         count = self.request.size.count(usual // batch, least=2) * batch
         spec = Spec(
-            f"{way.name}-rate", SYSTEMS[way.kind], way.name, 2, "throughput", "back-to-back",
+            f"{way.name}-rate", ways.SYSTEMS[way.kind], way.name, 2, "throughput", "back-to-back",
             batch, "messages/s", self._about(way)[0],
         )  # fmt: skip
 
@@ -159,7 +149,9 @@ class Transport(Experiment):
             for way in WAYS:
                 bare = way.kind == "bare"
                 under = floor_key(PAIR, mode) if bare else f"{LATENCY_CONTROL}-{mode}"
-                words = against(way) if mode == "back-to-back" and way.name in NAMED else None
+                words = (
+                    ways.against(way) if mode == "back-to-back" and way.name in ways.NAMED else None
+                )
                 yield Ratio(f"{way.name}-{mode}", under, way.compared, words)
         for way in WAYS:
             if way.streams and way.name != RATE_CONTROL:
@@ -189,7 +181,7 @@ class Transport(Experiment):
 
 def _bare(way: Way, window: int) -> message.Form:
     """The same channel of the experiment message; a call line of so many lines."""
-    return message.Form(way.name, window if way.name == "call-line" else SLOTS, PAIR)
+    return message.Form(way.name, window if way.name == "call-line" else ways.SLOTS, PAIR)
 
 
 ALONE = (

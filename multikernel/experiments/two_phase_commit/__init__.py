@@ -15,15 +15,8 @@ from collections.abc import Iterator
 from statistics import median
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.capability_kernels import (
-    FOREIGN,
-    TWO_PHASE,
-    WAYS,
-    Way,
-    arm,
-    machine,
-)
 from multikernel.experiments.instrument.capability_loops import BATCH, Source, Task
+from multikernel.experiments.instrument.deciding import FOREIGN, TWO_PHASE, WAYS, Way, arm, machine
 from multikernel.experiments.instrument.shapes import Shape, known, same_trees
 
 SINGLE, PIPELINED = 800, 24 * BATCH

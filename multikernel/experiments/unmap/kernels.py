@@ -48,6 +48,16 @@ def spec(
     )
 
 
+def side_specs(name: str, system: System, cores: int, target: str, told: str) -> dict[str, Spec]:
+    """Of what an unmap needs before, by sample."""
+    return {
+        side: spec(
+            f"{side}-{name}", system, side, cores, operation=what, target=target, told=told
+        )
+        for side, what in SIDES.items()
+    }  # fmt: skip
+
+
 def rate_spec(own: Spec, **others: Any) -> Spec:
     """A series of operations a second, else as that one. others: what differs besides."""
     return replace(own, measure="throughput", mode="single", batch=1, unit="operations/s", **others)
@@ -146,22 +156,10 @@ class KernelArms(Arms):
 
     def _polling(self, kernel: Kernel, protocol: str) -> Arm:
         own, count = self._own(kernel, protocol, "polling", "poll"), self.count(POLLING)
-        specs = {"unmap": own}
-        if protocol == TWO:  # which the shared kernel's are like
-            specs |= {
-                side: spec(
-                    f"{side}-{kernel}",
-                    kernel,
-                    side,
-                    self.cores,
-                    operation=what,
-                    target="polling",
-                    told="poll",
-                )
-                for side, what in SIDES.items()
-            }
+        # Both sides once for a kernel; the shared one's are like those of two phases.
+        sides = side_specs(kernel, kernel, self.cores, "polling", "poll") if protocol == TWO else {}
         return sampled(
-            name_of(own), specs, self.kernel(kernel),
+            name_of(own), {"unmap": own, **sides}, self.kernel(kernel),
             lambda bench: bench.unmap(protocol, "polling", count),
             repeated=own.key == "two-phase-polling",
         )  # fmt: skip

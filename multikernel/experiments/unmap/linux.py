@@ -14,16 +14,8 @@ from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.linux_process import PROVED, LinuxProcess
 from multikernel.experiments.instrument.loops import PAGE
 from multikernel.experiments.instrument.rig import LIVES
-from multikernel.experiments.unmap.kernels import (
-    FORMS,
-    LIVES_BATCHES,
-    SIDES,
-    Arms,
-    life_arm,
-    name_of,
-    rate_arm,
-    spec,
-)
+from multikernel.experiments.unmap import kernels
+from multikernel.experiments.unmap.kernels import FORMS, Arms, spec
 from multikernel.experiments.unmap.notified import shootdowns
 
 COMPUTES = "linux-computing"
@@ -64,15 +56,12 @@ class LinuxArms(Arms):
         count, specs = self.count(usual, slow=True), {"unmap": own}
         if own.key == COMPUTES:
             # What Linux pays besides. How the removal notifies is not looked at.
-            for side, what in {**SIDES, "remove": "munmap"}.items():
-                told: dict[str, Scalar] = {"told": "none"} if side in SIDES else {}
-                specs[side] = spec(
-                    f"{side}-linux", "linux", side, own.cores, (), operation=what,
-                    target="computing", **told,
-                )  # fmt: skip
+            specs |= kernels.side_specs("linux", "linux", own.cores, "computing", "none")
+            about = {"operation": "munmap", "target": "computing"}
+            specs["remove"] = spec("remove-linux", "linux", "remove", own.cores, **about)
         # Counted around the timed call: mapping and removal interrupt, too.
         return sampled(
-            name_of(own), specs, self.on,
+            kernels.name_of(own), specs, self.on,
             lambda linux: linux.ask("unmap", count=count, idle=idle, cores=own.cores),
             sums=lambda report: self._sums(
                 [own.key], PROVED, report.counts.get("proof"), own.cores
@@ -80,11 +69,11 @@ class LinuxArms(Arms):
         )  # fmt: skip
 
     def _life(self, form: str, target: str) -> Arm:
-        name, count = f"linux-{target}", self.count(LIVES_BATCHES, slow=True) * LIVES
+        name, count = f"linux-{target}", self.count(kernels.LIVES_BATCHES, slow=True) * LIVES
         ask = {"count": count, "batch": LIVES, "reused": form == "reused", "idle": target == "idle"}
         # Of the same lives, so what notified the one notified the other.
         keys = [f"{what}-{form}-{name}" for what in ("life", "sustained")]
-        return life_arm(
+        return kernels.life_arm(
             name, "linux", form, self.cores, target, self.on,
             lambda linux: linux.ask("life", **ask),
             sums=lambda report: self._sums(keys, count, shootdowns(report.activity, self.cpus[0])),
@@ -97,7 +86,7 @@ class LinuxArms(Arms):
         own = spec(key, "linux", what, self.cores, operation="unmap", told="none")
         # Every core unmaps, so an operation has all others as its targets, as it has in the other
         # arms.
-        return rate_arm(
+        return kernels.rate_arm(
             own, self.on, lambda linux: linux.ask("own_pages", **ask),
             sums=lambda report: self._sums(
                 [key], report.counts["operations"], shootdowns(report.activity, None)
