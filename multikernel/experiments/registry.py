@@ -5,8 +5,6 @@ Guarantees: a name here is the `experiment` of the documents it makes. A folder 
 is asked for.
 """
 
-from __future__ import annotations
-
 import importlib
 from importlib.metadata import EntryPoint, entry_points
 

@@ -6,8 +6,6 @@ by itself, as a request to the own core's driver. Beside them, bare and on one c
 operations by the number of capabilities in the mapping database. Answers: section 4.7 of the paper.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 

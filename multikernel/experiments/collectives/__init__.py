@@ -9,8 +9,6 @@ as OpenMP's libraries spin in them, mpi4py's where it is installed, and the mess
 tree alone. Answers: section 5.1 of the paper, for programs, and Smelt's collectives (OSDI'16 §5).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 

@@ -6,8 +6,6 @@ document. Answers: the paper's table 2 (what a message costs by distance), of wh
 the hardware takes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

@@ -6,12 +6,10 @@ series say, and whether it is measured once more on a second boot, which makes i
 ratio names two series by their keys, and what their difference comes of.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.request import BATCHES, Request
@@ -106,7 +104,7 @@ class Arm:
     repeated: bool = False
     strict: bool = False
 
-    def control(self) -> Arm:
+    def control(self) -> Self:
         """The same under the control's keys, for another machine."""
 
         def again(machine: Any) -> Outcome:

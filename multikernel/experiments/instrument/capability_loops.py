@@ -5,8 +5,6 @@ the operations work on (SOURCES); every loop leaves them as it found them. The m
 alone is measured in a replica beside the core's own, on the same CPU.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, get_args
 

@@ -7,8 +7,6 @@ over boots, ratios within each; boots of another state (`states`) do not count. 
 interleaving and its warnings.
 """
 
-from __future__ import annotations
-
 import itertools
 import random
 from collections import Counter, defaultdict

@@ -5,8 +5,6 @@ multikernel by two phases and by owners, the shared kernel under its one lock an
 of memory. All of them are asked the same requests, through the same loop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -6,8 +6,6 @@ comparing two systems. A document holds nothing that no arm declared, and all sa
 of the machine.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack

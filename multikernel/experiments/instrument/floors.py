@@ -5,8 +5,6 @@ Guarantees: at least 16 lines of each pair, in both modes (*back-to-back*, no cl
 *single*, a clock around each round trip, with a pause between), on the same lines by turns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from functools import partial
 from statistics import median

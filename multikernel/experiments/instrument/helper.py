@@ -4,8 +4,6 @@ Guarantees: they are in a session of their own; none is left when it is closed, 
 ended. Answers come over a connection each.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -8,8 +8,6 @@ to the cores' CPUs; between slices it sleeps; it is gone with the thread that st
 Run as: python -m multikernel.experiments.instrument.linux_process PARENT CPU[,CPU…] BYTES SOCKET
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

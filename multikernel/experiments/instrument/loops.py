@@ -5,8 +5,6 @@ Guarantees: the core runs on its CPU; what happened meanwhile to the CPUs and ta
 is taken by the measuring core itself, right around the loop. A verdict that is not OK is an error.
 """
 
-from __future__ import annotations
-
 import time
 import zlib
 from array import array

@@ -7,8 +7,6 @@ outside of MPI. What the library leaves behind lies in a directory that is remov
 Run as: mpiexec -n N python -m multikernel.experiments.instrument.mpi_process SOCKET CPU[,CPU…]
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re

@@ -5,12 +5,10 @@ the paper has before it thinks of memory nodes, with the sender. Source: the pap
 figure 6.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from multikernel.experiments.instrument import tree_loops
 from multikernel.experiments.instrument.loops import Plan, Report, span
@@ -56,7 +54,7 @@ class Protocol(Shape):
     lines: tuple[tuple[int, Line], ...]
 
     @classmethod
-    def of(cls, form: Form, tree: Tree, lines: tuple[tuple[int, Line], ...]) -> Protocol:
+    def of(cls, form: Form, tree: Tree, lines: tuple[tuple[int, Line], ...]) -> Self:
         return cls(form.name, tree, form=form, lines=lines)
 
     def places(self) -> dict[int, Place]:

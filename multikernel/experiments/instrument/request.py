@@ -4,10 +4,9 @@ Guarantees: a request says everything that decides what is run; two equal reques
 slices in the same order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from multikernel.errors import BadInput
 from multikernel.machine.cpu_list import format_cpu_list
@@ -99,7 +98,7 @@ class Request:
         """What keys end with of a number of cores: the full number is left out."""
         return "" if cores == self.cores else f"-on-{cores}"
 
-    def fitted(self) -> Request:
+    def fitted(self) -> Self:
         """The same, made small where cores share CPUs: there a turn costs a time slice."""
         if not self.crowded:
             return self

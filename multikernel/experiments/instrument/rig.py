@@ -5,8 +5,6 @@ a computing program is stopped however the slice ends. The client sleeps through
 the cores use its CPU. Not thread-safe.
 """
 
-from __future__ import annotations
-
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping

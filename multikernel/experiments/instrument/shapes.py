@@ -6,8 +6,6 @@ machine if any are kept; those that come to the same are one. That of all cores 
 boots have; what is said of it is drawn from ratios within boots.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ Guarantees: boots whose floors are alike are in one state; those of the commones
 two the nearer one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from multikernel.experiments.instrument.arms import floor_key

@@ -4,8 +4,6 @@ Guarantees: the instrument's. All cores of a tree get the same plan, each with i
 the tree. A request or an acknowledgement that was wrong, on any core, is an error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain

@@ -9,8 +9,6 @@ the machine moved. Answers: the hardware's part of the paper's table 2. Idea: co
 matrix; ours says where lines lie.
 """
 
-from __future__ import annotations
-
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -5,8 +5,6 @@ Guarantees: thousands of pairs fit, one histogram each; what cannot be of one pl
 reference pair, measured again and again between the others, has a key of its own.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ the region of the core they belong to; where each line lies is asked of the host
 touched.
 """
 
-from __future__ import annotations
-
 from multikernel.experiments.instrument.loops import Loop, Plan, Report, Watch
 from multikernel.native._native import Histogram
 

@@ -9,15 +9,13 @@ where the two ends lie, within a budget. Idea: MCTOP infers levels from latencie
 ones are tested by them.
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from statistics import median
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.rig import Pair
@@ -57,7 +55,7 @@ class Reading:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Reading:
+    def of(cls, values: Sequence[float]) -> Self:
         interval = statistics.median_interval(values)
         return cls(median(values), interval.low, interval.high)
 

@@ -5,8 +5,6 @@ Guarantees: every pair that has no series is counted in a sentence, by how it is
 it is taken to cost or that nothing is known of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -22,11 +20,11 @@ if TYPE_CHECKING:
     from multikernel.experiments.latency import Latency
 
 
-def cautions(latency: Latency) -> Iterator[Caution]:
+def cautions(latency: "Latency") -> Iterator[Caution]:
     return chain(_ends(latency), _homes(latency), _moves(latency), estimates(latency.planner))
 
 
-def _ends(latency: Latency) -> Iterator[Caution]:
+def _ends(latency: "Latency") -> Iterator[Caution]:
     ends = latency.ends()
     words = ("Nearest", "Farthest") if len(ends) > 1 else ("The only measured",)
     for word, code, (pair, cycles) in zip(
@@ -41,7 +39,7 @@ def _ends(latency: Latency) -> Iterator[Caution]:
         yield caution(code, text)
 
 
-def _homes(latency: Latency) -> Iterator[Caution]:
+def _homes(latency: "Latency") -> Iterator[Caution]:
     nodes, homes = latency.planner.node, latency.ledger.homes
     if len(set(nodes.values())) < 2:
         text = (
@@ -71,7 +69,7 @@ def _homes(latency: Latency) -> Iterator[Caution]:
         yield caution("home-elsewhere", text)
 
 
-def _moves(latency: Latency) -> Iterator[Caution]:
+def _moves(latency: "Latency") -> Iterator[Caution]:
     (a, b), key = latency.reference, reference_key(latency.reference)
     if latency.ledger.moved(key):
         seen = [value for _, value in latency.ledger.slices_of[key]]

@@ -6,8 +6,6 @@ to the other and back, because each yields, or because each sleeps until it is w
 what the paper measured, and the document says so. Answers: the paper's table 1 (LRPC on one core).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 

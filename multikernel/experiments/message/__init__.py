@@ -9,8 +9,6 @@ at random times that do not depend on the answers, and latency counts from when 
 been sent. Answers: the paper's table 2.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial

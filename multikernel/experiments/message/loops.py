@@ -6,8 +6,6 @@ role; each use of the rings' memory has a number of its own, larger than all bef
 came wrong is an error.
 """
 
-from __future__ import annotations
-
 from multikernel.errors import ProtocolError
 from multikernel.experiments.instrument.loops import CALL_LINE, Loop, Plan, Report, Watch
 from multikernel.user.memory import Page

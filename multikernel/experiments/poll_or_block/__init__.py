@@ -9,8 +9,6 @@ from then on (knowledge.block_cost). Answers: the paper's section 4.6. Idea: wit
 nobody loses more than twice what a prophet would (the ski-rental bound).
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping

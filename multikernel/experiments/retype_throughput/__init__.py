@@ -8,8 +8,6 @@ one RAM that all have. By number of cores, and by one alone. Answers: the paper'
 throughput.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ leaves it as it found it. With a lock a region the cores' memories lie in region
 REGIONS cores, but for "common", which lies in one.
 """
 
-from __future__ import annotations
-
 from array import array
 from dataclasses import dataclass
 from typing import Literal

@@ -6,8 +6,6 @@ channels of that pair polled in every turn; bare ends run in a loop of their own
 paper's table 2, and what one line for request and reply costs against a ring each way.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -7,8 +7,6 @@ there it times itself. One core alone asks its own driver. MSG again over socket
 paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial

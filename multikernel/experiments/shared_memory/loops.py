@@ -5,8 +5,6 @@ on unrecorded for a while after the last that counts, so that no sample is of a 
 Idea: the rendezvous is the floor's own bounced line, used once.
 """
 
-from __future__ import annotations
-
 import time
 
 from multikernel.experiments.instrument.loops import Loop, Report, Watch

@@ -6,8 +6,6 @@ completion is when the root has every acknowledgement, and each says whom it spe
 checked. Trees are for just the cores that take part (`shapes`). Answers: the paper's figure 6.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 

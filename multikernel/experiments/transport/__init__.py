@@ -8,8 +8,6 @@ how large its messages are. Cache lines are those the processor counts, on the s
 Answers: the paper's table 3, with the host's mechanisms in the place of L4's IPC.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial

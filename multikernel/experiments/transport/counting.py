@@ -4,8 +4,6 @@ Guarantees: a number is one that the processor counted; where it has no counters
 given to us, there is none but the reason. Light, since cores import it. Source: perf_event_open(2).
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import sys

@@ -5,8 +5,6 @@ it may use; when they are given nobody else holds a descriptor of them. Idea: SC
 boot hands the kernel's segment to the cores.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import socket

@@ -5,8 +5,6 @@ end of the other side, so where the transport is a pipe or socket a side that di
 message is looked at; one that is wrong is an error.
 """
 
-from __future__ import annotations
-
 import mmap
 import os
 import socket

@@ -2,8 +2,6 @@
 ends; and the systems whose cores are given them.
 """
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -9,8 +9,6 @@ in the same slices. What all get done at once is `retype_throughput`'s. Answers:
 8.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from statistics import median
 

@@ -8,8 +8,6 @@ cores; and, but for `compare`, over sockets, and all by number of cores and by t
 That a target was notified as claimed is counted (`notified`). Answers: the paper's figure 7.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from multikernel.experiments.declaring import *

@@ -7,8 +7,6 @@ line, and by Linux's threads. A tree is installed before its slice, and its edge
 are contracted away. Answers: the paper's figure 7 over cores, with the trees of its section 5.1.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Guarantees: "structure" compares sides that are notified in the same way; where 
 differently the words say that the difference comes of that.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

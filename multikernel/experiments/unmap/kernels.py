@@ -5,8 +5,6 @@ of the same slices: mapping and the first touch, and what a computing program st
 what the host's mapping call costs, a page's whole life, and pages of one's own on all cores.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial

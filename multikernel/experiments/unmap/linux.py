@@ -4,8 +4,6 @@ Guarantees: every slice says how many interrupts the target CPUs took for TLB sh
 host counts them (`notified`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -57,8 +55,9 @@ class LinuxArms(Arms):
         if own.key == COMPUTES:
             # What Linux pays besides. How the removal notifies is not looked at.
             specs |= kernels.side_specs("linux", "linux", own.cores, "computing", "none")
-            about = {"operation": "munmap", "target": "computing"}
-            specs["remove"] = spec("remove-linux", "linux", "remove", own.cores, **about)
+            specs["remove"] = spec(
+                "remove-linux", "linux", "remove", own.cores, operation="munmap", target="computing"
+            )
         # Counted around the timed call: mapping and removal interrupt, too.
         return sampled(
             kernels.name_of(own), specs, self.on,

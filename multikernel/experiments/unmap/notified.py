@@ -6,8 +6,6 @@ which has to interrupt. Linux's shootdowns are the TLB line of /proc/interrupts 
 around the timed call alone: 1.00 an operation and CPU, and none where the peers sleep.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
