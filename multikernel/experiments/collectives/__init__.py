@@ -81,8 +81,6 @@ class Collectives(Experiment):
     def key(self, what: str, mode: Mode, tree: str = "", count: int | None = None) -> str:
         return f"{self.stem(what, tree, count)}-{mode}"
 
-    # --- Arms ---
-
     def arms(self) -> Iterator[Arm]:
         for count, several in self.by_cores.items():
             for operation in COLLECTIVES:
@@ -168,8 +166,6 @@ class Collectives(Experiment):
         stem = self.stem(what, tree, count)
         return both_modes(stem, system, what, count, "completion", about, floor, also)
 
-    # --- What is said ---
-
     def ratios(self) -> Iterator[Ratio]:
         yield from (ratio for _, ratio in self._fixed())
         for mode in MODES:
@@ -230,7 +226,6 @@ def shared_barrier(
     """Barriers over shared memory, bare. form: "central" or "dissemination". Samples, on core
     `timer`: by the plan's names.
     """
-
     how = {"form": form, "each": members, "timer": timer}
     return checked("shared-barrier", how, use, plan, watch, WRONG)
 
@@ -240,6 +235,5 @@ def collective(
     plan: Plan, watch: Watch | None,
 ) -> Report:  # fmt: skip
     """Of an open group, through the drivers, which poll. Samples as `shared_barrier`'s."""
-
     how = {"form": operation, "each": members, "timer": timer, "group": group, "core": root}
     return checked("collective", how, use, plan, watch, WRONG, polls=True)

@@ -61,8 +61,6 @@ class Collector:
         self.stands_for: dict[str, str] = {}
         """By key, the key of the series that stands for it (`Spec.also`)."""
 
-    # --- measuring ---
-
     def boot(self, number: int, arms: Sequence[Ready]) -> None:
         for _ in range(self.request.size.rounds):
             order = list(arms)
@@ -92,8 +90,6 @@ class Collector:
         for key, histogram in outcome.samples.items():
             self._tallies[key][number].append(histogram)
         self.sums.update(outcome.sums)
-
-    # --- asking ---
 
     def medians(self, key: str) -> dict[int, float]:
         """The median of an arm in each boot that has one and counts."""

@@ -73,7 +73,6 @@ class LinuxProcess(Helper):
 
 
 # --- The process
-# --------------------------------------------------------------------------------------------------
 
 
 def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], None]) -> Activity:

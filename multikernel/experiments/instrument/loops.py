@@ -49,7 +49,6 @@ class Report:
 
 
 # --- How cores wait
-# -------------------------------------------------------------------------------------------------
 
 Policy = tuple[int, int, int]
 """Microseconds to spin, times to yield, longest park in microseconds."""
@@ -166,7 +165,6 @@ def be_quiet() -> None:
 
 
 # --- Raw pairs: role 0 asks, role 1 answers, both with the same counts
-# --------------------------------------------
 
 
 def span(plan: Plan) -> int:
@@ -203,7 +201,6 @@ def raw(end: str, peer: int, role: int, plan: Plan, watch: Watch | None) -> Repo
 
 
 # --- Through the driver
-# ---------------------------------------------------------------------------------------------
 
 
 def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:

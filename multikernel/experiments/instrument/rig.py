@@ -74,8 +74,6 @@ class Bench:
         self._uses += span
         return first
 
-    # --- loops ---
-
     def run(self, name: str, calls: Mapping[int, Call]) -> dict[int, Report]:
         """Functions on cores at once, started in that order; all reports. name: of such slices."""
         tasks = {
@@ -198,8 +196,6 @@ class Bench:
         for name in ("cycles", "mapping"):
             counts[name] = max(report.counts[name] for report in reports.values())
         return Report(counts=counts, activity=reports[0].activity)
-
-    # --- computing targets ---
 
     @contextmanager
     def computing(self) -> Iterator[None]:

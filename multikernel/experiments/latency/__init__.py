@@ -94,8 +94,6 @@ class Latency(Experiment):
             (TWO_LINES, count, BATCH_OF),
         )
 
-    # --- Measuring ---
-
     def arms(self) -> Sequence[Arm]:
         """Which there are depends on what has been measured."""
         return ()
@@ -186,8 +184,6 @@ class Latency(Experiment):
             pairs = len(self.cpus) * (len(self.cpus) - 1)
             self.watcher(Look(self.cpus, self.values, len(self.planned), pairs, self.boots + 1))
 
-    # --- Asking ---
-
     def homes(self, pair: Pair) -> tuple[str, ...]:
         """Where the one line is put: with the second CPU; with the first, if that is elsewhere."""
         a, b = (self.planner.node[cpu] for cpu in pair)
@@ -234,8 +230,6 @@ class Latency(Experiment):
         means = {pair: sum(values) / len(values) for pair, values in both.items()}
         order = sorted(means, key=means.__getitem__)
         return {pair: means[pair] for pair in (*order[:1], *order[-1:])}
-
-    # --- The document ---
 
     def judged_by(self) -> list[Pair]:
         return [(self.cpus.index(a), self.cpus.index(b)) for a, b in sorted(self.planner.readings)]

@@ -113,8 +113,6 @@ class Planner:
             for label, pairs in _related(topology, cpus).items()
         ]
 
-    # --- waves ---
-
     def wave(self) -> list[Pair]:
         """What to measure next; empty when all is known, or the budget is spent."""
         if self._planned:
@@ -149,8 +147,6 @@ class Planner:
         self._planned.update(fresh)
         return fresh
 
-    # --- what is known ---
-
     def of(self, group: Group) -> list[Reading]:
         return [self.readings[pair] for pair in group.pairs if pair in self.readings]
 
@@ -170,8 +166,6 @@ class Planner:
         """What a pair that was not measured is taken to cost; None where nothing is known."""
         found = self.of(group)
         return median(one.value for one in found) if found else group.inherited
-
-    # --- groups ---
 
     def _refine(self, group: Group) -> list[Pair]:
         """What is still to be measured before more can be said; divides the group if it must."""
@@ -252,8 +246,6 @@ class Planner:
             for part, pairs in parts.items()
         ]  # fmt: skip
         return True
-
-    # --- choosing ---
 
     def _some(self, group: Group, count: int) -> list[Pair]:
         """So many more pairs, at least one of every part that it might be divided into."""

@@ -207,8 +207,6 @@ class RetypeThroughput(Experiment):
             if form.memory == "common" and form.in_flight == 1:
                 yield Ratio(form.rate, replace(form, memory="copied").rate, "cost")
 
-    # --- In words ---
-
     def cautions(self, collector: Collector) -> Iterator[Caution]:
         yield from self._slower(collector)
         yield from self._scaling(collector)
