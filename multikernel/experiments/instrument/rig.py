@@ -169,32 +169,31 @@ class Bench:
         with self.computing():
             return self.one("alone", loops.idle, seconds)
 
-    def life(self, form: str, batches: int, protocol: str = "two-phase") -> Report:
+    def life(self, form: str, batches: int) -> Report:
         """A page's whole life on all cores, "fresh" or "reused", so many batches of `LIVES`."""
         return self.one(
-            f"life {form}", loops.life, self._frame, form, PROTOCOLS[protocol],
+            f"life {form}", loops.life, self._frame, form, PROTOCOLS["two-phase"],
             batches * LIVES, LIVES,
         )  # fmt: skip
 
     def local_call(self, count: int, core: int = 0) -> Report:
         """The mapping call alone."""
-        return self.one("local", loops.local_call, self._frame, count, core=core)
+        return self.one(f"local {count}", loops.local_call, self._frame, count, core=core)
 
     def local_on_each(self, count: int) -> list[float]:
         """The median of so many mapping calls on each core, one core after the other."""
         reports = [self.local_call(count, core) for core in range(self.cores)]
         return [samples_of(report)["local"].percentile(50) for report in reports]
 
-    def own_pages(self, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
+    def own_pages(self, pages: int, rounds: int) -> Report:
         """Every core unmaps its own at once. Counts: operations of all; cycles, of the slowest."""
-        task: tuple[Any, ...] = pages, rounds, PROTOCOLS[protocol], self._meetings
+        task: tuple[Any, ...] = pages, rounds, PROTOCOLS["two-phase"], self._meetings
         self._meetings += 2 * rounds * self.cores
         reports = self.together(
             "own pages", loops.own_pages, dict.fromkeys(range(self.cores), task)
         )
-        counts = {"operations": self.cores * pages * rounds}
-        for name in ("cycles", "mapping"):
-            counts[name] = max(report.counts[name] for report in reports.values())
+        cycles = max(report.counts["cycles"] for report in reports.values())
+        counts = {"operations": self.cores * pages * rounds, "cycles": cycles}
         return Report(counts=counts, activity=reports[0].activity)
 
     @contextmanager
