@@ -5,7 +5,7 @@ Nothing is booted.
 import pytest
 
 from multikernel.experiments.instrument import collector as collecting
-from multikernel.experiments.instrument import states
+from multikernel.experiments.instrument import floors
 from multikernel.experiments.instrument.arms import (
     CONTROL,
     Outcome,
@@ -210,7 +210,7 @@ def test_boots_of_another_state_do_not_count(floors: list[int], counting: set[in
         collector.keep(boot, outcome(floor_key((0, 1), "back-to-back"), floor))
         for key, factor in (("over", 3), ("under", 1)):
             collector.keep(boot, outcome(key, factor * floor + 1000 * (boot not in counting)))
-    boots = states.settle(collector, [(0, 1)], len(floors))
+    boots = floors.settle(collector, [(0, 1)], len(floors))
     assert {boot.number for boot in boots if boot.counts} == counting
     assert [boot.floor for boot in boots] == pytest.approx(floors, rel=0.02)
     assert set(collector.medians("over")) == counting
@@ -225,7 +225,7 @@ def test_boots_of_another_state_do_not_count(floors: list[int], counting: set[in
 def test_a_boot_without_a_floor_counts() -> None:
     collector = Collector(request())
     collector.keep(0, outcome(floor_key((0, 1), "back-to-back"), 160))
-    assert [boot.counts for boot in states.settle(collector, [(0, 1)], 2)] == [True, True]
+    assert [boot.counts for boot in floors.settle(collector, [(0, 1)], 2)] == [True, True]
 
 
 # --- Linux is notified by interrupt, or is not shown

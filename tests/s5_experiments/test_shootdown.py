@@ -18,7 +18,7 @@ import multikernel
 from multikernel import System
 from multikernel.errors import BadInput, ProtocolError
 from multikernel.experiments import registry
-from multikernel.experiments.instrument import loops, tree_loops
+from multikernel.experiments.instrument import loops
 from multikernel.experiments.instrument.protocols import (
     FIRST_LINE,
     FORMS,
@@ -57,12 +57,12 @@ def any_tree(cores: int, root: int, chosen: random.Random) -> Tree:
 _uses = [1]
 
 
-def shootdowns(system: System, places: dict[int, tree_loops.Place]) -> dict[str, int]:
+def shootdowns(system: System, places: dict[int, loops.Place]) -> dict[str, int]:
     """Samples by name at the root, which alone measures."""
     use = _uses[0]
     _uses[0] += loops.span(PLAN)
     tasks = {
-        core: system.cores[core].start(tree_loops.messages, place, use, PLAN, None)
+        core: system.cores[core].start(loops.messages, place, use, PLAN, None)
         for core, place in places.items()
     }
     reports = {core: task.result() for core, task in tasks.items()}
@@ -101,14 +101,14 @@ def test_an_acknowledgement_that_is_missing_a_core_is_an_error(
     form = Form("short", "short", shared=shared)
     places = Protocol.of(form, tree, lines_of(tree, site, near=False)).places()
     place = places[ROOT]
-    places[ROOT] = tree_loops.Place(None, place.children, place.shared, (1, 2, 3))
+    places[ROOT] = loops.Place(None, place.children, place.shared, (1, 2, 3))
     with pytest.raises(ProtocolError, match=str(64 + 40 + 12)):
         shootdowns(system, places)
 
 
 def _refused(line: tuple[int, int]) -> None:
-    place = tree_loops.Place(None, (line,))
-    tree_loops.messages(place, 1, PLAN, None)
+    place = loops.Place(None, (line,))
+    loops.messages(place, 1, PLAN, None)
 
 
 @pytest.mark.parametrize("line", [(CORES, FIRST_LINE), (0, 0), (0, 63), (0, 128)])

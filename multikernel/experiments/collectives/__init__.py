@@ -14,11 +14,10 @@ from functools import partial
 
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import shapes
-from multikernel.experiments.instrument.loops import Plan, Watch
+from multikernel.experiments.instrument.loops import Plan, Watch, checked
 from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, component, missing
 from multikernel.experiments.instrument.protocols import Form, Protocol, near_lines, notify, timed
 from multikernel.experiments.instrument.shapes import CHOSEN, ROOT, Shape, chosen_of
-from multikernel.experiments.instrument.tree_loops import checked
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.processor import Host

@@ -3,7 +3,7 @@
 Guarantees: within a boot every arm has its slice in every round, in an order drawn anew from the
 request's seed. A slice that the machine disturbed is measured again, twice at most, and then
 dropped; an arm of which nothing remains has no series but a sentence that says why. Intervals are
-over boots, ratios within each; boots of another state (`states`) do not count. Idea: hyperfine's
+over boots, ratios within each; boots of another state (`floors`) do not count. Idea: hyperfine's
 interleaving and its warnings.
 """
 

@@ -15,10 +15,9 @@ from typing import Any, ClassVar
 
 from multikernel.catalogue import Entry
 from multikernel.errors import MeasurementRefused
-from multikernel.experiments.instrument import states
 from multikernel.experiments.instrument.arms import Arm, On, Ratio, Spec, caution, control_ratios
 from multikernel.experiments.instrument.collector import Collector, Ready
-from multikernel.experiments.instrument.floors import floor_arms, floors_of, root_pairs
+from multikernel.experiments.instrument.floors import floor_arms, floors_of, root_pairs, settle
 from multikernel.experiments.instrument.machines import MULTIKERNEL
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, Pair
@@ -95,7 +94,7 @@ class Experiment:
         collector.stands_for = {key: spec.key for spec in specs for key in spec.also}
         whole = [*arms, *floor_arms(request, self.floors_on, self.pairs())]
         local: dict[int, float] = {}
-        began, number, found = time.monotonic(), 0, states.settle(collector, pairs, 0)
+        began, number, found = time.monotonic(), 0, settle(collector, pairs, 0)
         while _goes_on(request, number, sum(boot.counts for boot in found), began):
             request.progress(f"{self.entry.name}: {_course(request, began, number)}")
             with ExitStack() as stack:
@@ -105,7 +104,7 @@ class Experiment:
                     local[number] = max(slowest)
                 collector.boot(number, ready)
             number += 1
-            found = states.settle(collector, pairs, number, local)
+            found = settle(collector, pairs, number, local)
         return collector, found
 
     def _document(

@@ -8,9 +8,10 @@ is taken by the measuring core itself, right around the loop. A verdict that is 
 import time
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from multikernel.errors import ProtocolError
@@ -24,6 +25,7 @@ Packed = tuple[int, int, int, int, bytes]
 """n, sum, min, max and the buckets, compressed: nearly all of them are empty."""
 PAGE = 4096
 START_SECONDS = 10
+NOT_SENT = "messages came that were not sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,11 @@ class Loop:
             with self.watched():
                 some(count, self.samples(name))
         return self.done()
+
+    def right(self, wrong: int, where: str, words: str = NOT_SENT) -> None:
+        """Raises ProtocolError with those words if anything was wrong."""
+        if wrong:
+            raise ProtocolError(words, value=wrong, where=where)
 
     def steps(self, plan: Plan, suffix: str = "") -> Iterator[tuple[int, int, Histogram]]:
         """Count, batch and samples: of what warms up, then of all of the plan, by its names."""
@@ -332,3 +339,50 @@ def _first(loop: Loop, count: int) -> tuple[int, ...]:
     """The set of the first so many of all cores, as words."""
     first, words = (1 << count) - 1, (len(loop.cores) + 63) // 64
     return tuple(first >> 64 * word & (1 << 64) - 1 for word in range(words))
+
+
+# --- Over trees: all cores get the same plan, each with its own place in the tree
+
+Line = tuple[int, int]
+"""A scratch line: in which core's region, and its number there, from 1 on."""
+NO_LINE = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A core's place in a tree. up: the line to its parent, None at the root; children: the lines
+    to them, in sending order; shared: the one that all poll, of a broadcast; targets: at the root,
+    all the others.
+    """
+
+    up: Line | None
+    children: tuple[Line, ...]
+    shared: Line | None = None
+    targets: tuple[int, ...] = ()
+
+
+def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
+    """Requests to all cores of the tree and their acknowledgements. Samples, at the root."""
+    (core, line), (shared_core, shared_line) = place.up or NO_LINE, place.shared or NO_LINE
+    how: dict[str, Any] = {
+        "core": core, "line": line, "each": tuple(chain(*place.children)),
+        "shared_core": shared_core, "shared_line": shared_line, "below": len(place.targets),
+        "sum": sum(place.targets),
+    }  # fmt: skip
+    return checked("shootdown", how, use, plan, watch)
+
+
+def checked(
+    probe: str, how: Mapping[str, Any], use: int, plan: Plan, watch: Watch | None,
+    wrong: str = NOT_SENT, *, polls: bool = False,
+) -> Report:  # fmt: skip
+    """All of a plan, warm, with numbers from `use` on (`Bench.uses`); polls: so does the driver
+    meanwhile. Raises ProtocolError with those words if any of it was wrong.
+    """
+    loop, errors, at = Loop(watch), 0, use
+    with loop.polling(*[loop.me] * polls), loop.watched():
+        for count, batch, into in loop.steps(plan):
+            errors += loop.driver.probe(probe, **how, base=at, count=count, batch=batch, times=into)
+            at += count
+    loop.right(errors, f"core {loop.me}", wrong)
+    return loop.done()

@@ -10,11 +10,9 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from multikernel.experiments.instrument import tree_loops
-from multikernel.experiments.instrument.loops import Plan, Report, span
+from multikernel.experiments.instrument.loops import Line, Place, Plan, Report, messages, span
 from multikernel.experiments.instrument.rig import Bench
 from multikernel.experiments.instrument.shapes import CHOSEN, ROOT, Shape, best_of, distinct
-from multikernel.experiments.instrument.tree_loops import Line, Place
 from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
@@ -128,6 +126,6 @@ def notify(bench: Bench, protocol: Protocol, plan: Plan) -> Report:
     """The protocol's messages to all its cores and back; the report of the root."""
     places = protocol.places()
     return timed(
-        bench, f"{protocol.name} {protocol.cores}", places, ROOT, plan, tree_loops.messages,
+        bench, f"{protocol.name} {protocol.cores}", places, ROOT, plan, messages,
         lambda core, use: (places[core], use),
     )  # fmt: skip

@@ -21,8 +21,8 @@ from typing import Any
 from multikernel import system as system_
 from multikernel.errors import BadInput
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import states
 from multikernel.experiments.instrument.experiment import opened
+from multikernel.experiments.instrument.floors import settle
 from multikernel.experiments.instrument.loops import Plan, Watch
 from multikernel.experiments.latency import loops, said
 from multikernel.experiments.latency.ledger import Ledger, Slice, key_of, reference_key
@@ -100,7 +100,7 @@ class Latency(Experiment):
 
     def measured(self, arms: list[Arm]) -> tuple[Collector, list[Boot]]:
         self.measure()
-        return self.ledger, states.settle(self.ledger, (), self.boots)
+        return self.ledger, settle(self.ledger, (), self.boots)
 
     def measure(self) -> None:
         while wave := self.planner.wave():

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import count
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.message import loops
+from multikernel.experiments.instrument.loops import CALL_LINE, Loop, Plan, Watch
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.topology.model import Relation, Topology
 from multikernel.results.histogram import bucket_bounds
@@ -38,6 +38,9 @@ SHORTEST_BATCH = 1000
 OPEN_LOOP_NS = (400, 800, 2_000, 10_000)
 """Mean time between requests: from more than half of what the channel can do to hardly anything."""
 OPEN_LOOP_COUNT = 2_000
+USES = 3
+"""Of the memory, in one slice: warming up, and what is measured at most twice."""
+LANES_AT, LINE = 4096, 64
 DISTANCES: Mapping[Relation, str] = {
     "same": "one CPU",
     "smt": "one core, two threads",
@@ -66,7 +69,7 @@ class Form:
 
     def both(self, bench: Bench, loop: Callable[..., Report], *how: object) -> Report:
         """Both sides of a loop over it, in the memory with which the system was prepared."""
-        first = bench.prepared, self.name, self.slots, bench.uses(loops.USES)
+        first = bench.prepared, self.name, self.slots, bench.uses(USES)
         return bench.both(f"{loop.__name__} {self.key}", self.pair, loop, first, *how)
 
     @property
@@ -105,7 +108,7 @@ def rates_in(report: Report, operations: int, hz: float) -> dict[str, Histogram]
 
 def memory(bench: Bench, slots: int = max(SIZES)) -> Page:
     """For rings of up to so many slots, one each way; all forms lie in it by turns."""
-    return bench.system.map(bench.system.allocate(loops.bytes_for(slots)))
+    return bench.system.map(bench.system.allocate(bytes_for(slots)))
 
 
 ON = Booted(prepare=memory)
@@ -160,7 +163,7 @@ class Message(Experiment):
         specs = both_modes(form.key, "raw", form.name, 2, "round-trip", about, (form.pair,))
         return sampled(
             f"{form.key}, there and back", specs, ON,
-            lambda bench: form.both(bench, loops.echo, plan),
+            lambda bench: form.both(bench, echo, plan),
             repeated=repeated,
         )  # fmt: skip
 
@@ -179,7 +182,7 @@ class Message(Experiment):
         for specs in [{name: spec} for name, spec in both.items()] if repeated else [both]:
             yield sampled(
                 f"{form.key}, one way", specs, ON,
-                lambda bench: form.both(bench, loops.stream, messages, form.batch),
+                lambda bench: form.both(bench, stream, messages, form.batch),
                 found=partial(rates_in, operations=form.batch, hz=self.hz),
                 repeated=repeated and "times" in specs,
             )  # fmt: skip
@@ -195,7 +198,7 @@ class Message(Experiment):
         def measure(bench: Bench) -> Report:
             # The n-th slice at every rate has the same schedule but for its scale.
             seed = self.request.seed * 1000 + next(turns)
-            return bench.one(f"open loop {every}", loops.open_loop, b, requests, mean, seed, core=a)
+            return bench.one(f"open loop {every}", open_loop, b, requests, mean, seed, core=a)
 
         name = f"open loop, a request every {every} ns, cores {a} and {b}"
         return sampled(name, {"latency": spec}, ON, measure, strict=True)
@@ -220,3 +223,55 @@ class Message(Experiment):
 
     def cautions(self, collector: Collector) -> list[Caution]:
         return [STREAMS_OF_CALLS]
+
+
+# --- On the cores: a message that came wrong is an error
+
+
+def bytes_for(slots: int) -> int:
+    """Memory that rings of so many slots take, one each way."""
+    return LANES_AT + 2 * LINE * slots
+
+
+def echo(
+    page: Page, form: str, slots: int, use: int, role: int, plan: Plan, watch: Watch | None
+) -> Report:
+    """Messages there and back; role 0 asks. Samples: by the plan's names."""
+    loop, wrong = Loop(watch), 0
+    with page.view() as memory, loop.watched():
+        for number, (count, batch, into) in enumerate(loop.steps(plan)):
+            wrong += loop.driver.probe(
+                "echo", memory=memory, form=form, role=role, slots=slots, base=use + number,
+                count=count, batch=batch, times=into,
+            )  # fmt: skip
+    loop.right(wrong, f"{form}, {slots} slots")
+    return loop.done(samples=role == 0)
+
+
+def stream(
+    page: Page, form: str, slots: int, use: int, role: int, count: int, batch: int,
+    watch: Watch | None
+) -> Report:  # fmt: skip
+    """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
+    whole batch, and ahead, how many messages the writer was ahead at the end of each.
+    """
+    loop = Loop(watch)
+    with page.view() as memory, loop.watched():
+        wrong = loop.driver.probe(
+            "stream", memory=memory, form=form, role=role, slots=slots, base=use, count=count,
+            batch=batch, times=(loop.samples("times"), loop.samples("ahead")),
+        )  # fmt: skip
+    loop.right(wrong, f"{form}, {slots} slots")
+    return loop.done(samples=role == 1)
+
+
+def open_loop(peer: int, count: int, mean_cycles: int, seed: int, watch: Watch | None) -> Report:
+    """Requests at random through both drivers. Samples: latency, from the intended time."""
+    loop = Loop(watch)
+    with loop.polling(loop.me, peer), loop.watched():
+        loop.pings(peer, CALL_LINE, ())
+        loop.driver.probe(
+            "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count,
+            times=loop.samples("latency"),
+        )  # fmt: skip
+    return loop.done()

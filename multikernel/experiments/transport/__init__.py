@@ -17,9 +17,8 @@ from multikernel.experiments import message
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.loops import Plan
 from multikernel.experiments.local_call import but_switches, shared_cpu
-from multikernel.experiments.message import loops as rings
 from multikernel.experiments.transport import loops, ways
-from multikernel.experiments.transport.counting import Counting, available
+from multikernel.experiments.transport.loops import Counting, available
 from multikernel.experiments.transport.ways import LATENCY_CONTROL, RATE_CONTROL, WAYS, Way
 from multikernel.machine.host.clock import tsc_rate
 
@@ -111,7 +110,7 @@ class Transport(Experiment):
         if way.kind == "driver":
             return bench.ping(PAIR, way.via, plan)
         if way.kind == "bare":
-            return _bare(way, 1).both(bench, rings.echo, plan)
+            return _bare(way, 1).both(bench, message.echo, plan)
         how = plan, counted, self.counts.events, self.counts.kernel
         return bench.both(f"echo {way.name}", PAIR, loops.echo, (way.name,), *how)
 
@@ -125,7 +124,7 @@ class Transport(Experiment):
 
         def measure(bench: Bench) -> Report:
             if way.kind == "bare":
-                return _bare(way, WINDOW).both(bench, rings.stream, count, batch)
+                return _bare(way, WINDOW).both(bench, message.stream, count, batch)
             return bench.both(f"stream {way.name}", PAIR, loops.stream, (way.name,), count, batch)
 
         return self._arm(
