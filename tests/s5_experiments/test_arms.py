@@ -5,7 +5,6 @@ Nothing is booted.
 import pytest
 
 from multikernel.experiments.instrument import collector as collecting
-from multikernel.experiments.instrument import floors
 from multikernel.experiments.instrument.arms import (
     CONTROL,
     Outcome,
@@ -15,6 +14,7 @@ from multikernel.experiments.instrument.arms import (
     line_key,
 )
 from multikernel.experiments.instrument.collector import Collector, Ready
+from multikernel.experiments.instrument.floors import settle
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.request import SIZES, Request, Size
 from multikernel.experiments.unmap import notified
@@ -210,7 +210,7 @@ def test_boots_of_another_state_do_not_count(floors: list[int], counting: set[in
         collector.keep(boot, outcome(floor_key((0, 1), "back-to-back"), floor))
         for key, factor in (("over", 3), ("under", 1)):
             collector.keep(boot, outcome(key, factor * floor + 1000 * (boot not in counting)))
-    boots = floors.settle(collector, [(0, 1)], len(floors))
+    boots = settle(collector, [(0, 1)], len(floors))
     assert {boot.number for boot in boots if boot.counts} == counting
     assert [boot.floor for boot in boots] == pytest.approx(floors, rel=0.02)
     assert set(collector.medians("over")) == counting
@@ -225,7 +225,7 @@ def test_boots_of_another_state_do_not_count(floors: list[int], counting: set[in
 def test_a_boot_without_a_floor_counts() -> None:
     collector = Collector(request())
     collector.keep(0, outcome(floor_key((0, 1), "back-to-back"), 160))
-    assert [boot.counts for boot in floors.settle(collector, [(0, 1)], 2)] == [True, True]
+    assert [boot.counts for boot in settle(collector, [(0, 1)], 2)] == [True, True]
 
 
 # --- Linux is notified by interrupt, or is not shown

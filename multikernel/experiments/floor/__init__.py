@@ -1,9 +1,8 @@
 """Floor: one cache line there and back between two CPUs, the least any message between them can
 cost.
 
-Guarantees: those of `instrument.floors`, for all pairs of up to 8 cores; medians by line are in the
-document. Answers: the paper's table 2 (what a message costs by distance), of which this is the part
-the hardware takes.
+Guarantees: those of `instrument.floors`, for all pairs of up to 8 cores. Answers: the part of the
+paper's table 2 (what a message costs by distance) that the hardware takes.
 """
 
 from collections.abc import Iterator

@@ -24,9 +24,8 @@ from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.experiment import opened
 from multikernel.experiments.instrument.floors import settle
 from multikernel.experiments.instrument.loops import Plan, Watch
-from multikernel.experiments.latency import loops, said
-from multikernel.experiments.latency.ledger import Ledger, Slice, key_of, reference_key
-from multikernel.experiments.latency.loops import LINES, ONE_LINE, SINGLE, TWO_LINES
+from multikernel.experiments.latency import ledger, said
+from multikernel.experiments.latency.ledger import ONE_LINE, TWO_LINES, Slice, key_of
 from multikernel.experiments.latency.plan import Planner, Reading
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.topology.model import Topology
@@ -82,7 +81,7 @@ class Latency(Experiment):
         super().__init__(request)
         self.parallel, self.watcher, self.cpus = parallel, watcher, request.placement.cpus
         self.planner = Planner(topology or Topology.read(), self.cpus, seed=request.seed)
-        self.ledger = Ledger(request)
+        self.ledger = ledger.Ledger(request)
         self.order = random.Random(request.seed)
         self.boots = 0
         self.planned: list[Pair] = []
@@ -90,7 +89,7 @@ class Latency(Experiment):
         count = request.size.count(USUAL, BATCH_OF)
         self.counts: Plan = (
             (ONE_LINE, count, BATCH_OF),
-            (SINGLE, request.size.count(USUAL_SINGLE), 1),
+            (ledger.SINGLE, request.size.count(USUAL_SINGLE), 1),
             (TWO_LINES, count, BATCH_OF),
         )
 
@@ -155,7 +154,7 @@ class Latency(Experiment):
         watch = Watch(tuple(cpus), tuple(pids[core[cpu]] for cpu in cpus))
         counts = self.counts[:1] if again else self.counts
         # Lines of different pairs are different ones, so one base does for all.
-        base = 2 * bench.uses(loops.span(counts, 2))
+        base = 2 * bench.uses(ledger.span(counts, 2))
         homes = {pair: ("to",) if again else self.homes(pair) for pair in turn}
         sides: dict[int, tuple[Any, ...]] = {
             core[pair[role]]: (core[pair[0]], core[pair[1]], role, homes[pair], base, counts)
@@ -163,14 +162,16 @@ class Latency(Experiment):
             for pair in turn
         }
         name = f"latency {len(turn)} {'again' if again else ''}"
-        reports = bench.together(name, loops.bounce, sides, watch)
+        reports = bench.together(name, ledger.bounce, sides, watch)
         outcome = Slice(activity=reports[core[turn[0][0]]].activity, again=again)
         for pair in turn:
             report = reports[core[pair[0]]]
             for name, histogram in samples_of(report).items():
                 key = f"{name}.{pair[0]}-{pair[1]}" + (CONTROL if again else "")
                 outcome.samples[key] = histogram
-                outcome.lines[key] = [float(report.counts[f"{name}.{line}"]) for line in LINES]
+                outcome.lines[key] = [
+                    float(report.counts[f"{name}.{line}"]) for line in ledger.LINES
+                ]
             for home in homes[pair]:
                 found = report.counts[f"node.{home}"], report.counts[f"nodes.{home}"]
                 outcome.homes[pair, home] = found
@@ -259,7 +260,7 @@ class Latency(Experiment):
                 "from_cpu": pair[0], "to_cpu": pair[1], "lines": 2 if two else 1,
                 "home": "receiver" if two else home,
                 "home_node": None if two or node < 0 else node,
-                "addresses": len(LINES), "line_low": min(lines, default=None),
+                "addresses": len(ledger.LINES), "line_low": min(lines, default=None),
                 "line_high": max(lines, default=None),
                 "target": "polling", "told": "poll", **shared,
             },
@@ -268,7 +269,7 @@ class Latency(Experiment):
     def ratios(self) -> Iterator[Ratio]:
         """The farthest pair over the nearest, two lines over one, and the control."""
         one_line = partial(key_of, ONE_LINE, "to")
-        yield Ratio(reference_key(self.reference), one_line(self.reference), "control")
+        yield Ratio(ledger.reference_key(self.reference), one_line(self.reference), "control")
         ends = list(self.ends())
         for far in ends[1:]:
             yield Ratio(one_line(far), one_line(ends[0]), "cost")

@@ -8,22 +8,40 @@ one RAM that all have. By number of cores, and by one alone. Answers: the paper'
 throughput.
 """
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.capability_loops import BATCH
+from multikernel.experiments.instrument.capability_loops import BATCH, ROOT, Furnishing
 from multikernel.experiments.instrument.deciding import BIG, OWNER, REGION, TWO_PHASE, WAYS, Way
+from multikernel.experiments.instrument.loops import PAGE, Watch
 from multikernel.experiments.instrument.shapes import counts_of
-from multikernel.experiments.retype_throughput import loops
-from multikernel.experiments.retype_throughput.loops import CORES_MOST, MEMORIES, Memory, Work
 from multikernel.experiments.shared_memory import AWAY, PRESENT, was_away
 from multikernel.machine.host.clock import tsc_rate
+from multikernel.native._native import IN_FLIGHT_MOST, PAGES_IN_FLIGHT
 from multikernel.results import document
 from multikernel.system import DEFAULT_MEMORY
 
+Memory = Literal["alone", "copied", "common"]
+"""A core's own RAM, which no other knows; its own RAM, of which all others have copies; its part of
+one RAM, made by core 0, of which all have copies.
+"""
+MEMORIES: tuple[Memory, ...] = ("alone", "copied", "common")
+SLOTS: dict[Memory, int] = {"alone": 1, "copied": 2, "common": 3}
+"""Where a core's root CNode has them."""
+OTHERS = 4
+"""From here on it has the copies of the other cores' RAM, by core."""
+PAGES = PAGES_IN_FLIGHT * IN_FLIGHT_MOST
+FRAMES = 256 - PAGES
+"""From here on its Frames go."""
+CORES_MOST = FRAMES - OTHERS
+REGIONS = 16
+EDGE_US = 100
+"""How long cores work unrecorded before what counts: longer than the last takes to begin."""
 SECONDS = 0.004
 """Of a slice, on every core."""
 MOST = 16
@@ -92,7 +110,7 @@ class Form:
 
     @property
     def on(self) -> Booted:
-        memory = DEFAULT_MEMORY + loops.memory_for(self.booted)
+        memory = DEFAULT_MEMORY + memory_for(self.booted)
         options = (*self.way.options, ("memory", memory))
         return Booted(self.way.system, self.booted, options=options, prepare=_furnished)
 
@@ -147,7 +165,7 @@ def against(cores: int) -> Iterator[tuple[Form, Form]]:
 
 
 def _furnished(bench: Bench) -> None:
-    bench.system.cores[0].run(loops.furnish)
+    bench.system.cores[0].run(furnish)
 
 
 class RetypeThroughput(Experiment):
@@ -171,10 +189,10 @@ class RetypeThroughput(Experiment):
     def _slice(self, form: Form, bench: Bench) -> Outcome:
         members = form.booted if form.asks else form.cores  # the others sleep
         # What they meet by counts how many have come since the system was booted, from 0.
-        base = bench.uses(loops.MEETINGS * members) - 1
+        base = bench.uses(MEETINGS * members) - 1
         seconds = SECONDS * self.request.size.scale
         work = Work(form.memory, form.in_flight, form.cores, members, seconds, base)
-        reports = bench.together(form.key, loops.at_once, dict.fromkeys(range(members), (work,)))
+        reports = bench.together(form.key, at_once, dict.fromkeys(range(members), (work,)))
         counted = [report.counts for report in reports.values()]
         rate, interval = form.specs()
         found = {
@@ -211,10 +229,10 @@ class RetypeThroughput(Experiment):
         yield from self._slower(collector)
         yield from self._scaling(collector)
         yield from SAID
-        beyond = f" (of more than {loops.REGIONS} cores some share one)"
+        beyond = f" (of more than {REGIONS} cores some share one)"
         text = (
-            f"Where the shared kernel has a lock a region, {loops.REGIONS} of them, each core's"
-            f" memory lies in a region of its own{beyond if self.most > loops.REGIONS else ''}, but"
+            f"Where the shared kernel has a lock a region, {REGIONS} of them, each core's"
+            f" memory lies in a region of its own{beyond if self.most > REGIONS else ''}, but"
             " for the one memory of all, which is one region."
         )
         yield caution("regions", text)
@@ -293,3 +311,71 @@ def apart(counts: Sequence[Mapping[str, int]]) -> bool:
     """
     began = [one["began"] for one in counts]
     return max(began) - min(began) > (1 - PRESENT) * min(one["cycles"] for one in counts)
+
+
+# --- On the cores: each is furnished with memory that it alone retypes, and leaves it as it was
+
+
+def furnish() -> None:
+    """On core 0 of a fresh system, once."""
+    one = Furnishing()
+    # RAM goes to the next region each time it is created: of one kind, one after the other.
+    for slot in (SLOTS["alone"], SLOTS["copied"]):
+        for core in one.cores:
+            made = one.create(slot if core == one.me else OTHERS, PAGES)
+            if core != one.me:
+                one.copy(one.me, made, slot, core, move=True)
+    for owner in one.cores:
+        own = one.ask(owner, "CAP_LOOK", SLOTS["copied"])
+        for core in one.cores:
+            if core != owner:
+                one.copy(owner, own, OTHERS + owner, core)
+    common = one.create(SLOTS["common"], len(one.cores) * PAGES)
+    for core in one.others:
+        one.copy(one.me, common, SLOTS["common"], core)
+
+
+def memory_for(cores: int) -> int:
+    """Bytes of the RAM of so many cores."""
+    return len(MEMORIES) * cores * PAGES * PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """cores: the first so many retype; members: the first so many take part, those beyond `cores`
+    only answering; base: of their meeting, larger by MEETINGS a member with each use.
+    """
+
+    memory: Memory
+    in_flight: int
+    cores: int
+    members: int
+    seconds: float
+    base: int
+
+
+MEETINGS = 2
+COUNTED = ("operations", "began", "cycles", "cpu_ns", "wall_ns")
+
+
+def at_once(work: Work, watch: Watch | None) -> Report:
+    """Retype and delete for so many seconds, at least a batch, or only answer, on every member.
+    Samples: times, cycles an operation. Counts: operations, when they began and in how many cycles
+    they were done; of this core's time cpu_ns and wall_ns.
+    """
+    loop, counts = Furnishing(watch), array("Q", bytes(8 * len(COUNTED)))
+    cycles_per_us = loop.plan.cycles_per_us
+    ram = loop.ask(loop.me, "CAP_LOOK", SLOTS[work.memory])
+    with loop.polling(loop.me), loop.watched():
+        loop.probe(
+            "at-once",
+            f"retype and delete, memory {work.memory}, on core {loop.me} of {work.cores} at once",
+            source=ram,
+            offset=loop.me * PAGES * PAGE if work.memory == "common" else 0,
+            cnode=ROOT, index=FRAMES, in_flight=work.in_flight if loop.me < work.cores else 0,
+            cores=work.members, base=work.base, edge=EDGE_US * cycles_per_us,
+            cycles=round(work.seconds * 1e6 * cycles_per_us), batch=BATCH,
+            times=loop.samples("times"), results=counts,
+        )  # fmt: skip
+    loop.counts.update(zip(COUNTED, counts, strict=True))
+    return loop.done()

@@ -91,12 +91,6 @@ def ratios() -> Iterator[Ratio]:
     )  # fmt: skip
     yield Ratio(COMPUTES, "shared-computing", "notification")
     yield Ratio("linux-idle", "shared-polling", "notification")
-    yield from _own_pages()
-    yield from _what_else_is_paid()
-    yield from _by_the_host()
-
-
-def _own_pages() -> Iterator[Ratio]:
     for key, kind, other, remark in (
         ("shared", "structure", "the shared kernel", ""),
         ("linux", "spared", "Linux's threads", OWN_LINUX),
@@ -107,6 +101,8 @@ def _own_pages() -> Iterator[Ratio]:
             "Cores with pages of their own, all unmapping at once", remark, rate=True,
         )  # fmt: skip
     yield Ratio("own-pages-shared", "own-pages-linux", "spared")
+    yield from _what_else_is_paid()
+    yield from _by_the_host()
 
 
 def _what_else_is_paid() -> Iterator[Ratio]:
