@@ -11,7 +11,7 @@ from typing import Any
 
 from multikernel.experiments.instrument import capability_loops
 from multikernel.experiments.instrument.arms import POLLED, Arm, On, Spec, sampled
-from multikernel.experiments.instrument.capability_loops import Source, Task
+from multikernel.experiments.instrument.capability_loops import Source, Task, furnish
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.rig import Bench, Pair
@@ -38,14 +38,10 @@ REGION = Way("region-locks", "shared", (("lock_scope", "region"),))
 WAYS = (TWO_PHASE, OWNER, BIG, REGION)
 
 
-def furnished(bench: Bench) -> None:
-    bench.system.cores[0].run(capability_loops.furnish)
-
-
 def machine(way: Way, cores: int | None = None) -> Booted:
     """A furnished system, in which every root sends to all until an arm says otherwise."""
     trees = (("trees", "sequential"),) if way.system == "multikernel" else ()
-    return Booted(way.system, cores, options=(*way.options, *trees), prepare=furnished)
+    return Booted(way.system, cores, options=(*way.options, *trees), program=furnish)
 
 
 def arm(

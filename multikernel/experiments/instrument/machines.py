@@ -25,6 +25,7 @@ on one as on another. (Measured: 3 400 cycles on a core pinned before the fork, 
 class Booted:
     """A booted system. cores: the first so many of the request's, None for all; one_cpu: two cores
     on the first CPU. options: of boot. prepare: once it runs; what it returns is `Bench.prepared`.
+    program: runs on core 0 before that.
     """
 
     kernel: Kernel = "multikernel"
@@ -32,6 +33,7 @@ class Booted:
     one_cpu: bool = False
     options: tuple[tuple[str, Any], ...] = ()
     prepare: Callable[[Bench], Any] | None = None
+    program: Callable[[], object] | None = None
 
     def open(self, stack: ExitStack, request: Request) -> Bench:
         """It runs until the stack ends. Raises what boot does. Booted again where a core's own
@@ -55,6 +57,8 @@ class Booted:
                         continue
                 stack.push(inner.pop_all())
                 break
+        if self.program is not None:
+            bench.system.cores[0].run(self.program)
         if self.prepare is not None:
             bench.prepared = self.prepare(bench)
         return bench

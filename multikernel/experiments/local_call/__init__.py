@@ -73,10 +73,8 @@ class LocalCall(Experiment):
 
     def arms(self) -> Iterator[Arm]:
         for name in BOUNDARIES:
-            if name in SWITCHING:
-                yield but_switches(self._arm(name, Booted(one_cpu=True)))
-            else:
-                yield self._arm(name, MULTIKERNEL)
+            arm = self._arm(name, Booted(one_cpu=name in SWITCHING))
+            yield but_switches(arm) if name in SWITCHING else arm
 
     def _arm(self, name: str, on: Booted) -> Arm:
         plan, (a, b) = self.request.plan(USUAL[name]), self.request.placement.cpus[:2]

@@ -112,7 +112,7 @@ class Form:
     def on(self) -> Booted:
         memory = DEFAULT_MEMORY + memory_for(self.booted)
         options = (*self.way.options, ("memory", memory))
-        return Booted(self.way.system, self.booted, options=options, prepare=_furnished)
+        return Booted(self.way.system, self.booted, options=options, program=furnish)
 
     @property
     def in_words(self) -> str:
@@ -162,10 +162,6 @@ def against(cores: int) -> Iterator[tuple[Form, Form]]:
         if form.way in OURS and form.cores > 1:
             for way in THEIRS:
                 yield form, replace(form, way=way, in_flight=1)
-
-
-def _furnished(bench: Bench) -> None:
-    bench.system.cores[0].run(furnish)
 
 
 class RetypeThroughput(Experiment):

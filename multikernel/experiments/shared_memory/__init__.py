@@ -112,12 +112,13 @@ def was_away(report: Report) -> bool:
     return report.counts["cpu_ns"] < PRESENT * report.counts["wall_ns"]
 
 
+def serve_updates() -> None:
+    """From now on this core's driver makes updates for those who ask it by message."""
+    Loop().driver.probe("serve-updates")
+
+
 def _booted(transport: Transport | None) -> Booted:
-    return Booted(options=(("transport", transport),) if transport else (), prepare=_serve)
-
-
-def _serve(bench: Bench) -> None:
-    bench.system.cores[SERVER].run(serve_updates)
+    return Booted(options=(("transport", transport),) if transport else (), program=serve_updates)
 
 
 class SharedMemory(Experiment):
@@ -201,11 +202,6 @@ def _specs(form: Form, count: int) -> Iterator[Spec]:
 
 
 # --- On the cores
-
-
-def serve_updates() -> None:
-    """From now on this core's driver makes updates for those who ask it by message."""
-    Loop().driver.probe("serve-updates")
 
 
 def update(
