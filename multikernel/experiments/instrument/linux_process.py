@@ -10,14 +10,15 @@ Run as: python -m multikernel.experiments.instrument.linux_process PARENT CPU[,C
 
 import errno
 import os
+import select
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
@@ -106,46 +107,56 @@ def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], N
 
 def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int], Activity]:
     """What work(number) returns in a process on each CPU, all at once, and what happened meanwhile.
-    Raises OSError where one of them ended without an answer: then the others are killed.
+    Raises OSError where one of them ended without an answer: then the others are killed. Bare pipes
+    and select: whatever more this process does when the first is done delays the others.
     """
-    watched = sorted(set(cpus))
-    children: dict[Connection, int] = {}
-    found: dict[Connection, int] = {}
-    with ExitStack() as stack:
-        stack.callback(os.sched_setaffinity, 0, {cpus[0]})
-        hold, go = map(stack.enter_context, Pipe(False))
+    hold, go = os.pipe()
+    children: dict[int, int] = {}
+    try:
         for number, cpu in enumerate(cpus):
-            receive, send = Pipe(False)
-            stack.enter_context(receive)
-            with send:
-                os.sched_setaffinity(0, {cpu})  # before the fork: a child begins where it stays
+            receive, send = os.pipe()
+            os.sched_setaffinity(0, {cpu})  # before the fork: a child begins where it stays
+            try:
                 one = os.fork()
-                if not one:
-                    with suppress(BaseException):
-                        go.close()
-                        _native.adopt(NAME)
-                        send.send("ready")
-                        hold.poll(None)
-                        send.send(work(number))
-                    os._exit(0)
-            stack.callback(os.waitpid, one, 0)
-            stack.callback(os.kill, one, signal.SIGKILL)  # of no effect on one that has ended
+            except OSError:
+                os.close(receive)
+                os.close(send)
+                raise
+            if not one:
+                with suppress(BaseException):
+                    os.close(go)
+                    _native.adopt(NAME)
+                    os.write(send, b"!")
+                    os.read(hold, 1)
+                    os.write(send, work(number).to_bytes(8, "little"))
+                os._exit(0)
+            os.close(send)
             children[receive] = one
+        watched = sorted(set(cpus))
         os.sched_setaffinity(0, watched)  # so as not to stand in the last one's way
         for receive in children:  # from here on each waits for `go`, or has ended
-            with suppress(EOFError):
-                receive.recv()
+            os.read(receive, 1)
         before = Activity.take(watched, children.values())
-        go.close()
+        os.close(go)
+        go = -1
+        found: dict[int, int] = {}
         while len(found) < len(children):
-            ready = set(wait(children.keys() - found.keys()))
-            for receive in children.keys() & ready:
-                try:
-                    found[receive] = receive.recv()
-                except EOFError:
-                    raise OSError(errno.ECHILD, "a process that unmaps ended") from None
+            for receive in select.select(children.keys() - found.keys(), [], [])[0]:
+                answer = os.read(receive, 8)
+                if not answer:
+                    raise OSError(errno.ECHILD, "a process that unmaps ended")
+                found[receive] = int.from_bytes(answer, "little")
         activity = Activity.take(watched, children.values()) - before
-    return [found[receive] for receive in children], activity
+        return [found[receive] for receive in children], activity
+    finally:
+        for end in (hold, go):
+            if end >= 0:
+                os.close(end)
+        for receive, one in children.items():
+            os.kill(one, signal.SIGKILL)  # of no effect on one that has ended
+            os.waitpid(one, 0)
+            os.close(receive)
+        os.sched_setaffinity(0, {cpus[0]})
 
 
 @dataclass(frozen=True)
