@@ -14,14 +14,13 @@ from statistics import median
 
 from multikernel.errors import MeasurementRefused
 from multikernel.experiments.instrument import capability_loops
-from multikernel.experiments.instrument.capability_kernels import TWO_PHASE, machine
-from multikernel.experiments.instrument.floors import LINES
+from multikernel.experiments.instrument.deciding import TWO_PHASE, machine
+from multikernel.experiments.instrument.floors import LINES, name_of
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.modelled import ModelledBench
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.instrument.rig import Bench, samples_of
-from multikernel.experiments.instrument.states import name_of
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.cpus import Placement
 from multikernel.results.histogram import Histogram
@@ -80,7 +79,7 @@ def questions(bench: Bench, furnished: Bench) -> Mapping[str, Callable[[], float
 
     def retype() -> float:
         operate = capability_loops.operate
-        return _median(lambda: furnished.one("retype", operate, task, furnished.watch), "times")
+        return _median(lambda: furnished.one("retype", operate, task), "times")
 
     return {
         "call, back-to-back": lambda: _median(lambda: bench.ping(PAIR, 0, PLAN), BACK_TO_BACK),

@@ -1,13 +1,9 @@
 """The experiments by name: those of the folders beside this file, and those that other packages
-bring.
+bring as entry points of the group `multikernel.experiments` (a name, and a class).
 
-Guarantees: a name here is the `experiment` of the documents it makes; every experiment names the
-paper's figure that it answers. A folder is imported when it is asked for. Another package's
-experiment is an entry point of the group `multikernel.experiments`, whose name is the experiment's
-and whose value is its class.
+Guarantees: a name here is the `experiment` of the documents it makes. A folder is imported when it
+is asked for.
 """
-
-from __future__ import annotations
 
 import importlib
 from importlib.metadata import EntryPoint, entry_points
@@ -51,15 +47,12 @@ def _loaded(point: EntryPoint) -> type[Experiment]:
     try:
         found = point.load()
     except Exception as error:
+        words = "this experiment of another package cannot be loaded"
         value = f"{type(error).__name__}: {error}"
-        raise BadInput(
-            "this experiment of another package cannot be loaded", value=value, where=where
-        ) from error
+        raise BadInput(words, value=value, where=where) from error
     if not (isinstance(found, type) and issubclass(found, Experiment)):
-        hint = "it has to name a subclass of Experiment"
-        raise BadInput(
-            "this entry point is no experiment", value=repr(found), where=where, hint=hint
-        )
+        words, hint = "this entry point is no experiment", "it has to name a subclass of Experiment"
+        raise BadInput(words, value=repr(found), where=where, hint=hint)
     if found.entry.name != point.name:
         words = "this experiment is called otherwise than its entry point"
         raise BadInput(words, value=found.entry.name, where=where)

@@ -15,7 +15,6 @@ import pytest
 
 import multikernel
 from multikernel.experiments.transport import loops
-from multikernel.experiments.transport.counting import EVENTS, available, count_events
 from multikernel.experiments.transport.ends import (
     Both,
     channel,
@@ -25,6 +24,7 @@ from multikernel.experiments.transport.ends import (
     pipes,
     sockets,
 )
+from multikernel.experiments.transport.loops import EVENTS, available, count_events
 from multikernel.native import _native
 from multikernel.native._native import Histogram
 from multikernel.user.channels import Form

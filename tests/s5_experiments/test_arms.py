@@ -5,7 +5,6 @@ Nothing is booted.
 import pytest
 
 from multikernel.experiments.instrument import collector as collecting
-from multikernel.experiments.instrument import states
 from multikernel.experiments.instrument.arms import (
     CONTROL,
     Outcome,
@@ -15,12 +14,14 @@ from multikernel.experiments.instrument.arms import (
     line_key,
 )
 from multikernel.experiments.instrument.collector import Collector, Ready
-from multikernel.experiments.instrument.linux_process import activity_of
+from multikernel.experiments.instrument.floors import settle
+from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.request import SIZES, Request, Size
 from multikernel.experiments.unmap import notified
 from multikernel.experiments.unmap.linux import LinuxArms
 from multikernel.machine.host.activity import Activity, CpuActivity, TaskActivity
 from multikernel.machine.host.cpus import Placement
+from multikernel.native._native import Histogram as Samples
 from multikernel.results.histogram import Histogram
 
 
@@ -209,7 +210,7 @@ def test_boots_of_another_state_do_not_count(floors: list[int], counting: set[in
         collector.keep(boot, outcome(floor_key((0, 1), "back-to-back"), floor))
         for key, factor in (("over", 3), ("under", 1)):
             collector.keep(boot, outcome(key, factor * floor + 1000 * (boot not in counting)))
-    boots = states.settle(collector, [(0, 1)], len(floors))
+    boots = settle(collector, [(0, 1)], len(floors))
     assert {boot.number for boot in boots if boot.counts} == counting
     assert [boot.floor for boot in boots] == pytest.approx(floors, rel=0.02)
     assert set(collector.medians("over")) == counting
@@ -224,7 +225,7 @@ def test_boots_of_another_state_do_not_count(floors: list[int], counting: set[in
 def test_a_boot_without_a_floor_counts() -> None:
     collector = Collector(request())
     collector.keep(0, outcome(floor_key((0, 1), "back-to-back"), 160))
-    assert [boot.counts for boot in states.settle(collector, [(0, 1)], 2)] == [True, True]
+    assert [boot.counts for boot in settle(collector, [(0, 1)], 2)] == [True, True]
 
 
 # --- Linux is notified by interrupt, or is not shown
@@ -268,13 +269,15 @@ def test_linux_is_refused_when_they_are_not(interrupts: float | None, named: str
 @pytest.mark.parametrize(("interrupts", "stays"), [(0, False), (1000, True)])
 def test_lives_and_their_rate_are_refused_together(interrupts: int, stays: bool) -> None:
     """A rate of lives whose shootdowns were not seen is none either."""
-    lives = {"counts": [[100, 20]], "min": 100, "max": 100, "sum": 2000, "n": 20}
+    lives = Samples()
+    lives.add(100)
     cpus = {cpu: CpuActivity(0, interrupts) for cpu in request().placement.cpus}
-    happening = {"time_ns": 1, **Activity(1, cpus, {}).record()}
+    report = Report(activity=Activity(1, cpus, {}))
+    report.keep(life=lives)
 
     class Played:
-        def ask(self, *_: object, **__: object) -> dict[str, object]:
-            return {"activity": happening, "samples": {"life": lives}}
+        def ask(self, *_: object, **__: object) -> Report:
+            return report
 
     arms = {one.name: one for one in LinuxArms(request(), ()).all()}
     arm = arms["life fresh linux computing"]
@@ -317,12 +320,6 @@ def test_shootdowns_are_counted_on_the_told_cpus() -> None:
     assert notified.shootdowns(activity, 0) == 5
     assert notified.shootdowns(activity, None) == 12
     assert notified.shootdowns(Activity(0, {2: cpus[2]}, {}), 0) is None
-
-
-def test_activity_survives_its_way_from_the_linux_process() -> None:
-    activity = happened(steal=2, tlb=None)
-    answer = {"activity": {"time_ns": activity.time_ns, **activity.record()}}
-    assert activity_of(answer) == activity
 
 
 def test_sizes_keep_batches_whole() -> None:

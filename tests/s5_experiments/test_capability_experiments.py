@@ -15,8 +15,8 @@ from multikernel import System
 from multikernel.experiments import registry
 from multikernel.experiments.capabilities import DATABASE, SMOKE_SIZES, Operation, operations
 from multikernel.experiments.instrument import capability_loops as on_core
-from multikernel.experiments.instrument.capability_kernels import FOREIGN, WAYS, Way
 from multikernel.experiments.instrument.capability_loops import BATCH, SOURCES, Task
+from multikernel.experiments.instrument.deciding import FOREIGN, WAYS, Way
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.two_phase_commit import FEWER, MOST
 from multikernel.machine.host.cpus import Placement

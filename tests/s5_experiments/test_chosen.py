@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from multikernel import system as system_
-from multikernel.experiments.instrument import chosen
+from multikernel.experiments.instrument import shapes as chosen
 from multikernel.experiments.instrument.arms import Ratio
 from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.request import SIZES, Request

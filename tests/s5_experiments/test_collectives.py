@@ -28,11 +28,10 @@ from multikernel.experiments.collectives import (
     COLLECTIVES,
     Collectives,
 )
-from multikernel.experiments.collectives.shapes import TREES, counts_of, shapes_of
-from multikernel.experiments.instrument import mpi_process, tree_loops
+from multikernel.experiments.instrument import loops, mpi_process
 from multikernel.experiments.instrument.loops import Report
-from multikernel.experiments.instrument.protocols import CHOSEN
 from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.instrument.shapes import CHOSEN, TREES, counts_of, shapes_of
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.machine.host.cpus import Placement
@@ -61,7 +60,7 @@ _uses = [1]
 def together(system: System, members: list[int], calls: Calls) -> dict[int, dict[str, int]]:
     """On all members; how many samples by name, of those that have any."""
     use = _uses[0]
-    _uses[0] += tree_loops.span(PLAN)
+    _uses[0] += loops.span(PLAN)
     tasks = {core: (system.cores[core], *calls(core, use)) for core in members}
     started = {
         core: handle.start(loop, *arguments) for core, (handle, loop, arguments) in tasks.items()

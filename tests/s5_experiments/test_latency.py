@@ -11,8 +11,8 @@ from s5_experiments.latency_machines import big, costs_of
 from multikernel.experiments.instrument.arms import CONTROL, Pair
 from multikernel.experiments.instrument.floors import floors_of
 from multikernel.experiments.instrument.request import SIZES, Request
-from multikernel.experiments.latency import Latency, ledger, loops, said
-from multikernel.experiments.latency.loops import ONE_LINE, SINGLE, TWO_LINES
+from multikernel.experiments.latency import Latency, ledger, said
+from multikernel.experiments.latency.ledger import ONE_LINE, SINGLE, TWO_LINES
 from multikernel.machine.host.cpus import Placement
 from multikernel.machine.topology.model import Topology
 from multikernel.results.histogram import Histogram
@@ -63,7 +63,7 @@ class Played(Latency):
                     one = round(cycles * (1.2 if home == "from" else 1))
                     key = ledger.key_of(what, home, pair) + (CONTROL if again else "")
                     outcome.samples[key] = Histogram.from_values([one + n % 3 for n in range(8)])
-                    outcome.lines[key] = [cycles] * len(loops.LINES)
+                    outcome.lines[key] = [cycles] * len(ledger.LINES)
         return outcome
 
 

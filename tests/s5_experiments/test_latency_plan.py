@@ -123,7 +123,7 @@ def test_budget_bounds_what_cannot_be_explained_and_says_so() -> None:
     planner, waves = play(machine, chequered, budget=400)
     assert sum(map(len, waves)) <= 400
     assert planner.unsettled()
-    assert "unsettled" in dict(said.estimates(planner))
+    assert "unsettled" in {one.code for one in said.estimates(planner)}
     wrong(planner, machine, chequered)  # every pair has a value all the same
 
 
@@ -146,7 +146,7 @@ def test_pairs_of_which_nothing_can_be_trusted_are_replaced_then_given_up() -> N
     assert 0 < count < 64 * 63 / 4
     assert not any(map(planner.value, planner.groups))
     assert {group.root for group in planner.unsettled()} == {group.root for group in planner.groups}
-    texts = [text for code, text in said.estimates(planner) if code == "unknown-pairs"]
+    texts = [one.text for one in said.estimates(planner) if one.code == "unknown-pairs"]
     assert sum(int(text.split(" pairs of")[0].split()[-1]) for text in texts) == 64 * 63
 
 

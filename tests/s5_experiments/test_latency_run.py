@@ -18,7 +18,7 @@ from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.instrument.rig import Bench
 from multikernel.experiments.latency import Latency, ledger
-from multikernel.experiments.latency.loops import ONE_LINE, SINGLE, TWO_LINES
+from multikernel.experiments.latency.ledger import ONE_LINE, SINGLE, TWO_LINES
 from multikernel.machine.host.cpus import Placement
 from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Document

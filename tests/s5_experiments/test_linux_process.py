@@ -16,9 +16,8 @@ from multikernel.experiments.instrument.linux_process import (
     PROVED,
     TIMES,
     LinuxProcess,
-    activity_of,
 )
-from multikernel.experiments.unmap.linux import histogram_of
+from multikernel.experiments.instrument.rig import samples_of
 
 MEMORY = 1 << 20
 
@@ -27,17 +26,19 @@ def test_it_measures_and_says_what_happened() -> None:
     cpus = placement().cpus
     with LinuxProcess(cpus, MEMORY) as linux:
         answer = linux.ask("unmap", count=20, idle=False)
-        for name in TIMES["unmap"]:
-            assert histogram_of(answer, name).samples == 20
-        assert set(activity_of(answer).cpus) == set(cpus)
+        for name in TIMES:
+            assert samples_of(answer)[name].samples == 20
+        assert answer.activity is not None
+        assert set(answer.activity.cpus) == set(cpus)
         for processes in (False, True):
-            answer = linux.ask("own-pages", pages=8, rounds=2, processes=processes)
-            assert answer["cycles"] > 0
-            assert len(activity_of(answer).tasks) == (len(cpus) if processes else 1)
+            answer = linux.ask("own_pages", pages=8, rounds=2, processes=processes)
+            assert answer.counts["cycles"] > 0
+            assert answer.activity is not None
+            assert len(answer.activity.tasks) == (len(cpus) if processes else 1)
             assert os.sched_getaffinity(linux.process.pid) == {cpus[0]}
         for reused in (False, True):
             answer = linux.ask("life", count=2 * 16, batch=16, reused=reused, idle=True)
-            assert histogram_of(answer, "life").samples == 2
+            assert samples_of(answer)["life"].samples == 2
     assert linux.process.poll() == 0
 
 
@@ -47,7 +48,7 @@ def test_the_proof_counts_around_the_timed_call_alone() -> None:
         pytest.skip("one CPU interrupts nobody")
     with LinuxProcess(cpus, MEMORY) as linux:
         computing, idle = (
-            sum(linux.ask("unmap", count=4, idle=idle)["proof"] or 0 for _ in range(5))
+            sum(linux.ask("unmap", count=4, idle=idle).counts.get("proof", 0) for _ in range(5))
             for idle in (False, True)
         )
     if not computing:
@@ -62,10 +63,12 @@ def test_threads_have_their_cpus_before_a_slice_begins() -> None:
     with LinuxProcess(placement().cpus, MEMORY) as linux:
         slices = [linux.ask("unmap", count=20, idle=idle) for idle in (False, True)]
         slices += [
-            linux.ask("own-pages", pages=8, rounds=2, processes=processes)
+            linux.ask("own_pages", pages=8, rounds=2, processes=processes)
             for processes in (False, True)
         ]
-    moved = [task.migrations for one in slices for task in activity_of(one).tasks.values()]
+    happened = [one.activity for one in slices if one.activity is not None]
+    assert len(happened) == len(slices)
+    moved = [task.migrations for one in happened for task in one.tasks.values()]
     assert not any(moved)
 
 
@@ -114,7 +117,7 @@ def test_it_is_gone_when_its_parent_is_killed() -> None:
 def test_a_process_that_is_killed_ends_its_slice_and_nothing_else() -> None:
     with LinuxProcess(placement().cpus, MEMORY) as linux, ThreadPoolExecutor(1) as pool:
         slice_ = pool.submit(
-            linux.ask, "own-pages", pages=8, rounds=1_000_000, processes=True
+            linux.ask, "own_pages", pages=8, rounds=1_000_000, processes=True
         )  # minutes
         helper = psutil.Process(linux.process.pid)
         while len(helper.children()) < len(placement().cpus) and not slice_.done():
@@ -123,4 +126,4 @@ def test_a_process_that_is_killed_ends_its_slice_and_nothing_else() -> None:
         with pytest.raises(MultikernelError, match="a process that unmaps ended"):
             slice_.result()
         assert not helper.children()
-        assert linux.ask("own-pages", pages=8, rounds=2, processes=True)["cycles"] > 0
+        assert linux.ask("own_pages", pages=8, rounds=2, processes=True).counts["cycles"] > 0

@@ -9,7 +9,6 @@ from s5_experiments.smoke import document_of, placement
 
 from multikernel.experiments import message, registry
 from multikernel.experiments.instrument.request import SIZES, Request
-from multikernel.experiments.message import loops
 from multikernel.machine.host.cpus import Placement
 from multikernel.machine.topology.model import Cache, Cpu, Topology
 from multikernel.results.document import Series
@@ -152,4 +151,4 @@ def test_rates_are_the_inverse_of_times() -> None:
 
 
 def test_memory_is_large_enough_for_the_largest_ring() -> None:
-    assert loops.bytes_for(16384) == 4096 + 2 * 16384 * 64
+    assert message.bytes_for(16384) == 4096 + 2 * 16384 * 64

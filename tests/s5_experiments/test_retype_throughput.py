@@ -15,12 +15,11 @@ from multikernel.errors import ProtocolError
 from multikernel.experiments import registry
 from multikernel.experiments import retype_throughput as experiment
 from multikernel.experiments.instrument.arms import Outcome
-from multikernel.experiments.instrument.capability_kernels import REGION, WAYS, Way
 from multikernel.experiments.instrument.capability_loops import BATCH
 from multikernel.experiments.instrument.collector import Collector
+from multikernel.experiments.instrument.deciding import REGION, WAYS, Way
 from multikernel.experiments.instrument.request import SIZES, Request
-from multikernel.experiments.retype_throughput import loops as on_core
-from multikernel.experiments.retype_throughput.loops import (
+from multikernel.experiments.retype_throughput import (
     CORES_MOST,
     MEMORIES,
     SLOTS,
@@ -43,14 +42,14 @@ class Booted:
     def __init__(self, system: System) -> None:
         self.system = system
         self.base = 0
-        system.cores[0].run(on_core.furnish)
+        system.cores[0].run(experiment.furnish)
 
     def work(
         self, memory: Memory, in_flight: int, cores: int, members: int
-    ) -> list[on_core.Report]:
+    ) -> list[experiment.Report]:
         work = Work(memory, in_flight, cores, members, 0.0005, self.base)
-        self.base += on_core.MEETINGS * members
-        tasks = [core.start(on_core.at_once, work, None) for core in self.system.cores[:members]]
+        self.base += experiment.MEETINGS * members
+        tasks = [core.start(experiment.at_once, work, None) for core in self.system.cores[:members]]
         return [task.result() for task in tasks]
 
     def contents(self) -> list[tuple[int, ...]]:
@@ -112,11 +111,11 @@ def test_who_only_answers_does_so_for_as_long(booted: Booted, memory: Memory) ->
 def test_a_core_that_is_refused_says_so_and_keeps_nobody(booted: Booted) -> None:
     before, ask = booted.contents(), booted.system.launched.request
     ram = ask(1, KINDS["CAP_LOOK"], SLOTS["alone"], 0)[2][0]
-    word = on_core.FRAMES | CAPABILITY_TYPES["Frame"] << 16 | 1 << 32
-    in_the_way = ask(1, KINDS["CAP_RETYPE"], ram, on_core.ROOT, word, 0, on_core.PAGE)[2][0]
+    word = experiment.FRAMES | CAPABILITY_TYPES["Frame"] << 16 | 1 << 32
+    in_the_way = ask(1, KINDS["CAP_RETYPE"], ram, experiment.ROOT, word, 0, experiment.PAGE)[2][0]
     work = Work("alone", 2, CORES, CORES, 0.0005, booted.base)
-    booted.base += on_core.MEETINGS * CORES
-    tasks = [core.start(on_core.at_once, work, None) for core in booted.system.cores]
+    booted.base += experiment.MEETINGS * CORES
+    tasks = [core.start(experiment.at_once, work, None) for core in booted.system.cores]
     with pytest.raises(ProtocolError, match="on core 1 of 3 at once"):
         tasks[1].result()
     assert all(tasks[core].result().counts["operations"] >= BATCH for core in (0, 2))
@@ -132,13 +131,13 @@ def test_nobody_else_has_what_a_core_retypes_but_copies_of_it(booted: Booted) ->
     assert len(set(own["common"])) == 1
     apart = [*own["alone"], *own["copied"], own["common"][0]]
     for one in apart:
-        assert len(one) >= on_core.PAGES * on_core.PAGE
+        assert len(one) >= experiment.PAGES * experiment.PAGE
         assert not any(
             one.start < other.stop and other.start < one.stop for other in apart if other is not one
         )
     for core in range(CORES):
         others = {
-            booted.range_in(core, on_core.OTHERS + other): own["copied"][other]
+            booted.range_in(core, experiment.OTHERS + other): own["copied"][other]
             for other in range(CORES)
             if other != core
         }
@@ -154,7 +153,7 @@ def test_the_memory_of_cores_was_created_in_a_row(memory: Memory) -> None:
     with multikernel.boot(cores=CORES, kernel=REGION.system, **dict(REGION.options)) as system:
         found = Booted(system)
         starts = [found.range_in(core, SLOTS[memory]).start for core in range(CORES)]
-    size = on_core.PAGES * on_core.PAGE
+    size = experiment.PAGES * experiment.PAGE
     assert starts == [starts[0] + core * size for core in range(CORES)]
 
 

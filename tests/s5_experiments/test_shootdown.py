@@ -18,18 +18,18 @@ import multikernel
 from multikernel import System
 from multikernel.errors import BadInput, ProtocolError
 from multikernel.experiments import registry
-from multikernel.experiments.instrument import tree_loops
+from multikernel.experiments.instrument import loops
 from multikernel.experiments.instrument.protocols import (
     FIRST_LINE,
     FORMS,
     LINES,
-    ROOT,
     Form,
     Protocol,
     lines_of,
     protocols,
 )
 from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.instrument.shapes import ROOT
 from multikernel.experiments.shootdown import Shootdown
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
@@ -57,12 +57,12 @@ def any_tree(cores: int, root: int, chosen: random.Random) -> Tree:
 _uses = [1]
 
 
-def shootdowns(system: System, places: dict[int, tree_loops.Place]) -> dict[str, int]:
+def shootdowns(system: System, places: dict[int, loops.Place]) -> dict[str, int]:
     """Samples by name at the root, which alone measures."""
     use = _uses[0]
-    _uses[0] += tree_loops.span(PLAN)
+    _uses[0] += loops.span(PLAN)
     tasks = {
-        core: system.cores[core].start(tree_loops.messages, place, use, PLAN, None)
+        core: system.cores[core].start(loops.messages, place, use, PLAN, None)
         for core, place in places.items()
     }
     reports = {core: task.result() for core, task in tasks.items()}
@@ -80,7 +80,7 @@ def test_every_core_of_any_tree_hears_every_operation(
     site = Site(from_string(f"1x{CORES}"), tuple(range(CORES)))
     tree = any_tree(members, ROOT, random.Random(seed))
     form = Form("random", "random", near=near)
-    found = shootdowns(system, Protocol(form, tree, lines_of(tree, site, near=near)).places())
+    found = shootdowns(system, Protocol.of(form, tree, lines_of(tree, site, near=near)).places())
     assert found == {"back-to-back": 4, "single": 12}
 
 
@@ -99,16 +99,16 @@ def test_an_acknowledgement_that_is_missing_a_core_is_an_error(
     site = Site(from_string("1x3"), (0, 1, 2))
     tree = Tree(ROOT, ((0, 1), (1, 2)) if not shared else ((0, 1), (0, 2)), "short")
     form = Form("short", "short", shared=shared)
-    places = Protocol(form, tree, lines_of(tree, site, near=False)).places()
+    places = Protocol.of(form, tree, lines_of(tree, site, near=False)).places()
     place = places[ROOT]
-    places[ROOT] = tree_loops.Place(None, place.children, place.shared, (1, 2, 3))
+    places[ROOT] = loops.Place(None, place.children, place.shared, (1, 2, 3))
     with pytest.raises(ProtocolError, match=str(64 + 40 + 12)):
         shootdowns(system, places)
 
 
 def _refused(line: tuple[int, int]) -> None:
-    place = tree_loops.Place(None, (line,))
-    tree_loops.messages(place, 1, PLAN, None)
+    place = loops.Place(None, (line,))
+    loops.messages(place, 1, PLAN, None)
 
 
 @pytest.mark.parametrize("line", [(CORES, FIRST_LINE), (0, 0), (0, 63), (0, 128)])

@@ -9,7 +9,7 @@ from multikernel.experiments import registry, transport
 from multikernel.experiments.instrument.collector import Collector
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.transport import ways
-from multikernel.experiments.transport.counting import EVENTS, Counting
+from multikernel.experiments.transport.loops import EVENTS, Counting
 from multikernel.machine.host.cpus import Placement
 from multikernel.results.document import Series
 from multikernel.results.encoding import decode, encode

@@ -8,9 +8,9 @@ import pytest
 from s5_experiments.smoke import document_of, placement
 
 from multikernel.experiments import registry
-from multikernel.experiments.collectives.shapes import Shape
 from multikernel.experiments.instrument.arms import Spec
 from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.instrument.shapes import Shape
 from multikernel.experiments.unmap import Unmap
 from multikernel.experiments.unmap.by_cores import (
     KINDS,

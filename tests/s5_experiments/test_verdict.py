@@ -13,9 +13,9 @@ from s5_experiments import documents
 from s5_experiments import report_documents as known
 
 from multikernel.experiments import registry
-from multikernel.experiments.collectives.shapes import Shape
 from multikernel.experiments.instrument.arms import Ratio
 from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.experiments.instrument.shapes import Shape
 from multikernel.experiments.unmap import Unmap, by_cores
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.host.cpus import Placement

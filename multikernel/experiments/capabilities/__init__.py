@@ -1,28 +1,21 @@
 """Capabilities: what each operation costs, by which other cores know the memory, in both kernels.
 
-Guarantees: copies on the own core and on another one; retypes of memory that nobody else knows,
-that others have copies of, and that another core has made something of already; the revoke of an
-object by its copies, here and on the other cores, and of memory by what was made of it; the
-deletion of an object's last copy, and of the owner's last copy where others have some and one
-inherits. Every operation is timed by itself, as a request to the own core's driver. Beside them,
-bare and on one core: local operations by the number of capabilities in the mapping database.
-Answers: section 4.7 of the paper, whose figure 8 has the retype alone (`two-phase-commit`).
+Guarantees: copies, retypes, revokes (of an object by its copies, of memory by what was made of it)
+and deletions (of a last copy, and of an owner's where another inherits). Every operation is timed
+by itself, as a request to the own core's driver. Beside them, bare and on one core: local
+operations by the number of capabilities in the mapping database. Answers: section 4.7 of the paper.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import capability_loops
-from multikernel.experiments.instrument.capability_kernels import TWO_PHASE, WAYS, Way, arm, machine
 from multikernel.experiments.instrument.capability_loops import Task
+from multikernel.experiments.instrument.deciding import TWO_PHASE, WAYS, Way, arm, machine
 
 USUAL, SLOW, FEW = 300, 60, 12
-"""Operations in a slice: of the usual ones, of those with many copies, of those on a thousand
-capabilities.
-"""
+"""Operations in a slice: usually, with many copies, on a thousand capabilities."""
 COPIES = (1, 8, 64)
 DESCENDANTS = (10, 100, 1000)
 SIZES, SMOKE_SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000), (10, 1_000)
@@ -42,20 +35,16 @@ BESIDE = (
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One of the operations. task: with as many as are usual in a slice; elsewhere: what other
-    cores have to do with the memory, "" for nothing.
-    """
+    """task: with as many as are usual in a slice; elsewhere: what others have of the memory."""
 
     name: str
     task: Task
     elsewhere: str = ""
 
     def key(self, way: Way) -> str:
-        """Of its series."""
         return f"{self.name}-{way.name}"
 
     def parameters(self) -> dict[str, Scalar]:
-        """What a series says of it."""
         found: dict[str, Scalar] = {"elsewhere": self.elsewhere or "nothing"}
         if self.task.descendants:
             found["descendants"] = self.task.descendants
@@ -65,7 +54,6 @@ class Operation:
 
 
 def operations(cores: int) -> Iterator[Operation]:
-    """All of them, on so many cores."""
     others = cores - 1
     yield Operation("copy-local", Task("copy", USUAL, source="alone", to=0))
     yield Operation("copy-remote", Task("copy", USUAL, source="lent"), "the copy")
@@ -89,8 +77,6 @@ def operations(cores: int) -> Iterator[Operation]:
 
 
 class Capabilities(Experiment):
-    """Every operation in every way of deciding."""
-
     entry = entry("capabilities")
     floors_on = machine(TWO_PHASE)
 
@@ -107,8 +93,7 @@ class Capabilities(Experiment):
             yield self._database(size)
 
     def _sizes(self) -> tuple[int, ...]:
-        large = self.request.size.measures and not self.request.crowded
-        return SIZES if large else SMOKE_SIZES
+        return SIZES if self.request.trusted else SMOKE_SIZES
 
     def _database(self, size: int) -> Arm:
         count, seed = self.request.size.count(IN_DATABASE), self.request.seed
@@ -122,7 +107,7 @@ class Capabilities(Experiment):
         database = capability_loops.database
         return sampled(
             f"operations among {size} capabilities", specs, self.floors_on,
-            lambda bench: bench.one(f"database {size}", database, size, count, seed, bench.watch),
+            lambda bench: bench.one(f"database {size}", database, size, count, seed),
         )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:

@@ -1,48 +1,27 @@
 """What cores do together: barrier, all-reduce, broadcast and agreement, by tree and cores, beside
 shared memory.
 
-Guarantees: collectives go through the booted drivers, asked by a program on each member, along a
-tree that was installed by agreement before. A barrier or all-reduce takes from the last arrival to
-the last departure; a broadcast until its root knows that all have it; an agreement (atomic
-broadcast) until the core that asked, the last one in the tree, knows the same. Everything that
-arrives is checked. Beside them, bare: barriers over shared memory as OpenMP's libraries spin in
-them, mpi4py's and its all-reduce
-where it is installed, and the messages of the chosen tree alone. Trees with equal
-edges are measured once. Answers: section 5.1 of the paper, for programs, and Smelt's collectives
-(OSDI'16 §5).
+Guarantees: collectives go through the booted drivers, along a tree that was installed by agreement
+before. A barrier or all-reduce takes from the last arrival to the last departure; a broadcast until
+its root knows that all have it; an agreement until the core that asked, the last one in the tree,
+knows the same. Everything that arrives is checked. Beside them, bare: barriers over shared memory
+as OpenMP's libraries spin in them, mpi4py's where it is installed, and the messages of the chosen
+tree alone. Answers: section 5.1 of the paper, for programs, and Smelt's collectives (OSDI'16 §5).
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from multikernel.experiments.collectives.shapes import (
-    TREES,
-    Shape,
-    chosen_of,
-    known,
-    same_trees,
-)
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.chosen import judged, made_from, tree_of_all
-from multikernel.experiments.instrument.loops import Plan, Watch, _driver, _polling
+from multikernel.experiments.instrument import shapes
+from multikernel.experiments.instrument.loops import Plan, Watch, checked
 from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, component, missing
-from multikernel.experiments.instrument.protocols import (
-    CHOSEN,
-    ROOT,
-    Form,
-    Protocol,
-    near_lines,
-    notify,
-    timed,
-)
-from multikernel.experiments.instrument.tree_loops import checked
+from multikernel.experiments.instrument.protocols import Form, Protocol, near_lines, notify, timed
+from multikernel.experiments.instrument.shapes import CHOSEN, ROOT, Shape, chosen_of
 from multikernel.knowledge.tree import Tree
 from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.processor import Host
-from multikernel.native._native import PROBE_FORMS, Driver
-from multikernel.native._native import Histogram as Samples
+from multikernel.native._native import PROBE_FORMS
 
 BARRIERS, COLLECTIVES = PROBE_FORMS["shared-barrier"], PROBE_FORMS["collective"]
 USUAL: dict[Mode, int] = {"back-to-back": 4000, "single": 1000}
@@ -65,7 +44,6 @@ BARE_AGAINST_DRIVER = caution(
 
 
 def from_python(collectives: str) -> Caution:
-    """What stands behind MPI's series."""
     xhc = "" if collectives == "xhc" else " This library has no xhc, Open MPI's fastest."
     by = f"its component {collectives}" if collectives else "what it takes by itself"
     return caution(
@@ -82,34 +60,27 @@ WRONG = (
 
 
 class Collectives(Experiment):
-    """Every collective along every tree, and what stands beside it."""
-
     entry = entry("collectives")
 
     def __init__(self, request: Request, chosen: Tree | None = None) -> None:
         """chosen: a tree of all cores from core 0, in place of the one that boots have."""
         super().__init__(request)
-        self.by_cores, self.costs = known(self.request, chosen or tree_of_all(self.request))
-        self.plan = plan_of(self.request, USUAL)
+        self.by_cores, self.costs = shapes.known(
+            self.request, chosen or shapes.tree_of_all(self.request)
+        )
+        self.plan = self.request.plan(USUAL)
         crowded = "its ranks poll, and cores share CPUs here"
         self.ranks = Ranks(crowded if self.request.crowded else missing())
 
     def stem(self, what: str, tree: str = "", count: int | None = None) -> str:
-        """What a series' keys begin with. The chosen tree and the full number of cores are left out
-        of it. tree: "" where there is none.
-        """
+        """How keys begin: without the chosen tree, and without the full number of cores."""
         shape = "" if tree in ("", CHOSEN) else f"-{tree}"
-        some = "" if count in (None, self.request.cores) else f"-on-{count}"
-        return f"{what}{shape}{some}"
+        return f"{what}{shape}{self.request.on(count or self.request.cores)}"
 
     def key(self, what: str, mode: Mode, tree: str = "", count: int | None = None) -> str:
-        """A series' key."""
         return f"{self.stem(what, tree, count)}-{mode}"
 
-    # --- Arms ---
-
     def arms(self) -> Iterator[Arm]:
-        """Trees that are the same are one arm."""
         for count, several in self.by_cores.items():
             for operation in COLLECTIVES:
                 for shape in several:
@@ -117,7 +88,7 @@ class Collectives(Experiment):
             for form in BARRIERS:
                 yield self._shared(form, count)
             chosen = chosen_of(several).tree
-            protocol = Protocol(Form(BARE, None, near=True), chosen, near_lines(chosen))
+            protocol = Protocol.of(Form(BARE, None, near=True), chosen, near_lines(chosen))
             bare = partial(notify, protocol=protocol, plan=self.plan)
             yield self._raw(BARE, count, "broadcast", bare)
         if self.ranks.missing is None:
@@ -133,21 +104,18 @@ class Collectives(Experiment):
             bench.along(ROOT, shape.whole(self.request.cores))
             group = bench.system.group(shape.tree.members, root=ROOT)
 
-            def call(_: int, use: int, watch: Watch | None) -> Call:
-                about = operation, group.cores, group.number, ROOT, timer, use, self.plan, watch
-                return collective, about
-
+            about = operation, group.cores, group.number, ROOT, timer
             try:
-                name = f"{operation} {shape.name} {count}"
-                return timed(bench, name, group.cores, timer, self.plan, call)
+                return timed(
+                    bench, f"{operation} {shape.name} {count}", group.cores, timer, self.plan,
+                    collective, lambda _, use: (*about, use),
+                )  # fmt: skip
             finally:
                 bench.system.close_group(group)
 
         about: dict[str, Scalar] = {
-            "operation": operation, "tree": shape.name, "kind": shape.tree.kind,
+            "operation": operation, "tree": shape.name, "kind": shape.tree.kind, **shape.about,
         }  # fmt: skip
-        if shape.same:
-            about["same"] = ",".join(shape.same)
         # A ratio's name does not depend on which trees are the same here.
         also = tuple(self.stem(operation, tree, count) for tree in others)
         return sampled(
@@ -159,11 +127,11 @@ class Collectives(Experiment):
     def _shared(self, form: str, count: int) -> Arm:
         members, timer = tuple(range(count)), count - 1
 
-        def call(_: int, use: int, watch: Watch | None) -> Call:
-            return shared_barrier, (form, members, timer, use, self.plan, watch)
-
         def run(bench: Bench) -> Report:
-            return timed(bench, f"{form} {count}", members, timer, self.plan, call)
+            return timed(
+                bench, f"{form} {count}", members, timer, self.plan, shared_barrier,
+                lambda _, use: (form, members, timer, use),
+            )  # fmt: skip
 
         return self._raw(f"{form}-barrier", count, "barrier", run)
 
@@ -192,15 +160,12 @@ class Collectives(Experiment):
         self, system: System, what: str, count: int, about: dict[str, Scalar], tree: str = "",
         also: tuple[str, ...] = (),
     ) -> dict[str, Spec]:  # fmt: skip
-        about = {"target": "polling", "told": "poll", **about}
+        about = {**POLLED, **about}
         floor = tuple((ROOT, core) for core in range(1, count))
         stem = self.stem(what, tree, count)
         return both_modes(stem, system, what, count, "completion", about, floor, also)
 
-    # --- What is said ---
-
     def ratios(self) -> Iterator[Ratio]:
-        """Of all cores, over two and over what stands beside them; and of two over the floor."""
         yield from (ratio for _, ratio in self._fixed())
         for mode in MODES:
             floor = floor_key((0, 1), mode)
@@ -221,20 +186,19 @@ class Collectives(Experiment):
             yield Ratio(self.key("agreement", mode), broadcast, "cost")
 
     def _fixed(self) -> Iterator[tuple[str, Ratio]]:
-        """Every fixed tree of all cores over the chosen one, and what that says in words."""
         chosen = chosen_of(self.by_cores[self.request.cores])
         for mode in MODES:
             for what in COLLECTIVES:
-                for tree in TREES:
+                for tree in shapes.TREES:
                     if tree not in chosen.names:
                         ratio = Ratio(self.key(what, mode, tree), self.key(what, mode), "tree")
                         yield f"{what} against {tree}, {mode}", ratio
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        yield made_from(self.costs)
-        yield from same_trees(self.by_cores)
+        yield shapes.made_from(self.costs)
+        yield from shapes.same_trees(self.by_cores)
         kind = chosen_of(self.by_cores[self.request.cores]).tree.kind
-        yield from judged(collector, self._fixed(), kind)
+        yield from shapes.judged(collector, self._fixed(), kind)
         yield BARE_AGAINST_DRIVER
         if self.ranks.missing is None:
             yield from_python(component())
@@ -261,30 +225,14 @@ def shared_barrier(
     """Barriers over shared memory, bare. form: "central" or "dissemination". Samples, on core
     `timer`: by the plan's names.
     """
-
-    def some(driver: Driver, at: int, count: int, batch: int, into: Samples) -> int:
-        return driver.probe(
-            "shared-barrier", form=form, each=members, timer=timer, base=at, count=count,
-            batch=batch, times=into,
-        )  # fmt: skip
-
-    return checked(some, use, plan, watch, WRONG)
+    how = {"form": form, "each": members, "timer": timer}
+    return checked("shared-barrier", how, use, plan, watch, WRONG)
 
 
 def collective(
     operation: str, members: tuple[int, ...], group: int, root: int, timer: int, use: int,
     plan: Plan, watch: Watch | None,
 ) -> Report:  # fmt: skip
-    """An operation of an open group, through the drivers, which poll. Samples as those of
-    `shared_barrier`.
-    """
-
-    def some(driver: Driver, at: int, count: int, batch: int, into: Samples) -> int:
-        return driver.probe(
-            "collective", form=operation, each=members, timer=timer, group=group, core=root,
-            base=at, count=count, batch=batch, times=into,
-        )  # fmt: skip
-
-    driver = _driver()
-    with _polling(driver, (driver.me,)):
-        return checked(some, use, plan, watch, WRONG)
+    """Of an open group, through the drivers, which poll. Samples as `shared_barrier`'s."""
+    how = {"form": operation, "each": members, "timer": timer, "group": group, "core": root}
+    return checked("collective", how, use, plan, watch, WRONG, polls=True)

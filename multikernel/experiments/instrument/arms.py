@@ -6,22 +6,22 @@ series say, and whether it is measured once more on a second boot, which makes i
 ratio names two series by their keys, and what their difference comes of.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
-from multikernel.experiments.instrument.request import Request
+from multikernel.experiments.instrument.loops import Report
+from multikernel.experiments.instrument.request import BATCHES, Request
+from multikernel.experiments.instrument.rig import Pair, samples_of
 from multikernel.machine.host.activity import Activity
-from multikernel.results.document import Measure, Mode, Scalar, System, Unit, Words
+from multikernel.results.document import Caution, Measure, Mode, Scalar, System, Unit, Words
 from multikernel.results.histogram import Histogram
 
 CONTROL = "-control"
 """The key of a control is that of the arm it repeats, and this."""
-Pair = tuple[int, int]
-"""Two cores."""
+POLLED: dict[str, Scalar] = {"target": "polling", "told": "poll"}
+"""What the series say whose targets poll."""
 
 
 def floor_key(pair: Pair, mode: Mode) -> str:
@@ -50,6 +50,24 @@ class Spec:
     floor: tuple[Pair, ...] = ()
     control: bool = False
     also: tuple[str, ...] = ()
+
+
+WORK: dict[str, Any] = {"better": "does {} the work of", "worse": "does less, by {}, than"}
+"""Of words: what is compared is work in a time."""
+
+
+def both_modes(
+    key: str, system: System, variant: str, cores: int, measure: Measure,
+    parameters: Mapping[str, Scalar], floor: tuple[Pair, ...] = (), also: tuple[str, ...] = (),
+) -> dict[str, Spec]:  # fmt: skip
+    """By mode of the floor, a series in it; its keys end with the mode."""
+    return {
+        mode: Spec(
+            f"{key}-{mode}", system, variant, cores, measure, mode, batch, parameters=parameters,
+            floor=floor, also=tuple(f"{other}-{mode}" for other in also),
+        )
+        for mode, batch in BATCHES.items()
+    }  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -86,7 +104,7 @@ class Arm:
     repeated: bool = False
     strict: bool = False
 
-    def control(self) -> Arm:
+    def control(self) -> Self:
         """The same under the control's keys, for another machine."""
 
         keys = {spec.key for spec in self.specs}
@@ -100,6 +118,36 @@ class Arm:
             replace(spec, key=spec.key + CONTROL, control=True, also=()) for spec in self.specs
         )
         return replace(self, name=f"{self.name}, control", specs=specs, slice=again, repeated=False)
+
+
+def sampled(
+    name: str, specs: Mapping[str, Spec], on: On, measure: Callable[[Any], Report], *,
+    found: Callable[[Report], Mapping[str, Histogram]] = samples_of,
+    sums: Callable[[Report], dict[str, float]] = lambda _: {},
+    repeated: bool = False, strict: bool = False,
+) -> Arm:  # fmt: skip
+    """An arm whose slice is one report. specs: by the name of the samples that `found` makes."""
+
+    def slice_of(machine: Any) -> Outcome:
+        report = measure(machine)
+        samples = found(report)
+        by_key = {
+            spec.key: samples[sample]
+            for sample, spec in specs.items()
+            if not report.partial or sample in samples
+        }
+        return Outcome(by_key, sums(report), report.activity)
+
+    return Arm(name, tuple(specs.values()), on, slice_of, repeated, strict)
+
+
+def one_number(value: float) -> Histogram:
+    """The samples of a slice whose result is one number."""
+    return Histogram.from_values([max(1, round(value))])
+
+
+def caution(code: str, text: str) -> Caution:
+    return Caution(code=code, text=text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +165,6 @@ class Ratio:
 
 
 def control_ratios(arms: list[Arm]) -> list[Ratio]:
-    """Every repeated series over itself."""
     return [
         Ratio(spec.key + CONTROL, spec.key, "control")
         for arm in arms

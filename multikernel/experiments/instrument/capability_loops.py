@@ -5,32 +5,15 @@ the operations work on (SOURCES); every loop leaves them as it found them. The m
 alone is measured in a replica beside the core's own, on the same CPU.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from multikernel.errors import ProtocolError
-from multikernel.experiments.instrument.loops import (
-    Report,
-    Watch,
-    _driver,
-    _fine,
-    _polled,
-    _system,
-    _watched,
-)
-from multikernel.native._native import (
-    CAPABILITY_TYPES,
-    CAPABILITY_VERDICTS,
-    KINDS,
-    VERDICT_CAPABILITY_BASE,
-    Capabilities,
-    Driver,
-    Histogram,
-)
+from multikernel.experiments.instrument.loops import PAGE, Loop, Report, Watch, fine
+from multikernel.native import _native
+from multikernel.native._native import CAPABILITY_TYPES, Capabilities, Histogram
 
-PAGE, CNODE_BYTES = 4096, 1 << 14
+CNODE_BYTES = 1 << 14
 ROOT = 1 << 32
 """Every core's root CNode."""
 PAGES = 256
@@ -63,58 +46,57 @@ class Furniture:
 _furniture: Furniture | None = None
 
 
-def _ask(driver: Driver, core: int, kind: str, *words: int) -> int:
-    """The reference that a request about capabilities made, or whatever its first word is."""
-    own, number = core == driver.me, KINDS[kind]
-    verdict, _, reply = driver.here(number, words) if own else driver.call(core, number, words)
-    if verdict >= VERDICT_CAPABILITY_BASE:
-        names = {number: name for name, number in CAPABILITY_VERDICTS.items()}
-        raise ProtocolError(
-            "a core cannot be furnished", value=names[verdict - VERDICT_CAPABILITY_BASE], where=kind
-        )
-    _fine(verdict, kind)
-    return reply[0]
+class Furnishing(Loop):
+    """A core that sees to it that there are capabilities. Every one raises ProtocolError."""
 
+    def ask(self, core: int, kind: str, *words: int) -> int:
+        """The reference that a request made, or whatever the first word of its reply is."""
+        verdict, _, reply = self.call(core, kind, *words)
+        if verdict >= _native.VERDICT_CAPABILITY_BASE:
+            names = {number: name for name, number in _native.CAPABILITY_VERDICTS.items()}
+            value = names[verdict - _native.VERDICT_CAPABILITY_BASE]
+            raise ProtocolError("a core cannot be furnished", value=value, where=kind)
+        fine(verdict, kind)
+        return reply[0]
 
-def _retype(driver: Driver, core: int, ram: int, kind: str, slot: int, at: int, size: int) -> int:
-    """To a slot of that core's root CNode."""
-    word = slot | CAPABILITY_TYPES[kind] << 16 | 1 << 32
-    return _ask(driver, core, "CAP_RETYPE", ram, ROOT, word, at, size)
+    def retype(self, core: int, ram: int, kind: str, slot: int, at: int, size: int) -> int:
+        """To a slot of that core's root CNode."""
+        word = slot | CAPABILITY_TYPES[kind] << 16 | 1 << 32
+        return self.ask(core, "CAP_RETYPE", ram, ROOT, word, at, size)
 
+    def copy(self, source: int, reference: int, slot: int, to: int, *, move: bool = False) -> int:
+        """From one core to a slot of another's root CNode."""
+        word = slot | RIGHTS << 16 | move << 24 | to << 32
+        return self.ask(source, "CAP_COPY", reference, ROOT, word)
 
-def _copy(
-    driver: Driver, source: int, reference: int, slot: int, to: int, *, move: bool = False
-) -> int:
-    """From one core to a slot of another's root CNode."""
-    word = slot | RIGHTS << 16 | move << 24 | to << 32
-    return _ask(driver, source, "CAP_COPY", reference, ROOT, word)
+    def create(self, slot: int, pages: int) -> int:
+        """RAM of this core's."""
+        return self.ask(self.me, "CAP_CREATE", pages * PAGE, ROOT, slot)
 
-
-def _create(driver: Driver, slot: int, pages: int) -> int:
-    """RAM of this core's."""
-    return _ask(driver, driver.me, "CAP_CREATE", pages * PAGE, ROOT, slot)
+    @property
+    def others(self) -> list[int]:
+        return [core for core in self.cores if core != self.me]
 
 
 def furnish() -> None:
     """On core 0 of a fresh system, once."""
     global _furniture
-    driver = _driver()
-    me, others = driver.me, [core for core in range(_system().cores) if core != driver.me]
-    sources = {name: _create(driver, 1 + n, PAGES) for n, name in enumerate(SOURCES)}
-    wide, room = _create(driver, 8, DESCENDANTS_MOST), _create(driver, 9, 8 * CNODE_BYTES // PAGE)
-    count = 1 + DESCENDANTS_MOST // 256
-    cnodes = [
-        _retype(driver, me, room, "CNode", 16 + n, n * CNODE_BYTES, CNODE_BYTES)
-        for n in range(count)
+    core = Furnishing()
+    me, others = core.me, core.others
+    sources = {name: core.create(1 + n, PAGES) for n, name in enumerate(SOURCES)}
+    wide, room = core.create(8, DESCENDANTS_MOST), core.create(9, 8 * CNODE_BYTES // PAGE)
+    cnode, *wide_cnodes = [
+        core.retype(me, room, "CNode", 16 + n, n * CNODE_BYTES, CNODE_BYTES)
+        for n in range(1 + DESCENDANTS_MOST // 256)
     ]
-    for core in others:
-        _copy(driver, me, sources["copied"], 1, core)
-    copies = [_copy(driver, me, sources["derived"], 2, core) for core in others]
-    _retype(driver, others[0], copies[0], "Frame", 8, (PAGES - 1) * PAGE, PAGE)
-    theirs = _copy(driver, me, sources["foreign"], 9, 1, move=True)
-    _copy(driver, 1, theirs, 7, me)
-    sources["foreign"] = _ask(driver, me, "CAP_LOOK", 7)
-    _furniture = Furniture(sources, cnodes[0], wide, tuple(cnodes[1:]))
+    for other in others:
+        core.copy(me, sources["copied"], 1, other)
+    copies = [core.copy(me, sources["derived"], 2, other) for other in others]
+    core.retype(others[0], copies[0], "Frame", 8, (PAGES - 1) * PAGE, PAGE)
+    theirs = core.copy(me, sources["foreign"], 9, 1, move=True)
+    core.copy(1, theirs, 7, me)
+    sources["foreign"] = core.ask(me, "CAP_LOOK", 7)
+    _furniture = Furniture(sources, cnode, wide, tuple(wide_cnodes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,32 +120,29 @@ class Task:
 
 def operate(task: Task, watch: Watch | None) -> Report:
     """Samples: times, cycles an operation."""
-    driver = _driver()
     assert _furniture is not None
-    furniture, here = _furniture, task.to == driver.me
+    loop, furniture = Loop(watch), _furniture
+    here = task.to == loop.me
 
     def revoke(count: int, into: Histogram) -> None:
-        verdict = driver.probe(
-            "revokes", source=furniture.wide, each=furniture.wide_cnodes,
-            pages=task.descendants, count=count, times=into,
+        loop.probe(
+            "revokes", f"revoke of {task.descendants} descendants", source=furniture.wide,
+            each=furniture.wide_cnodes, pages=task.descendants, count=count, times=into,
         )  # fmt: skip
-        _fine(verdict, f"revoke of {task.descendants} descendants")
 
     def some(count: int, into: Histogram) -> None:
-        verdict = driver.probe(
-            "operations", form=task.operation,
+        loop.probe(
+            "operations", f"{task.operation} of memory that is {task.source}", form=task.operation,
             source=furniture.sources[task.source], cnode=furniture.cnode, index=0,
             core=task.to, to_cnode=furniture.cnode if here else ROOT,
             to_index=BATCH if here else TO_INDEX,
             in_flight=task.in_flight, copies=task.copies, cores=task.spread,
             count=count, batch=task.batch, times=into,
         )  # fmt: skip
-        _fine(verdict, f"{task.operation} of memory that is {task.source}")
 
     if task.descendants:
-        return _polled(driver, (driver.me,), revoke, 1, task.count, watch)
-    cores = range(_system().cores)
-    return _polled(driver, cores, some, max(2, task.batch), task.count, watch)
+        return loop.polled((loop.me,), revoke, 1, task.count)
+    return loop.polled(loop.cores, some, max(2, task.batch), task.count)
 
 
 _databases: dict[int, Capabilities] = {}
@@ -173,11 +152,12 @@ def database(capabilities: int, count: int, seed: int, watch: Watch | None) -> R
     """A local copy, retype and deletion among so many capabilities, picked at random, in a replica
     of its own that is filled at the first call. Samples: copy, retype, delete, cycles.
     """
-    _driver()
-    times = {name: Histogram() for name in ("copy", "retype", "delete")}
+    loop = Loop(watch)
     if capabilities not in _databases:
         _databases[capabilities] = Capabilities(Capabilities.cnodes_to_probe(capabilities))
         _databases[capabilities].probe_fill(capabilities)
     probe = _databases[capabilities].probe_operations
     probe(max(2, count // 8), seed, Histogram(), Histogram(), Histogram())
-    return _watched(watch, lambda: probe(count, seed + 1, *times.values()), Report(), times)
+    with loop.watched():
+        probe(count, seed + 1, *map(loop.samples, ("copy", "retype", "delete")))
+    return loop.done()

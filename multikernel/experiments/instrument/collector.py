@@ -1,15 +1,11 @@
 """Slices of arms by turns, interleaved, over several boots; then series and ratios of them.
 
-Guarantees: within a boot every arm has its slice in every round, in an order drawn anew each time
-from the request's seed, so that what drifts drifts through all of them. A slice in which the
-machine disturbed the measurement is measured again, twice at most, and then dropped; an arm of
-which nothing trustworthy remains has no series but a sentence that says why. A series' interval and
-every ratio are over boots, and ratios are taken within each. Boots in which the host had put the
-CPUs elsewhere than in most (`states`) do not count. Idea: hyperfine's interleaving and its
-warnings; statistics as in `results.statistics`.
+Guarantees: within a boot every arm has its slice in every round, in an order drawn anew from the
+request's seed. A slice that the machine disturbed is measured again, twice at most, and then
+dropped; an arm of which nothing remains has no series but a sentence that says why. Intervals are
+over boots, ratios within each; boots of another state (`floors`) do not count. Idea: hyperfine's
+interleaving and its warnings.
 """
-
-from __future__ import annotations
 
 import itertools
 import random
@@ -19,8 +15,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from multikernel.experiments.instrument.arms import CONTROL, Outcome, Pair, Ratio, Spec, line_key
+from multikernel.experiments.instrument.arms import CONTROL, Outcome, Ratio, Spec, caution, line_key
 from multikernel.experiments.instrument.request import Request
+from multikernel.experiments.instrument.rig import Pair
 from multikernel.machine.host.clock import tsc_step
 from multikernel.results import document, statistics
 from multikernel.results.document import BootSamples, Buckets, Caution, Mode, Series, Unmeasured
@@ -29,13 +26,9 @@ from multikernel.results.histogram import Histogram
 REPEATS, REPEATS_SHARE = 2, 0.25
 """How often a disturbed slice is measured again; and of how many slices at most."""
 PREEMPTED_FEW, PREEMPTED_SHARE = 4, 0.05
-"""Preemptions that a slice may have and still count: so many, or that share of its samples. A
-median does not move for them.
-"""
+"""Preemptions that a slice may have, so many or that share of its samples: a median holds."""
 WAITED_NS, WAITED_SHARE = 50_000, 0.01
-"""How long a task may have waited for its CPU in a slice that is one number, or that share of it:
-what yielding to nobody adds up to.
-"""
+"""How long a task may have waited for its CPU in a slice that is one number, or that share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +41,6 @@ class Ready:
 
 
 class Collector:
-    """All that the slices brought."""
-
     def __init__(self, request: Request) -> None:
         self.request = request
         self._order = random.Random(request.seed)
@@ -69,8 +60,6 @@ class Collector:
         """Series whose samples are single operations: their percentiles lie within a step."""
         self.stands_for: dict[str, str] = {}
         """By key, the key of the series that stands for it (`Spec.also`)."""
-
-    # --- measuring ---
 
     def boot(self, number: int, arms: Sequence[Ready]) -> None:
         for _ in range(self.request.size.rounds):
@@ -102,8 +91,6 @@ class Collector:
         for key, histogram in outcome.samples.items():
             self._tallies[key][number].append(histogram)
         self.sums.update(outcome.sums)
-
-    # --- asking ---
 
     def medians(self, key: str) -> dict[int, float]:
         """The median of an arm in each boot that has one and counts."""
@@ -139,9 +126,7 @@ class Collector:
         return found
 
     def _over_floor(self, spec: Spec) -> float | None:
-        """The median, over boots, of what it takes over the floor of that boot: where a host moves
-        the CPUs between boots, the floor of all is that of none.
-        """
+        """The median, over boots, of what it takes over the floor of the same boot."""
         floors: dict[int, float] = {}
         for pair in spec.floor:
             lines = self.floor_by_line(pair, spec.mode)
@@ -155,7 +140,6 @@ class Collector:
         return median(ratios) if ratios and not self.request.crowded else None
 
     def series(self, spec: Spec) -> Series | None:
-        """The series of an arm; None if nothing of it remains."""
         found = self._by_boot(spec.key)
         if not found:
             return None
@@ -186,10 +170,9 @@ class Collector:
         )  # fmt: skip
 
     def unmeasured(self, spec: Spec, arm: str) -> Unmeasured:
-        """What is said of a series of that arm that there is not."""
         ran = sum(map(len, self._tallies.get(spec.key, {}).values()))
-        missing = ("not-modelled",) if self.request.model is not None else ()
         crowded = self.request.crowded and ran
+        missing = ("not-modelled",) if self.request.model is not None else ()
         return Unmeasured(
             **_about(spec, Unmeasured),
             slices=ran if crowded else self.dropped[arm],
@@ -197,11 +180,10 @@ class Collector:
         )
 
     def warnings(self) -> list[Caution]:
-        """What was dropped, and which arms have nothing left."""
         found = []
         if not self.request.size.measures:
             text = "Smoke size: this shows that everything runs, and measures nothing."
-            found.append(Caution(code="smoke", text=text))
+            found.append(caution("smoke", text))
         if self.request.model is not None:  # nothing disturbs; what is missing is unmeasured
             return found
         if self.why:
@@ -211,14 +193,14 @@ class Collector:
                 f" {sum(self.dropped.values())} were dropped in the end. Stop other programs, or"
                 " use a quieter machine."
             )
-            found.append(Caution(code="contaminated-slices", text=text))
+            found.append(caution("contaminated-slices", text))
         for name, dropped in sorted(self.dropped.items()):
             if self._keys[name] and not any(map(self.has, self._keys[name])):
                 text = (
                     f"{name}: refused, since each of its {dropped} slices was disturbed"
                     f" ({_listed(self.why[name])}) however often it was measured again."
                 )
-                found.append(Caution(code="refused", text=text))
+                found.append(caution("refused", text))
         return found
 
 
@@ -227,7 +209,6 @@ def _listed(reasons: Counter[str]) -> str:
 
 
 def _about(spec: Spec, kind: type[Series | Unmeasured]) -> dict[str, Any]:
-    """What such a record repeats of a spec."""
     names = [name for name in kind.__struct_fields__ if name in Spec.__slots__]
     return {name: getattr(spec, name) for name in names} | {"parameters": dict(spec.parameters)}
 

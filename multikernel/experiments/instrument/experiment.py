@@ -1,29 +1,37 @@
-"""An experiment, declared once; and the one loop that measures it.
+"""An experiment, declared once; the one loop that measures it, and the document of what it found.
 
 Guarantees: whatever an experiment declares is measured in the same way: its arms and the floors of
 its pairs by turns, over fresh boots; what is repeated on a second boot bounds the noise of
-comparing two systems. A document holds nothing that no arm declared.
+comparing two systems. A document holds nothing that no arm declared, and all say the same things
+of the machine.
 """
-
-from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from statistics import median
 from typing import Any, ClassVar
 
 from multikernel.catalogue import Entry
-from multikernel.errors import BadInput
-from multikernel.experiments.instrument import document, modelled, states
-from multikernel.experiments.instrument.arms import Arm, On, Pair, Ratio, Spec, control_ratios
+from multikernel.errors import BadInput, MeasurementRefused
+from multikernel.experiments.instrument import modelled
+from multikernel.experiments.instrument.arms import Arm, On, Ratio, Spec, caution, control_ratios
 from multikernel.experiments.instrument.collector import Collector, Ready
-from multikernel.experiments.instrument.floors import floor_arms, root_pairs
+from multikernel.experiments.instrument.floors import floor_arms, floors_of, root_pairs, settle
 from multikernel.experiments.instrument.machines import MULTIKERNEL
 from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench
-from multikernel.results.document import Caution, Document
+from multikernel.experiments.instrument.rig import Bench, Pair
+from multikernel.machine.environment import Environment
+from multikernel.machine.host.cpus import resolve
+from multikernel.machine.topology.model import Topology
+from multikernel.results.document import Boot, Caution, Document, environment_of
+
+MORE = 1.6
+"""So many times the boots that were asked for may be run until as many count."""
+_before_us: list[str] = []
+"""Experiments that this process has run: the load that a later one finds is theirs."""
 
 
 class Experiment:
@@ -74,22 +82,33 @@ class Experiment:
     # --- The loop ---
 
     def chosen(self) -> list[Arm]:
-        """The arms that are asked for."""
         only = set(self.request.only)
         return [arm for arm in self.arms() if not only or only & names_of(arm)]
 
+    def specs(self) -> list[Spec]:
+        arms = [one for arm in self.chosen() for one in (arm, *([arm.control()] * arm.repeated))]
+        return [spec for arm in arms for spec in arm.specs]
+
     def run(self) -> Document:
         """Measures. Raises MeasurementRefused if nothing can be trusted."""
-        request = self.request
-        collector, record = Collector(request), document.begin(request)
-        arms, pairs = self.chosen(), self.judged_by()
+        placement = self.request.placement
+        if self.request.model is not None:
+            placement = resolve(None, Topology.read())
+        environment = Environment(placement, seed=self.request.seed)
+        arms = self.chosen()
+        collector, boots = self.measured(arms)
+        return self._document(environment, arms, collector, boots)
+
+    def measured(self, arms: list[Arm]) -> tuple[Collector, list[Boot]]:
+        """What slices of these arms brought, and all boots."""
+        request, pairs, collector = self.request, self.judged_by(), Collector(self.request)
         specs = [spec for arm in arms for spec in arm.specs]
         singles = [one for one in specs if one.mode == "single" and one.unit == "tsc-cycles"]
         collector.singles = {spec.key for spec in singles}
         collector.stands_for = {key: spec.key for spec in specs for key in spec.also}
         whole = [*arms, *floor_arms(request, self.floors_on, self.pairs())]
         local: dict[int, float] = {}
-        began, number, found = time.monotonic(), 0, states.settle(collector, pairs, 0)
+        began, number, found = time.monotonic(), 0, settle(collector, pairs, 0)
         while _goes_on(request, number, sum(boot.counts for boot in found), began):
             request.progress(f"{self.entry.name}: {_course(request, began, number)}")
             with ExitStack() as stack:
@@ -100,22 +119,57 @@ class Experiment:
                     local[number] = max(slowest)
                 collector.boot(number, ready)
             number += 1
-            found = states.settle(collector, pairs, number, local)
-        ratios = [*control_ratios(arms), *self.ratios()]
-        return document.finish(self, record, collector, found, arms, ratios)
+            found = settle(collector, pairs, number, local)
+        return collector, found
 
-
-MORE = 1.6
-"""So many times the boots that were asked for may be run until as many count."""
+    def _document(
+        self, environment: Environment, arms: list[Arm], collector: Collector, boots: list[Boot]
+    ) -> Document:
+        record, crowded = environment_of(environment.finish()), self.request.crowded
+        model = self.request.model
+        if model is not None:
+            record = modelled.environment_of(record, self.request, model)
+        said = list(self.cautions(collector))
+        floors = floors_of(collector, self.judged_by(), self.request.placement.cpus)
+        # Where cores share CPUs no time is one of the hardware: what ran is counted.
+        specs = [] if crowded else [self.revised(spec, collector) for spec in self.specs()]
+        series = [one for spec in specs if (one := collector.series(spec)) is not None]
+        there = {one.key for one in series}
+        of_the_host = [
+            caution(caveat.code, caveat.text)
+            for caveat in environment.caveats()
+            if model is None and not (_before_us and caveat.code == "load")
+        ]
+        if model is not None:
+            of_the_host = modelled.cautions(model)
+        _before_us.append(self.entry.name)
+        warnings = collector.warnings()
+        if not series and not crowded:
+            why = [one.text for one in warnings if one.code in ("refused", "contaminated-slices")]
+            raise MeasurementRefused(
+                f"nothing that experiment {self.entry.name} measured can be trusted",
+                value="; ".join(why) or None,
+            )
+        if not floors and not crowded:
+            text = "No floor could be measured: nothing is given as a multiple of it."
+            warnings.append(caution("no-floor", text))
+        asked = [*control_ratios(arms), *self.ratios()]
+        named = [(spec, arm.name) for arm in arms for spec in arm.specs]
+        return Document(
+            experiment=self.entry.name, environment=record, boots=[] if crowded else boots,
+            floor=[] if crowded else list(floors.values()), series=series,
+            unmeasured=[collector.unmeasured(*one) for one in named if one[0].key not in there],
+            ratios=[found for ratio in asked if (found := collector.ratio(ratio)) is not None],
+            warnings=[*warnings, *_moved(boots), *said, *of_the_host],
+            simulated=model is not None, machine=self.request.machine,
+        )  # fmt: skip
 
 
 def names_of(arm: Arm) -> set[str]:
-    """What it can be asked for by."""
     return {name for spec in arm.specs for name in (spec.system, spec.variant, spec.key)}
 
 
 def _goes_on(request: Request, done: int, counting: int, began: float) -> bool:
-    """Until as many boots count as were asked for, within a limit; or until time is up."""
     if request.seconds is not None:
         took = time.monotonic() - began
         return done == 0 or took + took / done < request.seconds
@@ -147,3 +201,18 @@ def opened(
             run = partial(modelled.attempt, run)
         found.append(Ready(arm.name, run, arm.strict))
     return found, list(machines.values())
+
+
+def _moved(boots: Sequence[Boot]) -> list[Caution]:
+    out, counting = (
+        [boot.floor for boot in boots if boot.counts is counts and boot.floor is not None]
+        for counts in (False, True)
+    )
+    if not out:
+        return []
+    text = (
+        f"In {len(out)} of {len(boots)} boots the floor was another one"
+        f" ({', '.join(f'{floor:.0f}' for floor in out)} cycles; {median(counting):.0f} in the"
+        " others), as when a hypervisor moves the CPUs. Those boots do not count."
+    )
+    return [caution("floor-moved", text)]

@@ -2,33 +2,37 @@
 cost. Every experiment has these arms among its own, to judge them by.
 
 Guarantees: at least 16 lines of each pair, in both modes (*back-to-back*, no clock inside the loop;
-*single*, a clock around each round trip, with a pause between), on the same lines by turns.
+*single*, a clock around each round trip, with a pause between), on the same lines by turns. A
+virtual machine's CPUs may be two threads of a core in one boot and in two corners of the machine in
+the next: boots whose floors are alike are in one state, and those of the commonest state count, of
+two the nearer one.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from statistics import median
 
-from multikernel.experiments.instrument.arms import Arm, On, Outcome, Pair, floor_key, line_key
+from multikernel.experiments.instrument.arms import Arm, On, Outcome, floor_key, line_key
 from multikernel.experiments.instrument.collector import Collector
-from multikernel.experiments.instrument.request import Request
-from multikernel.experiments.instrument.rig import Bench, samples_of
-from multikernel.results.document import Floor, LineFloors, Mode
+from multikernel.experiments.instrument.request import MODES, Request
+from multikernel.experiments.instrument.rig import Bench, Pair, samples_of
+from multikernel.results.document import Boot, Floor, LineFloors, Mode
 from multikernel.results.histogram import Histogram
 
-LINES, BATCH = 16, 100
+LINES = 16
 PAIRS_MAX = 28
 """All pairs of up to 8 cores; of more cores, those of core 0, spread over the others."""
-BATCHES: dict[Mode, int] = {"back-to-back": BATCH, "single": 1}
-MODES: tuple[Mode, ...] = tuple(BATCHES)
 USUAL: dict[Mode, int] = {"back-to-back": 2000, "single": 400}
 """Round trips on each line in a slice."""
+ALIKE = 1.5
+"""Floors that differ by less are of one state."""
+LOCAL_ALIKE = 1.25
+"""And so are mapping calls: those of a core that a neighbour shares take a third longer."""
+SIBLING, NEAR = 110, 400
+"""Cycles below which a floor is that of two threads of one core, and of a shared cache."""
 
 
 def pairs_of(cores: int) -> list[Pair]:
-    """Core pairs whose floor is measured."""
     every = [(a, b) for a in range(cores) for b in range(a + 1, cores)]
     return every if len(every) <= PAIRS_MAX else root_pairs(cores)
 
@@ -42,16 +46,9 @@ def root_pairs(cores: int) -> list[Pair]:
     return [(0, others[number * (len(others) - 1) // last]) for number in range(PAIRS_MAX)]
 
 
-def plan_of(request: Request, usual: dict[Mode, int]) -> tuple[tuple[Mode, int, int], ...]:
-    """(mode, operations, batch) of both modes. usual: operations in a slice."""
-    return tuple(
-        (mode, request.size.count(usual[mode], BATCHES[mode]), BATCHES[mode]) for mode in MODES
-    )
-
-
-def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> list[Arm]:
+def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> Iterator[Arm]:
     """An arm a pair, without series: a slice bounces every line of it, in both modes."""
-    plan = plan_of(request, USUAL)
+    plan = request.plan(USUAL)
 
     def slice_of(bench: Bench, pair: Pair) -> Outcome:
         report = bench.floor(pair, LINES, plan)
@@ -62,9 +59,8 @@ def floor_arms(request: Request, on: On, pairs: Iterable[Pair]) -> list[Arm]:
             samples |= {line_key(pair, mode, line): one for line, one in enumerate(lines)}
         return Outcome(samples, activity=report.activity)
 
-    return [
-        Arm(f"floor of cores {a} and {b}", (), on, partial(slice_of, pair=(a, b))) for a, b in pairs
-    ]
+    for a, b in pairs:
+        yield Arm(f"floor of cores {a} and {b}", (), on, partial(slice_of, pair=(a, b)))
 
 
 def floors_of(
@@ -85,3 +81,49 @@ def floors_of(
                 by_line=LineFloors(back_to_back=back_to_back, single=single),
             )
     return found
+
+
+def name_of(floor: float) -> str:
+    return "sibling" if floor < SIBLING else "near" if floor < NEAR else "far"
+
+
+def settle(
+    collector: Collector,
+    pairs: Sequence[Pair],
+    boots: int,
+    local: Mapping[int, float] | None = None,
+) -> list[Boot]:
+    """All boots; those that don't count are left out of the collector from now on. local: what the
+    host's mapping call took, by boot.
+    """
+    local, modelled = local or {}, collector.request.model is not None
+    floors: dict[int, float] = {}
+    for pair in pairs:
+        for boot, floor in collector.medians(floor_key(pair, "back-to-back")).items():
+            floors[boot] = max(floor, floors.get(boot, 0.0))
+    counting = set() if collector.request.crowded else _most(floors, ALIKE)
+    # Of those the ones in which a neighbour did not share the core.
+    known = {boot: cycles for boot, cycles in local.items() if boot in counting}
+    slowed = known.keys() - _most(known, LOCAL_ALIKE)
+    if len(slowed) < len(counting):
+        counting -= slowed
+    collector.left_out = frozenset(floors.keys() - counting if counting else ())
+    return [
+        Boot(
+            number=boot, floor=floors.get(boot), local=local.get(boot),
+            state=name_of(floors[boot]) if boot in floors and not modelled else None,
+            counts=boot not in collector.left_out,
+        )
+        for boot in range(boots)
+    ]  # fmt: skip
+
+
+def _most(cycles: Mapping[int, float], alike: float) -> set[int]:
+    """Of the boots the largest group whose cycles are alike; of two the one with fewer cycles."""
+    groups: list[list[int]] = []
+    for boot in sorted(cycles, key=cycles.__getitem__):
+        if groups and cycles[boot] <= alike * cycles[groups[-1][0]]:
+            groups[-1].append(boot)
+        else:
+            groups.append([boot])
+    return set(max(groups, key=len, default=()))  # the first, cheapest, of equals

@@ -3,16 +3,12 @@ and, where they are to have one each, children of it.
 
 Guarantees: the process is exec'd, so it inherits neither the kernels' segments nor the caller's
 threads; its memory is a segment without a name, as the kernels' pages are; its threads are pinned
-to the same CPUs as the cores; between slices it sleeps; it is gone with the thread that started it,
-or when its input ends. Commands and answers are JSON, one a line.
+to the cores' CPUs; between slices it sleeps; it is gone with the thread that started it.
 
-Run as: python -m multikernel.experiments.instrument.linux_process PARENT CPU[,CPU…] BYTES
+Run as: python -m multikernel.experiments.instrument.linux_process PARENT CPU[,CPU…] BYTES SOCKET
 """
 
-from __future__ import annotations
-
 import errno
-import json
 import os
 import select
 import signal
@@ -20,12 +16,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
-import msgspec
-
 from multikernel.errors import CoreDied, MultikernelError
+from multikernel.experiments.instrument.helper import CLOSE_SECONDS, Helper
+from multikernel.experiments.instrument.loops import Report
 from multikernel.machine import limits
 from multikernel.machine.host import pinning
 from multikernel.machine.host.activity import Activity
@@ -33,83 +32,48 @@ from multikernel.native import _native
 from multikernel.runtime import child, segments
 
 NAME = "mk-linux"
-CLOSE_SECONDS = 10.0
 PROVED = 8
 """Operations before the timed ones, whose interrupts are counted around the call itself."""
-TIMES = {"unmap": ("unmap", "map", "touch", "remove"), "life": ("life",)}
-"""What is timed, in the native core's order."""
+TIMES = ("unmap", "map", "touch", "remove")
+"""What is timed of an unmap, in the native core's order."""
 
 
-class LinuxProcess:
-    """The caller's side. Close it, or use it as a context manager."""
-
+class LinuxProcess(Helper):
     def __init__(self, cpus: tuple[int, ...], memory: int) -> None:
         """cpus: thread i runs on cpus[i], the first one unmaps; memory: bytes."""
+        super().__init__()
         with limits.naming("a new process"), child.standard_streams():
-            self.process = subprocess.Popen(
-                child.command(__name__, str(os.getpid()), ",".join(map(str, cpus)), str(memory)),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-            )  # fmt: skip
+            ours, theirs = Pipe()
+            self.ends.append(ours)
+            about = os.getpid(), ",".join(map(str, cpus)), memory, theirs.fileno()
+            with theirs:
+                self.process = subprocess.Popen(
+                    child.command(__name__, *map(str, about)), stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()], start_new_session=True,
+                )  # fmt: skip
         try:
-            self._receive()
+            self._answer()
         except BaseException:
             self.close()
             raise
 
-    def __enter__(self) -> LinuxProcess:
-        return self
+    def ask(self, do: str, **arguments: int | bool) -> Report:
+        """One slice, by the name of one of `Team`'s. Raises MultikernelError, CoreDied."""
+        report: Report = self._answer((do, arguments))
+        return report
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def ask(self, do: str, **arguments: int | bool) -> dict[str, Any]:
-        """One slice. cores: threads on so many of the CPUs, the first, else on all. The answer:
-        "samples" (by name) or "cycles", "activity", and of an unmap "proof": the interrupts of
-        PROVED calls. Raises MultikernelError, CoreDied.
-        """
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-            self.process.stdin.flush()
-        except OSError:
-            raise self._gone() from None
-        return self._receive()
-
-    def _receive(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise self._gone()
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise MultikernelError("the Linux process failed", value=answer["error"])
+    def _answer(self, order: object = None) -> Any:
+        (answer,) = self.answers(order)
+        if isinstance(answer, str):
+            raise MultikernelError("the Linux process failed", value=answer)
         return answer
 
-    def _gone(self) -> CoreDied:
+    def gone(self) -> CoreDied:
         status = self.process.wait(CLOSE_SECONDS)
         return CoreDied("the Linux process ended", value=f"status {status}", status=status)
 
-    def close(self) -> None:
-        """The process is gone when this returns. Idempotent."""
-        try:
-            self.process.communicate(timeout=CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
-
-
-def activity_of(answer: dict[str, Any]) -> Activity:
-    """What happened to the CPUs and to this process during a slice."""
-    return msgspec.convert(answer["activity"], Activity, str_keys=True)
-
 
 # --- The process
-# --------------------------------------------------------------------------------------------------
-
-
-def _histogram(h: _native.Histogram) -> dict[str, Any]:
-    filled = [pair for pair in enumerate(memoryview(h.counts()).cast("Q")) if pair[1]]
-    return {"n": h.n, "sum": h.sum, "min": h.min, "max": h.max, "counts": filled}
 
 
 def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], None]) -> Activity:
@@ -143,7 +107,8 @@ def _on_all(cpus: list[int], first: Callable[[], None], other: Callable[[int], N
 
 def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int], Activity]:
     """What work(number) returns in a process on each CPU, all at once, and what happened meanwhile.
-    Raises OSError where one of them ended without an answer: then the others are killed.
+    Raises OSError where one of them ended without an answer: then the others are killed. Bare pipes
+    and select: whatever more this process does when the first is done delays the others.
     """
     hold, go = os.pipe()
     children: dict[int, int] = {}
@@ -194,55 +159,65 @@ def _in_children(cpus: list[int], work: Callable[[int], int]) -> tuple[list[int]
         os.sched_setaffinity(0, {cpus[0]})
 
 
-def _do(command: dict[str, Any], memory: int, cpus: list[int]) -> dict[str, Any]:
-    cpus = cpus[: command.get("cores", len(cpus))]
-    do = command["do"]
-    if do == "own-pages":
-        return _own_pages(cpus, memory, command["pages"], command["rounds"], command["processes"])
-    times = {name: _native.Histogram() for name in TIMES[do]}
-    answer: dict[str, Any] = {}
+@dataclass(frozen=True)
+class Team:
+    """What the process does, on memory of its own. cpus: a thread on each."""
 
-    def unmap() -> None:
-        try:
-            answer["proof"] = _prove(cpus)
-            _native.linux_unmap(PROVED + 1, command["count"], tuple(times.values()))
-        finally:
-            _native.linux_leave()
+    memory: int
+    cpus: list[int]
 
-    def life() -> None:
-        lives = command["count"], command["batch"], command["reused"]
-        _native.linux_life(*lives, times["life"])
+    def unmap(self, count: int, idle: bool, cores: int | None = None) -> Report:
+        """Of a page that threads on the first so many CPUs have, None for all. Counts: proof, the
+        interrupts of PROVED calls, where the host counts them.
+        """
+        cpus, report = self.cpus[:cores], Report()
+        times = {name: _native.Histogram() for name in TIMES}
 
-    _native.linux_team(memory, len(cpus), command["idle"])
-    first = unmap if do == "unmap" else life
-    activity = _on_all(cpus, first, lambda _: _native.linux_hold())
-    samples = {name: _histogram(one) for name, one in times.items()}
-    return {**answer, "samples": samples, "activity": activity}
+        def first() -> None:
+            try:
+                if (proof := _prove(cpus)) is not None:
+                    report.counts["proof"] = proof
+                _native.linux_unmap(PROVED + 1, count, tuple(times.values()))
+            finally:
+                _native.linux_leave()
 
+        report.activity = self._on_all(cpus, idle, first)
+        report.keep(**times)
+        return report
 
-def _own_pages(
-    cpus: list[int], memory: int, pages: int, rounds: int, processes: bool
-) -> dict[str, Any]:
-    cycles = [0] * len(cpus)
+    def life(self, count: int, batch: int, reused: bool, idle: bool) -> Report:
+        life, report = _native.Histogram(), Report()
+        report.activity = self._on_all(
+            self.cpus, idle, lambda: _native.linux_life(count, batch, reused, life)
+        )
+        report.keep(life=life)
+        return report
 
-    def work(number: int) -> int:
-        return int(_native.linux_own_pages(number, pages, rounds))
+    def own_pages(self, pages: int, rounds: int, processes: bool) -> Report:
+        """Counts: operations of all, and cycles of the slowest thread, or process."""
+        cycles = [0] * len(self.cpus)
 
-    def keep(number: int) -> None:
-        cycles[number] = work(number)
+        def work(number: int) -> int:
+            return int(_native.linux_own_pages(number, pages, rounds))
 
-    _native.linux_team(memory, len(cpus), False)
-    if processes:
-        cycles, activity = _in_children(cpus, work)
-    else:
-        activity = _on_all(cpus, lambda: keep(0), keep)
-    return {"cycles": max(cycles), "activity": activity}
+        def keep(number: int) -> None:
+            cycles[number] = work(number)
+
+        _native.linux_team(self.memory, len(self.cpus), False)
+        if processes:
+            cycles, activity = _in_children(self.cpus, work)
+        else:
+            activity = _on_all(self.cpus, lambda: keep(0), keep)
+        operations = len(self.cpus) * pages * rounds
+        return Report(counts={"operations": operations, "cycles": max(cycles)}, activity=activity)
+
+    def _on_all(self, cpus: list[int], idle: bool, first: Callable[[], None]) -> Activity:
+        _native.linux_team(self.memory, len(cpus), idle)
+        return _on_all(cpus, first, lambda _: _native.linux_hold())
 
 
 def _prove(cpus: list[int]) -> int | None:
-    """TLB interrupts that the other CPUs took around the timed call alone, of so many operations;
-    None where the host counts none.
-    """
+    """TLB interrupts of other CPUs around PROVED timed calls alone; None where none are counted."""
     others, found = sorted(set(cpus[1:])), 0
     for number in range(1, PROVED + 1):
         _native.linux_step(number, "prepare")
@@ -256,8 +231,8 @@ def _prove(cpus: list[int]) -> int | None:
     return found
 
 
-def main(parent: int, cpus: list[int], size: int) -> int:
-    """The process's life; its exit code."""
+def main(parent: int, cpus: list[int], size: int, end: int) -> int:
+    orders = Connection(end)
     try:
         with limits.naming("prctl(PR_SET_PDEATHSIG)"):
             _native.adopt(NAME)
@@ -269,17 +244,21 @@ def main(parent: int, cpus: list[int], size: int) -> int:
         memory = segments.create(size)
         segments.back(memory, 0, size)
     except MultikernelError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        orders.send(str(error))
         return 1
-    print(json.dumps({"ready": os.getpid()}), flush=True)
-    for line in sys.stdin:
-        try:
-            answer = _do(json.loads(line), memory, cpus)
-        except OSError as error:
-            answer = {"error": str(error)}
-        print(msgspec.json.encode(answer).decode(), flush=True)
+    orders.send(None)
+    team = Team(memory, cpus)
+    with suppress(EOFError, ConnectionError):
+        while True:
+            do, arguments = orders.recv()
+            try:
+                answer: Report | str = getattr(team, do)(**arguments)
+            except OSError as error:
+                answer = str(error)
+            orders.send(answer)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), [int(cpu) for cpu in sys.argv[2].split(",")], int(sys.argv[3])))
+    pid, its_cpus, size_, end_ = sys.argv[1:]
+    sys.exit(main(int(pid), [*map(int, its_cpus.split(","))], int(size_), int(end_)))

@@ -1,13 +1,9 @@
-"""The measuring loops as programs: what `measure` sends to a core, runs there in native code, and
-gets back.
+"""The measuring loops as programs: what is sent to a core, runs there in native code, and what
+comes back.
 
-Guarantees: the core is verified to run on its CPU before it measures; what happened to the
-measuring CPUs and tasks meanwhile comes back with the samples, taken by the measuring core itself
-right around the loop, so that the client's own work does not count. A verdict that is not OK is
-an error here.
+Guarantees: the core runs on its CPU; what happened meanwhile to the CPUs and tasks that take part
+is taken by the measuring core itself, right around the loop. A verdict that is not OK is an error.
 """
-
-from __future__ import annotations
 
 import time
 import zlib
@@ -15,19 +11,21 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 from multikernel.errors import ProtocolError
 from multikernel.machine.host import pinning
 from multikernel.machine.host.activity import Activity
-from multikernel.native._native import KINDS, PROTOCOLS, VERDICTS, Driver, Histogram, tsc
+from multikernel.native._native import KINDS, PROTOCOLS, VERDICTS, Histogram, tsc
 from multikernel.runtime import local
-from multikernel.runtime.plan import Plan as SystemPlan
 from multikernel.user.here import here
 
 Packed = tuple[int, int, int, int, bytes]
 """n, sum, min, max and the buckets, compressed: nearly all of them are empty."""
 PAGE = 4096
 START_SECONDS = 10
+NOT_SENT = "messages came that were not sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,6 @@ class Report:
 
 
 # --- How cores wait
-# -------------------------------------------------------------------------------------------------
 
 Policy = tuple[int, int, int]
 """Microseconds to spin, times to yield, longest park in microseconds."""
@@ -68,82 +65,6 @@ QUIET: Policy = (50, 0, 1_000_000)
 """Parks as soon as the client's next word is late, and looks up once a second."""
 QUIET_CROWDED: Policy = (0, 0, 1_000_000)
 
-
-def _system() -> SystemPlan:
-    """What this core belongs to."""
-    assert local.plan is not None
-    return local.plan
-
-
-def _driver() -> Driver:
-    """This core's driver, after a look at where it runs."""
-    driver = here().driver
-    pinning.verify(_system().cpus[driver.me])
-    return driver
-
-
-def _set_policy(driver: Driver, cores: Iterable[int], policy: Policy) -> None:
-    words = (policy[0] * _system().cycles_per_us, *policy[1:])
-    for core in cores:
-        own = core == driver.me
-        driver.here(KINDS["POLICY"], words) if own else driver.call(core, KINDS["POLICY"], words)
-
-
-@contextmanager
-def _polling(driver: Driver, cores: Iterable[int]) -> Iterator[None]:
-    """Within the block those cores never park. Set from here, so that they poll no longer than a
-    slice lasts: a core that polls needs its CPU whole, and the client that brings the next program
-    needs one too.
-    """
-    crowded, named = _system().crowded, tuple(cores)
-    _set_policy(driver, named, POLLING_CROWDED if crowded else POLLING)
-    try:
-        yield
-    finally:
-        _set_policy(driver, named, QUIET_CROWDED if crowded else QUIET)
-
-
-def be_quiet() -> None:
-    """All cores of this system park when idle."""
-    system = _system()
-    _set_policy(_driver(), range(system.cores), QUIET_CROWDED if system.crowded else QUIET)
-
-
-def _watched(
-    watch: Watch | None, loop: Callable[[], object], report: Report,
-    found: Mapping[str, Histogram] | None = None,
-) -> Report:  # fmt: skip
-    """The report of that loop; found: what it samples into."""
-    before = Activity.take(watch.cpus, watch.tasks) if watch else None
-    loop()
-    if watch and before:
-        report.activity = Activity.take(watch.cpus, watch.tasks) - before
-    report.keep(**found or {})
-    return report
-
-
-def _polled(
-    driver: Driver, cores: Iterable[int], some: Callable[[int, Histogram], None], warm: int,
-    count: int, watch: Watch | None, name: str = "times",
-) -> Report:  # fmt: skip
-    """So many operations while those cores poll, after some that warm up. Samples: `name`."""
-    times = Histogram()
-    with _polling(driver, cores):
-        some(warm, Histogram())
-        report = _watched(watch, lambda: some(count, times), Report())
-    report.keep(**{name: times})
-    return report
-
-
-def _fine(verdict: int, doing: str) -> None:
-    if verdict != VERDICTS["OK"]:
-        name = {number: name for name, number in VERDICTS.items()}.get(verdict, verdict)
-        raise ProtocolError("a measuring loop was refused by its kernel", value=name, where=doing)
-
-
-# --- Raw pairs: role 0 asks, role 1 answers, both with the same counts
-# --------------------------------------------
-
 Plan = tuple[tuple[str, int, int], ...]
 """(name, count, batch): what is done one after the other."""
 WARM = 64
@@ -153,70 +74,151 @@ VIA = (CALL_LINE, "ring", "user")
 """How a request goes, as `ping` numbers it."""
 
 
-def _steps(
-    plan: Plan, found: dict[str, Histogram], suffix: str = ""
-) -> Iterator[tuple[int, int, Histogram]]:
-    """Count, batch and samples: of what warms up, then of all of the plan, by its names."""
-    yield WARM, 1, Histogram()
-    for name, count, batch in plan:
-        found[name + suffix] = Histogram()
-        yield count, batch, found[name + suffix]
+class Loop:
+    """What a measuring loop has on its core: the driver, the system that it belongs to, and what
+    goes home. Raises MultikernelError where the core does not run on its CPU.
+    """
+
+    def __init__(self, watch: Watch | None = None) -> None:
+        assert local.plan is not None
+        self.driver, self.plan, self.watch = here().driver, local.plan, watch
+        self.me, self.cores = self.driver.me, range(self.plan.cores)
+        self.counts: dict[str, int] = {}
+        self._found: dict[str, Histogram] = {}
+        self._activity: Activity | None = None
+        pinning.verify(self.plan.cpus[self.me])
+
+    def samples(self, name: str) -> Histogram:
+        """Goes home under that name, if it holds any."""
+        return self._found.setdefault(name, Histogram())
+
+    def done(self, *, samples: bool = True) -> Report:
+        report = Report(counts=self.counts, activity=self._activity)
+        report.keep(**self._found if samples else {})
+        return report
+
+    def probe(self, name: str, doing: str = "", **how: Any) -> None:
+        """A probe by its verdict; doing: what it is, in words. Raises ProtocolError."""
+        fine(self.driver.probe(name, **how), doing or name.replace("-", " "))
+
+    def call(self, core: int, kind: str, *words: int) -> tuple[int, int, tuple[int, ...]]:
+        """A request to a driver, which may be this core's."""
+        if core == self.me:
+            return self.driver.here(KINDS[kind], words)
+        return self.driver.call(core, KINDS[kind], words)
+
+    def set_policy(self, cores: Iterable[int], policy: Policy) -> None:
+        for core in cores:
+            self.call(core, "POLICY", policy[0] * self.plan.cycles_per_us, *policy[1:])
+
+    def be_quiet(self, cores: Iterable[int]) -> None:
+        """They park when idle."""
+        self.set_policy(cores, QUIET_CROWDED if self.plan.crowded else QUIET)
+
+    @contextmanager
+    def polling(self, *cores: int) -> Iterator[None]:
+        """Within the block those cores never park. Set from here, so that they poll no longer than
+        a slice lasts: a core that polls needs its CPU whole, and the client that brings the next
+        program needs one too.
+        """
+        self.set_policy(cores, POLLING_CROWDED if self.plan.crowded else POLLING)
+        try:
+            yield
+        finally:
+            self.be_quiet(cores)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """What happens within the block goes home."""
+        before = self.watch and Activity.take(self.watch.cpus, self.watch.tasks)
+        yield
+        if self.watch and before:
+            self._activity = Activity.take(self.watch.cpus, self.watch.tasks) - before
+
+    def polled(
+        self, cores: Iterable[int], some: Callable[[int, Histogram], None], warm: int, count: int,
+        name: str = "times",
+    ) -> Report:  # fmt: skip
+        """So many operations while those cores poll, after some that warm up. Samples: `name`."""
+        with self.polling(*cores):
+            some(warm, Histogram())
+            with self.watched():
+                some(count, self.samples(name))
+        return self.done()
+
+    def right(self, wrong: int, where: str, words: str = NOT_SENT) -> None:
+        """Raises ProtocolError with those words if anything was wrong."""
+        if wrong:
+            raise ProtocolError(words, value=wrong, where=where)
+
+    def steps(self, plan: Plan, suffix: str = "") -> Iterator[tuple[int, int, Histogram]]:
+        """Count, batch and samples: of what warms up, then of all of the plan, by its names."""
+        yield WARM, 1, Histogram()
+        for name, count, batch in plan:
+            yield count, batch, self.samples(name + suffix)
+
+    def pings(self, peer: int, form: str, plan: Plan) -> None:
+        for count, batch, into in self.steps(plan):
+            self.driver.probe("ping", form=form, core=peer, count=count, batch=batch, times=into)
+
+
+def fine(verdict: int, doing: str) -> None:
+    if verdict != VERDICTS["OK"]:
+        name = {number: name for name, number in VERDICTS.items()}.get(verdict, verdict)
+        raise ProtocolError("a measuring loop was refused by its kernel", value=name, where=doing)
+
+
+def be_quiet() -> None:
+    """All cores of this system park when idle."""
+    loop = Loop()
+    loop.be_quiet(loop.cores)
+
+
+# --- Raw pairs: role 0 asks, role 1 answers, both with the same counts
+
+
+def span(plan: Plan) -> int:
+    """How many numbers a loop over a plan uses."""
+    return WARM + sum(count for _, count, _ in plan)
 
 
 def floor(owner: int, role: int, lines: int, base: int, plan: Plan, watch: Watch | None) -> Report:
-    """One line there and back, on scratch lines of core `owner`, 0 first. Samples: "NAME.LINE"."""
-    driver, found = _driver(), dict[str, Histogram]()
-
-    def loop() -> None:
+    """One line there and back, on scratch lines of core `owner`, 0 first; `base` must grow by
+    2 span(plan) from one call to the next. Samples: "NAME.LINE".
+    """
+    loop = Loop(watch)
+    with loop.watched():
         for line in range(lines):
             at = base
-            for count, batch, into in _steps(plan, found, f".{line}"):
-                driver.probe(
+            for count, batch, into in loop.steps(plan, f".{line}"):
+                loop.driver.probe(
                     "floor", core=owner, role=role, line=line, base=at, count=count, batch=batch,
                     times=into,
                 )  # fmt: skip
                 at += 2 * count
-
-    return _watched(watch, loop, Report(), found)
-
-
-def floor_span(plan: Plan) -> int:
-    """By how much `base` must grow from one call of `floor` to the next."""
-    return 2 * (WARM + sum(count for _, count, _ in plan))
+    return loop.done()
 
 
 def raw(end: str, peer: int, role: int, plan: Plan, watch: Watch | None) -> Report:
     """A message each way between bare ends. end: "call_line" or "ring"."""
-    driver, found = _driver(), dict[str, Histogram]()
-    form = CALL_LINE if end == "call_line" else "epoch-ring"
-
-    def loop() -> None:
-        for count, batch, into in _steps(plan, found):
-            driver.probe(
+    loop, form = Loop(watch), CALL_LINE if end == "call_line" else "epoch-ring"
+    with loop.watched():
+        for count, batch, into in loop.steps(plan):
+            loop.driver.probe(
                 "bare-echo", form=form, core=peer, role=role, count=count, batch=batch, times=into
             )
-
-    return _watched(watch, loop, Report(), found)
+    return loop.done()
 
 
 # --- Through the driver
-# ---------------------------------------------------------------------------------------------
 
 
 def ping(peer: int, via: int, plan: Plan, watch: Watch | None) -> Report:
     """Requests to the peer's driver that come straight back. via: its place in `VIA`."""
-    driver, report = _driver(), Report()
-    with _polling(driver, (driver.me, peer)):
-        _watched(watch, lambda: report.keep(**pings(driver, peer, VIA[via], plan)), report)
-    return report
-
-
-def pings(driver: Driver, peer: int, form: str, plan: Plan) -> dict[str, Histogram]:
-    """The plan's requests, after some that warm up; by the plan's names."""
-    found: dict[str, Histogram] = {}
-    for count, batch, into in _steps(plan, found):
-        driver.probe("ping", form=form, core=peer, count=count, batch=batch, times=into)
-    return found
+    loop = Loop(watch)
+    with loop.polling(loop.me, peer), loop.watched():
+        loop.pings(peer, VIA[via], plan)
+    return loop.done()
 
 
 def timed(
@@ -233,7 +235,8 @@ def timed(
             operation()
             into.add(tsc() - start)
 
-    return _polled(_driver(), range(_system().cores), some, 2, count, watch)
+    loop = Loop(watch)
+    return loop.polled(loop.cores, some, 2, count)
 
 
 def unmap(
@@ -241,31 +244,25 @@ def unmap(
     think_us: int, watch: Watch | None,
 ) -> Report:  # fmt: skip
     """Map on the first `holding` cores, touch on each, wait think_us, unmap; count times. Samples:
-    map, touch, unmap (cycles).
+    unmap, map, touch (cycles).
 
     frame: offset and name. polling: the cores that poll meanwhile, this one among them; the other
     holders compute. Counts: turns of the computing cores and cycles, both of them together, during
     the loop.
     """
-    driver, report = _driver(), Report()
-    times, warm = ([Histogram() for _ in range(3)] for _ in range(2))
-    holders = _first(holding)
+    loop = Loop(watch)
 
-    def unmaps(number: int, into: list[Histogram]) -> None:
-        verdict = driver.probe(
-            "unmap", form="all", frame=frame[0], frame_name=frame[1], each=holders,
-            protocol=protocol, count=number, think_us=think_us, times=tuple(into),
+    def unmaps(number: int, *into: Histogram) -> None:
+        loop.probe(
+            "unmap", form="all", frame=frame[0], frame_name=frame[1], each=_first(loop, holding),
+            protocol=protocol, count=number, think_us=think_us, times=into,
         )  # fmt: skip
-        _fine(verdict, "unmap")
 
-    def loop() -> None:
-        report.counts.update(_turns(driver, polling, holding, lambda: unmaps(count, times)))
-
-    with _polling(driver, polling):
-        unmaps(2, warm)
-        _watched(watch, loop, report)
-    report.keep(unmap=times[0], map=times[1], touch=times[2])
-    return report
+    with loop.polling(*polling):
+        unmaps(2, Histogram(), Histogram(), Histogram())
+        with loop.watched(), _turns(loop, polling, holding):
+            unmaps(count, *map(loop.samples, ("unmap", "map", "touch")))
+    return loop.done()
 
 
 def life(
@@ -275,84 +272,120 @@ def life(
     batches. form: "fresh", each mapped where none was, or "reused". Samples: life (cycles, the mean
     of a batch).
     """
-    driver, cores = _driver(), _system().cores
+    loop = Loop(watch)
 
     def lives(number: int, into: Histogram) -> None:
-        verdict = driver.probe(
-            "life", form=form, frame=frame[0], frame_name=frame[1], each=_first(cores),
-            protocol=protocol, count=number, batch=batch, times=into,
+        loop.probe(
+            "life", "a page's life", form=form, frame=frame[0], frame_name=frame[1],
+            each=_first(loop, len(loop.cores)), protocol=protocol, count=number, batch=batch,
+            times=into,
         )  # fmt: skip
-        _fine(verdict, "a page's life")
 
-    return _polled(driver, range(cores), lives, batch, count, watch, "life")
+    return loop.polled(loop.cores, lives, batch, count, "life")
 
 
 def idle(seconds: float, watch: Watch | None) -> Report:
     """Nothing at all, while the other cores compute. Counts: as unmap's."""
-    driver, report, cores = _driver(), Report(), _system().cores
-
-    def loop() -> None:
-        report.counts.update(_turns(driver, (driver.me,), cores, lambda: time.sleep(seconds)))
-
-    return _watched(watch, loop, report)
+    loop = Loop(watch)
+    with loop.watched(), _turns(loop, (loop.me,), len(loop.cores)):
+        time.sleep(seconds)
+    return loop.done()
 
 
-def _turns(
-    driver: Driver, polling: tuple[int, ...], cores: int, loop: Callable[[], None]
-) -> dict[str, int]:
-    """What those of the first cores that don't poll computed during a loop."""
+@contextmanager
+def _turns(loop: Loop, polling: tuple[int, ...], cores: int) -> Iterator[None]:
+    """Counts what those of the first cores that don't poll compute within the block."""
     others = [core for core in range(cores) if core not in polling]
+
+    def turns() -> list[int]:
+        return [loop.driver.probe("turns", core=core) for core in others]
+
     deadline = time.monotonic() + START_SECONDS
-    while not all(driver.probe("turns", core=core) for core in others):
+    while not all(turns()):
         if time.monotonic() > deadline:
             raise ProtocolError("a computing program does not begin", value=others)
         time.sleep(0.0001)
-    before, began = [driver.probe("turns", core=core) for core in others], tsc()
-    loop()
-    after, cycles = [driver.probe("turns", core=core) for core in others], tsc() - began
-    return {"turns": sum(after) - sum(before), "cycles": cycles * len(others)}
+    before, began = turns(), tsc()
+    yield
+    after, cycles = turns(), tsc() - began
+    loop.counts.update(turns=sum(after) - sum(before), cycles=cycles * len(others))
 
 
 def local_call(frame: tuple[int, int], count: int, watch: Watch | None) -> Report:
     """The host's mapping call alone: nobody is notified. Samples: local."""
-    driver, times = _driver(), Histogram()
-
-    def loop() -> None:
-        verdict = driver.probe(
-            "unmap", form="local", frame=frame[0], frame_name=frame[1],
-            protocol=PROTOCOLS["two-phase"], count=count, think_us=2, times=times,
+    loop = Loop(watch)
+    with loop.watched():
+        loop.probe(
+            "unmap", "local call", form="local", frame=frame[0], frame_name=frame[1],
+            protocol=PROTOCOLS["two-phase"], count=count, think_us=2, times=loop.samples("local"),
         )  # fmt: skip
-        _fine(verdict, "local call")
-
-    return _watched(watch, loop, Report(), {"local": times})
+    return loop.done()
 
 
 def own_pages(pages: int, rounds: int, protocol: int, base: int, watch: Watch | None) -> Report:
-    """Unmap pages of one's own while the other cores do. Counts: cycles, of the unmapping phases,
-    and mapping, of the others: map and touch.
-    """
-    driver, report = _driver(), Report()
-
-    def loop() -> None:
-        cycles = array("Q", [0, 0])
-        verdict = driver.probe(
+    """Unmap pages of one's own while all do. Counts: cycles, of the unmapping alone."""
+    loop, cycles = Loop(watch), array("Q", [0, 0])
+    with loop.polling(loop.me), loop.watched():
+        loop.probe(
             "own-pages", pages=pages, count=rounds, protocol=protocol, base=base, results=cycles
         )
-        report.counts.update(cycles=cycles[0], mapping=cycles[1])
-        _fine(verdict, "own pages")
-
-    with _polling(driver, (driver.me,)):
-        return _watched(watch, loop, report)
+    loop.counts["cycles"] = cycles[0]
+    return loop.done()
 
 
 def compute() -> Report:
-    """Compute until the client says stop."""
-    _driver().probe("compute")
+    Loop().driver.probe("compute")
     return Report()
 
 
-def _first(count: int) -> tuple[int, ...]:
+def _first(loop: Loop, count: int) -> tuple[int, ...]:
     """The set of the first so many of all cores, as words."""
-    first = (1 << count) - 1
-    words = (_system().cores + 63) // 64
+    first, words = (1 << count) - 1, (len(loop.cores) + 63) // 64
     return tuple(first >> 64 * word & (1 << 64) - 1 for word in range(words))
+
+
+# --- Over trees: all cores get the same plan, each with its own place in the tree
+
+Line = tuple[int, int]
+"""A scratch line: in which core's region, and its number there, from 1 on."""
+NO_LINE = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A core's place in a tree. up: the line to its parent, None at the root; children: the lines
+    to them, in sending order; shared: the one that all poll, of a broadcast; targets: at the root,
+    all the others.
+    """
+
+    up: Line | None
+    children: tuple[Line, ...]
+    shared: Line | None = None
+    targets: tuple[int, ...] = ()
+
+
+def messages(place: Place, use: int, plan: Plan, watch: Watch | None) -> Report:
+    """Requests to all cores of the tree and their acknowledgements. Samples, at the root."""
+    (core, line), (shared_core, shared_line) = place.up or NO_LINE, place.shared or NO_LINE
+    how: dict[str, Any] = {
+        "core": core, "line": line, "each": tuple(chain(*place.children)),
+        "shared_core": shared_core, "shared_line": shared_line, "below": len(place.targets),
+        "sum": sum(place.targets),
+    }  # fmt: skip
+    return checked("shootdown", how, use, plan, watch)
+
+
+def checked(
+    probe: str, how: Mapping[str, Any], use: int, plan: Plan, watch: Watch | None,
+    wrong: str = NOT_SENT, *, polls: bool = False,
+) -> Report:  # fmt: skip
+    """All of a plan, warm, with numbers from `use` on (`Bench.uses`); polls: so does the driver
+    meanwhile. Raises ProtocolError with those words if any of it was wrong.
+    """
+    loop, errors, at = Loop(watch), 0, use
+    with loop.polling(*[loop.me] * polls), loop.watched():
+        for count, batch, into in loop.steps(plan):
+            errors += loop.driver.probe(probe, **how, base=at, count=count, batch=batch, times=into)
+            at += count
+    loop.right(errors, f"core {loop.me}", wrong)
+    return loop.done()

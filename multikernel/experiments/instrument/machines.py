@@ -1,6 +1,6 @@
-"""What arms run on: booted systems, each fresh in every boot."""
-
-from __future__ import annotations
+"""What arms run on: booted systems, each fresh in every boot; and over which transports they can be
+measured on this host.
+"""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from multikernel import system as system_
+from multikernel.experiments.instrument.arms import caution
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench
-from multikernel.runtime.plan import Kernel
+from multikernel.machine.models.model import Model
+from multikernel.results.document import Caution
+from multikernel.runtime.asked import refusal_of
+from multikernel.runtime.plan import HOST_TRANSPORTS, Kernel, Transport
 
 TRIES, LOCAL, CLEAN = 3, 40, 1.2
 """Boots until all cores are clean; mapping calls on each; and how many times as long they may take
@@ -22,6 +26,7 @@ on one as on another. (Measured: 3 400 cycles on a core pinned before the fork, 
 class Booted:
     """A booted system. cores: the first so many of the request's, None for all; one_cpu: two cores
     on the first CPU. options: of boot. prepare: once it runs; what it returns is `Bench.prepared`.
+    program: runs on core 0 before that.
     """
 
     kernel: Kernel = "multikernel"
@@ -29,13 +34,14 @@ class Booted:
     one_cpu: bool = False
     options: tuple[tuple[str, Any], ...] = ()
     prepare: Callable[[Bench], Any] | None = None
+    program: Callable[[], object] | None = None
 
     def open(self, stack: ExitStack, request: Request) -> Bench:
         """It runs until the stack ends. Raises what boot does. Booted again where a core's own
         mapping calls take longer than another's, as they do in a process that first ran elsewhere.
         """
         if request.model is not None:
-            return self._modelled(request)
+            return self._modelled(request, request.model)
         cpus = list(request.placement.cpus[: self.cores])
         if self.one_cpu:
             cpus = [cpus[0], cpus[0]]
@@ -56,19 +62,18 @@ class Booted:
                 break
         return self._prepared(bench)
 
-    def _modelled(self, request: Request) -> Bench:
+    def _modelled(self, request: Request, model: Model) -> Bench:
         from multikernel.experiments.instrument.modelled import ModelledBench, Unmodelled
 
-        transport = dict(self.options).get("transport", "call-line")
-        if self.one_cpu or request.model is None or transport != "call-line":
+        options = dict(self.options)
+        if self.one_cpu or options.get("transport", "call-line") != "call-line":
             return cast(Bench, Unmodelled())
         cores = request.cores if self.cores is None else self.cores
-        options = dict(self.options)
-        return self._prepared(
-            ModelledBench(request.model, cores, self.kernel, options, request.seed)
-        )
+        return self._prepared(ModelledBench(model, cores, self.kernel, options, request.seed))
 
     def _prepared(self, bench: Bench) -> Bench:
+        if self.program is not None:
+            bench.system.cores[0].run(self.program)
         if self.prepare is not None:
             bench.prepared = self.prepare(bench)
         return bench
@@ -76,3 +81,19 @@ class Booted:
 
 MULTIKERNEL, SHARED = Booted("multikernel"), Booted("shared")
 """Both kernels as they boot by default, on all cores."""
+
+
+def possible(request: Request) -> list[Transport]:
+    """The transports without shared memory that a system of so many cores can have here."""
+    if request.model is not None:
+        return []
+    return [one for one in HOST_TRANSPORTS if refusal_of(one, request.cores) is None]
+
+
+def refused(request: Request) -> list[Caution]:
+    """Why there are no others: too many cores, too few open files. The rest is measured."""
+    return [
+        caution("transport-refused", f"Nothing is measured over a {transport}: {error}.")
+        for transport in HOST_TRANSPORTS
+        if request.model is None and (error := refusal_of(transport, request.cores)) is not None
+    ]

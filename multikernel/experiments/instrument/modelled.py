@@ -17,9 +17,10 @@ from typing import Any
 
 import msgspec
 
-from multikernel.experiments.instrument import capability_loops, loops, tree_loops
+from multikernel.experiments.instrument import capability_loops, loops
 from multikernel.experiments.instrument.arms import Outcome
 from multikernel.experiments.instrument.loops import Plan, Report
+from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, Call
 from multikernel.machine.models.model import Model
 from multikernel.machine.models.tables import tables
@@ -28,7 +29,7 @@ from multikernel.native._native import (
     Histogram,
     cores_word,
 )
-from multikernel.results.document import Caution
+from multikernel.results.document import Caution, Environment
 from multikernel.runtime.plan import Kernel
 from multikernel.user.trees import Edges, install
 from multikernel.virtual.kernel import COMPUTES, POLLS, packed
@@ -75,6 +76,15 @@ def cautions(model: Model) -> list[Caution]:
     if model.chosen_after_seeing:
         found.append(Caution(code="chosen-after-seeing", text=model.chosen_after_seeing))
     return found
+
+
+def environment_of(record: Environment, request: Request, model: Model) -> Environment:
+    """The host's, with the modelled machine in its place as far as it is one."""
+    return msgspec.structs.replace(
+        record, cpu_model=f"{model.title} (simulated)", topology=request.topology.summary(),
+        cpus=list(request.placement.cpus), tsc_hz=model.ghz.value * 1e9, tsc_error=0.0,
+        tsc_step=None,
+    )  # fmt: skip
 
 
 class Unmodelled:
@@ -314,7 +324,7 @@ def _messages(bench: ModelledBench, report: Report, calls: Arguments) -> None:
 def _furnish(bench: ModelledBench, report: Report, calls: Arguments) -> None:
     """As capability_loops.furnish, by requests."""
     del report, calls
-    loop, root, page = capability_loops, capability_loops.ROOT, capability_loops.PAGE
+    loop, root, page = capability_loops, capability_loops.ROOT, loops.PAGE
 
     def retype(core: int, ram: int, kind: str, slot: int, at: int, size: int) -> int:
         word = slot | CAPABILITY_TYPES[kind] << 16 | 1 << 32
@@ -353,10 +363,10 @@ def _operate(bench: ModelledBench, report: Report, calls: Arguments) -> None:
             while slots and len(waiting) < task.in_flight:
                 slot = slots.pop(0)
                 word = slot | CAPABILITY_TYPES["Frame"] << 16 | 1 << 32
-                at = slot * capability_loops.PAGE
+                at = slot * loops.PAGE
                 waiting.append(
                     bench.virtual.ask(
-                        core, "CAP_RETYPE", ram, cnode, word, at, capability_loops.PAGE
+                        core, "CAP_RETYPE", ram, cnode, word, at, loops.PAGE
                     )
                 )
             ticket, answer = bench.virtual.wait_any(waiting)
@@ -376,7 +386,8 @@ COUNTERPARTS: dict[Callable[..., Any], Callable[[ModelledBench, Report, Argument
     loops.ping: _ping,
     loops.unmap: _unmap,
     loops.local_call: _local_call,
-    tree_loops.messages: _messages,
+    loops.be_quiet: lambda bench, report, calls: None,
+    loops.messages: _messages,
     capability_loops.furnish: _furnish,
     capability_loops.operate: _operate,
 }

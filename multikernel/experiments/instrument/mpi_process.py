@@ -1,20 +1,16 @@
-"""mpi4py's barrier and all-reduce, where mpi4py and an MPI library are installed: ranks on the CPUs
-of the cores, started by the library's own launcher.
+"""mpi4py's barrier and all-reduce, where it and an MPI library are installed: ranks on the CPUs of
+the cores, started by the library's own launcher.
 
 Guarantees: a rank is pinned to the CPU of the core with its number; between slices it sleeps
-outside of MPI; launcher and ranks are gone with the thread that started them, or when the
-connection ends. What the library leaves behind lies in a directory that is removed.
+outside of MPI. What the library leaves behind lies in a directory that is removed.
 
 Run as: mpiexec -n N python -m multikernel.experiments.instrument.mpi_process SOCKET CPU[,CPU…]
 """
-
-from __future__ import annotations
 
 import importlib.util
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from multikernel.errors import CoreDied
+from multikernel.experiments.instrument.helper import Helper
 from multikernel.experiments.instrument.request import Request
 from multikernel.machine import limits
 from multikernel.native import _native
@@ -69,13 +66,11 @@ def component() -> str:
     return next((one for one in PREFERRED if one in has), "")
 
 
-class MpiProcess:
-    """The caller's side. Close it, or use it as a context manager."""
-
+class MpiProcess(Helper):
     def __init__(self, cpus: tuple[int, ...]) -> None:
         """cpus: rank i runs on cpus[i]. Raises CoreDied where the ranks do not come up."""
+        super().__init__()
         self.pids: list[int] = []
-        self._ranks: list[Connection] = []
         with limits.naming("a directory for temporary files (TMPDIR)"):
             self._directory = tempfile.TemporaryDirectory(prefix="mk-mpi-")
         path = os.path.join(self._directory.name, "socket")
@@ -95,45 +90,32 @@ class MpiProcess:
             )  # fmt: skip
         try:
             with listener:
-                found = dict(self._accept(listener) for _ in cpus)
-            self._ranks = [found[rank][0] for rank in range(len(cpus))]
-            self.pids = [found[rank][1] for rank in range(len(cpus))]
+                found = sorted(self._accept(listener) for _ in cpus)
+            self.pids = [pid for _, pid, _ in found]
+            self.ends = [self.ends[place] for *_, place in found]
         except BaseException:
             self.close()
             raise
 
-    def __enter__(self) -> MpiProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def run(self, operation: str, count: int, batch: int) -> list[int]:
-        """Of rank 0: cycles of each batch of barriers, or all-reduces of a word, of all ranks.
-        Raises CoreDied.
-        """
-        with suppress(EOFError, OSError):
-            for rank in self._ranks:
-                rank.send((operation, count // batch, batch))
-            if all(rank.poll(SLICE_SECONDS) for rank in self._ranks):
-                answers: list[list[int]] = [rank.recv() for rank in self._ranks]
-                return answers[0]
-        raise self._gone()
+        """Cycles of each batch of barriers, or all-reduces of a word. Raises CoreDied."""
+        order = operation, count // batch, batch
+        cycles: list[int] = self.answers(order, SLICE_SECONDS)[0]
+        return cycles
 
-    def _accept(self, listener: socket.socket) -> tuple[int, tuple[Connection, int]]:
+    def _accept(self, listener: socket.socket) -> tuple[int, int, int]:
+        """A rank's number, its process, and the place of its connection."""
         for _ in range(int(START_SECONDS / 0.2)):
             with suppress(TimeoutError):
                 connection, _address = listener.accept()
                 connection.setblocking(True)
-                rank = Connection(connection.detach())
-                self._ranks.append(rank)  # for close, until all are there
-                number, pid = rank.recv()
-                return number, (rank, pid)
+                self.ends.append(Connection(connection.detach()))
+                return *self.ends[-1].recv(), len(self.ends) - 1
             if self.process.poll() is not None:
                 break
-        raise self._gone()
+        raise self.gone()
 
-    def _gone(self) -> CoreDied:
+    def gone(self) -> CoreDied:
         self._log.seek(0)
         text = self._log.read().decode(errors="replace")
         lines = [line for line in text.splitlines() if line.strip(" -")]
@@ -141,16 +123,7 @@ class MpiProcess:
         return CoreDied("the MPI ranks did not start, or ended", value=value)
 
     def close(self) -> None:
-        """Launcher and ranks are gone when this returns. Idempotent."""
-        for rank in self._ranks:
-            rank.close()
-        # Asked to end, the launcher ends its ranks.
-        for how in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                self.process.wait(3.0)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, how)
-        self.process.wait()
+        super().close()
         self._log.close()
         self._directory.cleanup()
 

@@ -1,32 +1,26 @@
 """The protocols of a shootdown: the tree of each, and on which lines its messages travel.
 
-Guarantees: every edge has a line of its own, and the line lies with the receiver or, in the
-protocols that the paper has before it thinks of memory nodes, with the sender. Protocols that come
-to the same on a machine, edge for edge and memory node for memory node, are one and are not
-measured twice. Source: the paper's section 5.1 and figure 6 (broadcast, unicast, multicast,
-NUMA-aware multicast).
+Guarantees: every edge has a line of its own, which lies with the receiver or, in the protocols that
+the paper has before it thinks of memory nodes, with the sender. Source: the paper's section 5.1 and
+figure 6.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any, Self
 
-from multikernel.experiments.instrument import tree_loops
-from multikernel.experiments.instrument.loops import Plan, Report, Watch
-from multikernel.experiments.instrument.rig import Bench, Call
-from multikernel.experiments.instrument.tree_loops import Line, Place
+from multikernel.experiments.instrument.loops import Line, Place, Plan, Report, messages, span
+from multikernel.experiments.instrument.rig import Bench
+from multikernel.experiments.instrument.shapes import CHOSEN, ROOT, Shape, best_of, distinct
 from multikernel.knowledge import trees
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 
-ROOT = 0
 FIRST_LINE, LINES = 16, 46
 """Scratch lines of each core that messages travel on; floors are measured on those before them."""
 SHARED_LINE = 62
-CHOSEN = "chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,42 +44,26 @@ FORMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """A protocol on some cores. lines: by child, the line of the edge that leads to it; same: the
-    names of the others that come to the same.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol(Shape):
+    """A protocol on some cores. lines: by child, the line of the edge that leads to it."""
 
     form: Form
-    tree: Tree
     lines: tuple[tuple[int, Line], ...]
-    same: tuple[str, ...] = ()
 
-    @property
-    def name(self) -> str:
-        return self.form.name
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Its own and the others'."""
-        return (self.name, *self.same)
-
-    @property
-    def cores(self) -> int:
-        return len(self.tree.members)
+    @classmethod
+    def of(cls, form: Form, tree: Tree, lines: tuple[tuple[int, Line], ...]) -> Self:
+        return cls(form.name, tree, form=form, lines=lines)
 
     def places(self) -> dict[int, Place]:
-        """By core, its own."""
         line, root = dict(self.lines), self.tree.root
         shared = (ROOT, SHARED_LINE) if self.form.shared else None
+        members = self.tree.members
+        targets = {root: tuple(core for core in members if core != root)}
+        below = {core: tuple(line[one] for one in self.tree.children(core)) for core in members}
         return {
-            core: Place(
-                line.get(core),
-                tuple(line[child] for child in self.tree.children(core)),
-                shared,
-                tuple(one for one in self.tree.members if one != root) if core == root else (),
-            )
-            for core in self.tree.members
+            core: Place(line.get(core), below[core], shared, targets.get(core, ()))
+            for core in members
         }
 
 
@@ -109,7 +87,6 @@ def lines_of(tree: Tree, site: Site, *, near: bool) -> tuple[tuple[int, Line], .
 
 
 def near_lines(tree: Tree) -> tuple[tuple[int, Line], ...]:
-    """By child, the line of its edge, with the child."""
     return tuple((child, (child, FIRST_LINE)) for _, child in tree.edges)
 
 
@@ -117,19 +94,16 @@ def protocols(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Prot
     """All that differ, each with the names of those that come to the same. chosen: in place of the
     best candidate. Raises BadInput where it is not a tree from core 0 over all cores of the site.
     """
-    best = chosen or trees.candidates(ROOT, site, costs)[0][0]
+    best = best_of(site, costs, chosen)
     best.check(site.cores)
-    found: dict[object, Protocol] = {}
-    for form in FORMS:
+
+    def keyed(form: Form) -> tuple[Hashable, Protocol]:
         tree = best if form.kind is None else trees.build(form.kind, ROOT, site, costs)
         lines = lines_of(tree, site, near=form.near)
         homes = tuple(int(site.node[home]) for _, (home, _) in lines)
-        key = form.shared, tree.edges, homes
-        if (known := found.get(key)) is None:
-            found[key] = Protocol(form, tree, lines)
-        else:
-            found[key] = replace(known, same=(*known.same, form.name))
-    return list(found.values())
+        return (form.shared, tree.edges, homes), Protocol.of(form, tree, lines)
+
+    return distinct(map(keyed, FORMS))
 
 
 # --- Slices ---
@@ -137,22 +111,21 @@ def protocols(site: Site, costs: Costs, chosen: Tree | None = None) -> list[Prot
 
 def timed(
     bench: Bench, name: str, cores: Iterable[int], timer: int, plan: Plan,
-    call: Callable[[int, int, Watch | None], Call],
+    loop: Callable[..., Report], arguments: Callable[[int, int], tuple[Any, ...]],
 ) -> Report:  # fmt: skip
-    """A loop on all those cores at once: the report of the one that has the clock. call: what runs
-    on a core, of (core, use, watch).
+    """A loop on all those cores at once: the report of the one that has the clock. arguments: on a
+    core, of (core, use), but for the plan and who watches.
     """
-    use = bench.uses(tree_loops.span(plan))
-    # The one that times watches too. It comes last, so that it waits least.
-    order = sorted(cores, key=lambda core: (core == timer, -core))
-    calls = {core: call(core, use, bench.watch if core == timer else None) for core in order}
-    return bench.run(name, calls)[timer]
+    use = bench.uses(span(plan))
+    order = sorted(cores, key=lambda core: (core != timer, core))
+    calls = {core: (*arguments(core, use), plan) for core in order}
+    return bench.together(name, loop, calls)[timer]
 
 
 def notify(bench: Bench, protocol: Protocol, plan: Plan) -> Report:
     """The protocol's messages to all its cores and back; the report of the root."""
     places = protocol.places()
     return timed(
-        bench, f"{protocol.name} {protocol.cores}", places, ROOT, plan,
-        lambda core, use, watch: (tree_loops.messages, (places[core], use, plan, watch)),
+        bench, f"{protocol.name} {protocol.cores}", places, ROOT, plan, messages,
+        lambda core, use: (places[core], use),
     )  # fmt: skip

@@ -4,10 +4,9 @@ Guarantees: a request says everything that decides what is run; two equal reques
 slices in the same order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from multikernel.errors import BadInput
 from multikernel.machine.cpu_list import format_cpu_list
@@ -15,6 +14,11 @@ from multikernel.machine.host.cpus import Placement
 from multikernel.machine.models.model import Model
 from multikernel.machine.models.tables import topology_of
 from multikernel.machine.topology.model import Topology
+from multikernel.results.document import Mode
+
+BATCHES: dict[Mode, int] = {"back-to-back": 100, "single": 1}
+"""Operations that are timed together, by the floor's modes."""
+MODES: tuple[Mode, ...] = tuple(BATCHES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,26 @@ class Request:
     def cores(self) -> int:
         return len(self.placement.cpus)
 
-    def fitted(self) -> Request:
+    @property
+    def trusted(self) -> bool:
+        """Whether its numbers mean anything."""
+        return self.size.measures and not self.crowded
+
+    def plan(self, usual: dict[Mode, int]) -> tuple[tuple[Mode, int, int], ...]:
+        """(mode, operations, batch) of both modes. usual: operations in a slice."""
+        return tuple(
+            (mode, self.size.count(usual[mode], batch), batch) for mode, batch in BATCHES.items()
+        )
+
+    def cpus_of(self, pair: tuple[int, int]) -> str:
+        """The CPUs of two cores, as a series' parameter `pair` names them."""
+        return "-".join(str(self.placement.cpus[core]) for core in pair)
+
+    def on(self, cores: int) -> str:
+        """What keys end with of a number of cores: the full number is left out."""
+        return "" if cores == self.cores else f"-on-{cores}"
+
+    def fitted(self) -> Self:
         """The same, made small where cores share CPUs: there a turn costs a time slice."""
         if not self.crowded:
             return self

@@ -1,13 +1,9 @@
-"""One booted system as an instrument: its cores made to poll, to compute or to keep quiet, and
-loops run on them.
+"""One booted system as an instrument, and the loops that run on it.
 
-Guarantees: between slices every core of the system is parked, so another kernel's slice has the
-CPUs to itself; cores that poll never park while they are measured; a computing program is stopped
-however the slice ends. The client sleeps through a slice, because it needs a CPU that the cores are
-using. Not thread-safe: one slice at a time on the whole machine is the point.
+Guarantees: between slices every core is parked, so another kernel's slice has the CPUs to itself;
+a computing program is stopped however the slice ends. The client sleeps through a slice, because
+the cores use its CPU. Not thread-safe.
 """
-
-from __future__ import annotations
 
 import time
 import zlib
@@ -33,6 +29,8 @@ LIVES = 16
 
 Target = Literal["polling", "computing"]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
+Pair = tuple[int, int]
+"""Two cores."""
 
 
 def unpacked(packed: Packed) -> Histogram:
@@ -47,8 +45,6 @@ def samples_of(report: Report) -> dict[str, Histogram]:
 
 
 class Bench:
-    """A booted system under measurement. One for each boot."""
-
     _expected: ClassVar[dict[tuple[Any, ...], float]] = {}
     """Seconds that a slice took last, by kernel, name and size, in whichever boot."""
 
@@ -59,7 +55,7 @@ class Bench:
         self.cpus = system.plan.cpus
         self.watch = Watch(tuple(sorted(set(self.cpus))), system.launched.pids)
         self._floor_base = self._meetings = 0
-        self._along: dict[int, tuple[tuple[int, int], ...]] = {}
+        self._along: dict[int, tuple[Pair, ...]] = {}
         self._uses = 1
         self.local: float | None = None
         """What the host's mapping call takes on the slowest core, where it was looked at."""
@@ -79,14 +75,10 @@ class Bench:
         return len(self.cpus)
 
     def uses(self, span: int) -> int:
-        """The first of so many numbers that no slice has had: sides of a loop that count on lines
-        begin there, since the lines hold what earlier slices left.
-        """
+        """The first of so many numbers that no slice has had: lines hold what earlier ones left."""
         first = self._uses
         self._uses += span
         return first
-
-    # --- loops ---
 
     def run(self, name: str, calls: Mapping[int, Call]) -> dict[int, Report]:
         """Functions on cores at once, started in that order; all reports. name: of such slices."""
@@ -104,44 +96,55 @@ class Bench:
             self._expected[kind] = min(1.1 * max(took) + MARGIN_SECONDS, LONGEST_SECONDS)
         return reports
 
-    def one(self, name: str, function: Callable[..., Report], *arguments: Any) -> Report:
-        """A function on core 0; its report."""
-        return self.run(name, {0: (function, arguments)})[0]
+    def together(
+        self, name: str, loop: Callable[..., Report], arguments: dict[int, tuple[Any, ...]],
+        watch: Watch | None = None,
+    ) -> dict[int, Report]:  # fmt: skip
+        """A loop on several cores. The first, which begins last, is told who watches."""
+        first = next(iter(arguments))
+        calls: dict[int, Call] = {
+            core: (loop, (*arguments[core], (watch or self.watch) if core == first else None))
+            for core in reversed(arguments)
+        }
+        return self.run(name, calls)
+
+    def both(
+        self, name: str, pair: Pair, loop: Callable[..., Report], first: tuple[Any, ...], *how: Any
+    ) -> Report:
+        """Both sides of a loop, of arguments `first`, role, and how; the first core asks."""
+        a, b = pair
+        sides = {a: (*first, 0, *how), b: (*first, 1, *how)}
+        reports = self.together(name, loop, sides)
+        reports[a].samples = reports[b].samples | reports[a].samples
+        return reports[a]
+
+    def one(self, name: str, loop: Callable[..., Report], *arguments: Any, core: int = 0) -> Report:
+        return self.together(name, loop, {core: arguments})[core]
 
     def timed(
         self, name: str, before: Callable[[], object], operation: Callable[[], object], count: int
     ) -> tuple[Histogram, Report]:
-        """How long an operation takes on core 0, so many times, and what happened meanwhile. Both
-        functions run there, where `multikernel.here()` is the core.
-        """
-        report = self.one(name, loops.timed, before, operation, count, self.watch)
+        """How long an operation takes on core 0, where both functions run, so many times."""
+        report = self.one(name, loops.timed, before, operation, count)
         return samples_of(report)["times"], report
 
-    def floor(self, pair: tuple[int, int], lines: int, plan: loops.Plan) -> Report:
+    def floor(self, pair: Pair, lines: int, plan: loops.Plan) -> Report:
         """One line there and back between two cores; the lines lie with the second."""
-        (a, b), base = pair, self._floor_base
-        self._floor_base += loops.floor_span(plan)
-        calls: dict[int, Call] = {
-            b: (loops.floor, (b, 1, lines, base, plan, None)),
-            a: (loops.floor, (b, 0, lines, base, plan, self.watch)),
-        }
-        return self.run(f"floor {pair}", calls)[a]
+        base = self._floor_base
+        self._floor_base += 2 * loops.span(plan)
+        return self.both(f"floor {pair}", pair, loops.floor, (pair[1],), lines, base, plan)
 
-    def raw(self, end: str, pair: tuple[int, int], plan: loops.Plan) -> Report:
+    def raw(self, end: str, pair: Pair, plan: loops.Plan) -> Report:
         """A message each way between bare ends on two cores."""
         a, b = pair
-        calls: dict[int, Call] = {
-            b: (loops.raw, (end, a, 1, plan, None)),
-            a: (loops.raw, (end, b, 0, plan, self.watch)),
-        }
-        return self.run(f"raw {end} {pair}", calls)[a]
+        sides: dict[int, tuple[Any, ...]] = {a: (end, b, 0, plan), b: (end, a, 1, plan)}
+        return self.together(f"raw {end} {pair}", loops.raw, sides)[a]
 
-    def ping(self, pair: tuple[int, int], via: int, plan: loops.Plan) -> Report:
+    def ping(self, pair: Pair, via: int, plan: loops.Plan) -> Report:
         """Requests from one core's driver to another's."""
-        a, b = pair
-        return self.run(f"ping {via} {pair}", {a: (loops.ping, (b, via, plan, self.watch))})[a]
+        return self.one(f"ping {via} {pair}", loops.ping, pair[1], via, plan, core=pair[0])
 
-    def along(self, root: int, edges: tuple[tuple[int, int], ...]) -> None:
+    def along(self, root: int, edges: tuple[Pair, ...]) -> None:
         """From now on core `root` reaches the others along these edges."""
         if self._along.get(root) != edges:
             self.system.install(root, edges)
@@ -157,7 +160,7 @@ class Bench:
         holding = self.cores if cores is None else cores
         think = THINK_COMPUTING_US if target == "computing" else THINK_POLLING_US
         polling = tuple(range(holding)) if target == "polling" else (0,)
-        arguments = (self._frame, polling, holding, PROTOCOLS[protocol], count, think, self.watch)
+        arguments = (self._frame, polling, holding, PROTOCOLS[protocol], count, think)
         name = f"unmap {protocol} {target} {holding}"
         if target == "polling":
             return self.one(name, loops.unmap, *arguments)
@@ -170,45 +173,34 @@ class Bench:
     def alone(self, seconds: float) -> Report:
         """What computing programs reach uninterrupted. Counts: turns and cycles of them all."""
         with self.computing():
-            return self.one("alone", loops.idle, seconds, self.watch)
+            return self.one("alone", loops.idle, seconds)
 
-    def life(self, form: str, batches: int, protocol: str = "two-phase") -> Report:
+    def life(self, form: str, batches: int) -> Report:
         """A page's whole life on all cores, "fresh" or "reused", so many batches of `LIVES`."""
         return self.one(
-            f"life {form}", loops.life, self._frame, form, PROTOCOLS[protocol],
-            batches * LIVES, LIVES, self.watch,
+            f"life {form}", loops.life, self._frame, form, PROTOCOLS["two-phase"],
+            batches * LIVES, LIVES,
         )  # fmt: skip
 
-    def local_call(self, count: int) -> Report:
-        """The mapping call alone, on core 0."""
-        return self.one("local", loops.local_call, self._frame, count, self.watch)
+    def local_call(self, count: int, core: int = 0) -> Report:
+        """The mapping call alone."""
+        return self.one(f"local {count}", loops.local_call, self._frame, count, core=core)
 
     def local_on_each(self, count: int) -> list[float]:
         """The median of so many mapping calls on each core, one core after the other."""
-        call: Call = loops.local_call, (self._frame, count, self.watch)
-        reports = [self.run("local on each", {core: call})[core] for core in range(self.cores)]
+        reports = [self.local_call(count, core) for core in range(self.cores)]
         return [samples_of(report)["local"].percentile(50) for report in reports]
 
-    def own_pages(self, pages: int, rounds: int, protocol: str = "two-phase") -> Report:
-        """Every core unmaps pages of its own at once. Counts: operations of all, cycles of the
-        slowest, and mapping, the cycles that it mapped in.
-        """
-        base = self._meetings
+    def own_pages(self, pages: int, rounds: int) -> Report:
+        """Every core unmaps its own at once. Counts: operations of all; cycles, of the slowest."""
+        task: tuple[Any, ...] = pages, rounds, PROTOCOLS["two-phase"], self._meetings
         self._meetings += 2 * rounds * self.cores
-        task = pages, rounds, PROTOCOLS[protocol], base
-        calls: dict[int, Call] = {
-            core: (loops.own_pages, (*task, None if core else self.watch))
-            for core in reversed(range(self.cores))
-        }
-        reports = self.run("own pages", calls)
-        slowest = {
-            name: max(report.counts[name] for report in reports.values())
-            for name in ("cycles", "mapping")
-        }
-        counts = {"operations": self.cores * pages * rounds, **slowest}
+        reports = self.together(
+            "own pages", loops.own_pages, dict.fromkeys(range(self.cores), task)
+        )
+        cycles = max(report.counts["cycles"] for report in reports.values())
+        counts = {"operations": self.cores * pages * rounds, "cycles": cycles}
         return Report(counts=counts, activity=reports[0].activity)
-
-    # --- computing targets ---
 
     @contextmanager
     def computing(self) -> Iterator[None]:

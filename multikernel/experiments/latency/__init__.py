@@ -1,16 +1,13 @@
 """Latency: what a cache line takes between every two CPUs, there and back, one line for both ways
 or one for each.
 
-Guarantees: every measured pair on 16 lines spread over 8 KiB, since the address decides which slice
-of a cache serves it; where CPUs have memory of their own, with the lines at home on either side.
-Pairs by turns, one at a time unless asked otherwise; a pair is done when its interval over boots is
-tight. Which pairs are measured is the planner's (`plan`): all of a small machine, enough of a large
-one, and what is estimated is called that. Between the others one pair is measured again and again:
-where it moves, the machine moved, and the document says so. Answers: the hardware's part of the
-paper's table 2. Idea: core-to-core-latency's matrix; ours says where lines lie.
+Guarantees: every pair on 16 lines over 8 KiB, since the address decides which slice of a cache
+serves it; where CPUs have memory of their own, with the lines at home on either side. Pairs by
+turns, one at a time unless asked otherwise. Which are measured is the planner's (`plan`); what is
+estimated is called that. One pair is measured again and again between the others: where it moves,
+the machine moved. Answers: the hardware's part of the paper's table 2. Idea: core-to-core-latency's
+matrix; ours says where lines lie.
 """
-
-from __future__ import annotations
 
 import random
 from collections import defaultdict
@@ -24,27 +21,22 @@ from typing import Any
 from multikernel import system as system_
 from multikernel.errors import BadInput
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import document, states
 from multikernel.experiments.instrument.experiment import opened
-from multikernel.experiments.instrument.loops import Watch
-from multikernel.experiments.latency import loops, said
-from multikernel.experiments.latency.ledger import Ledger, Slice, key_of, reference_key
-from multikernel.experiments.latency.loops import LINES, ONE_LINE, SINGLE, TWO_LINES
+from multikernel.experiments.instrument.floors import settle
+from multikernel.experiments.instrument.loops import Plan, Watch
+from multikernel.experiments.latency import ledger, said
+from multikernel.experiments.latency.ledger import ONE_LINE, TWO_LINES, Slice, key_of
 from multikernel.experiments.latency.plan import Planner, Reading
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.topology.model import Topology
-from multikernel.results.document import Document
+from multikernel.results.document import Boot
 
 BATCH_OF, USUAL, USUAL_SINGLE = 50, 200, 20
-"""Round trips between two looks at the clock; on each line in a slice; and of those with a clock
-around each.
-"""
+"""Round trips in a batch; on each line in a slice; and of those with a clock around each."""
 SYSTEM_CPUS = 64
 """CPUs of one booted system: a large machine is measured by some, one after the other."""
 ROUNDS_LEAST, ROUNDS_OF = 2, 256
-"""Slices of a pair in a boot; more, as far as the size allows, where there are fewer pairs than
-this.
-"""
+"""Slices of a pair in a boot; more, as far as the size allows, where there are few pairs."""
 REFERENCE_EVERY = 16
 """Turns between two looks at the reference pair."""
 
@@ -64,18 +56,13 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """A system on those CPUs."""
-
     cpus: tuple[int, ...]
 
     def open(self, stack: ExitStack, request: Request) -> Bench:
-        """It runs until the stack ends."""
         return Bench(stack.enter_context(system_.boot(list(self.cpus))))
 
 
 class Latency(Experiment):
-    """Every two CPUs, or as many as it takes to know of the others."""
-
     entry = entry("latency")
 
     def __init__(
@@ -94,31 +81,27 @@ class Latency(Experiment):
         super().__init__(request)
         self.parallel, self.watcher, self.cpus = parallel, watcher, request.placement.cpus
         self.planner = Planner(topology or Topology.read(), self.cpus, seed=request.seed)
-        self.ledger = Ledger(request)
+        self.ledger = ledger.Ledger(request)
         self.order = random.Random(request.seed)
         self.boots = 0
         self.planned: list[Pair] = []
         self.values: dict[Pair, float] = {}
         count = request.size.count(USUAL, BATCH_OF)
-        self.counts: loops.Counts = (
+        self.counts: Plan = (
             (ONE_LINE, count, BATCH_OF),
-            (SINGLE, request.size.count(USUAL_SINGLE), 1),
+            (ledger.SINGLE, request.size.count(USUAL_SINGLE), 1),
             (TWO_LINES, count, BATCH_OF),
         )
 
-    # --- Measuring: which arms there are depends on what has been measured ---
+    def arms(self) -> Sequence[Arm]:
+        """Which there are depends on what has been measured."""
+        return ()
 
-    def run(self) -> Document:
-        """Measures. Raises MeasurementRefused if nothing can be trusted."""
-        record = document.begin(self.request)
+    def measured(self, arms: list[Arm]) -> tuple[Collector, list[Boot]]:
         self.measure()
-        boots = states.settle(self.ledger, (), self.boots)
-        return document.finish(
-            self, record, self.ledger, boots, list(self.specs()), list(self.ratios())
-        )
+        return self.ledger, settle(self.ledger, (), self.boots)
 
     def measure(self) -> None:
-        """Waves until the planner knows enough."""
         while wave := self.planner.wave():
             self.planned += wave
             for pending in systems(wave, SYSTEM_CPUS - 2):
@@ -158,7 +141,6 @@ class Latency(Experiment):
         self.boots += 1
 
     def on(self, cpus: tuple[int, ...]) -> Any:
-        """What a boot's arms run on."""
         return Some(cpus)
 
     def _arm(self, on: Any, turn: Sequence[Pair], *, again: bool = False) -> Arm:
@@ -172,29 +154,30 @@ class Latency(Experiment):
         watch = Watch(tuple(cpus), tuple(pids[core[cpu]] for cpu in cpus))
         counts = self.counts[:1] if again else self.counts
         # Lines of different pairs are different ones, so one base does for all.
-        base = 2 * bench.uses(loops.span(counts, 2))
+        base = 2 * bench.uses(ledger.span(counts, 2))
         homes = {pair: ("to",) if again else self.homes(pair) for pair in turn}
-        calls: dict[int, Call] = {}
-        for role in (1, 0):  # those that answer begin
-            for pair in turn:
-                how = (core[pair[0]], core[pair[1]], role, homes[pair], base, counts)
-                watching = watch if role == 0 and pair == turn[0] else None
-                calls[core[pair[1 if role else 0]]] = (loops.bounce, (*how, watching))
-        reports = bench.run(f"latency {len(turn)} {'again' if again else ''}", calls)
+        sides: dict[int, tuple[Any, ...]] = {
+            core[pair[role]]: (core[pair[0]], core[pair[1]], role, homes[pair], base, counts)
+            for role in (0, 1)  # those that answer begin
+            for pair in turn
+        }
+        name = f"latency {len(turn)} {'again' if again else ''}"
+        reports = bench.together(name, ledger.bounce, sides, watch)
         outcome = Slice(activity=reports[core[turn[0][0]]].activity, again=again)
         for pair in turn:
             report = reports[core[pair[0]]]
             for name, histogram in samples_of(report).items():
                 key = f"{name}.{pair[0]}-{pair[1]}" + (CONTROL if again else "")
                 outcome.samples[key] = histogram
-                outcome.lines[key] = [float(report.counts[f"{name}.{line}"]) for line in LINES]
+                outcome.lines[key] = [
+                    float(report.counts[f"{name}.{line}"]) for line in ledger.LINES
+                ]
             for home in homes[pair]:
                 found = report.counts[f"node.{home}"], report.counts[f"nodes.{home}"]
                 outcome.homes[pair, home] = found
         return outcome
 
     def _look(self, turn: Sequence[Pair]) -> None:
-        """For progress, and the watcher if there is one."""
         for pair in turn:
             if key := self.best(pair):
                 self.values[pair] = median(self.ledger.medians(key).values())
@@ -202,12 +185,8 @@ class Latency(Experiment):
             pairs = len(self.cpus) * (len(self.cpus) - 1)
             self.watcher(Look(self.cpus, self.values, len(self.planned), pairs, self.boots + 1))
 
-    # --- Asking ---
-
     def homes(self, pair: Pair) -> tuple[str, ...]:
-        """Where the one line of a pair is put: with the second CPU; and with the first, where that
-        is another memory.
-        """
+        """Where the one line is put: with the second CPU; with the first, if that is elsewhere."""
         a, b = (self.planner.node[cpu] for cpu in pair)
         return ("to",) if a == b else ("to", "from")
 
@@ -221,9 +200,7 @@ class Latency(Experiment):
         return [key for key in keys if self.ledger.has(key)]
 
     def best(self, pair: Pair) -> str | None:
-        """The key of its one line at the home where it takes least; None if nothing of it
-        counts.
-        """
+        """The key of its one line at the home where it takes least; None if nothing counts."""
         medians = self.ledger.medians
         return min(self.keys(pair), key=lambda key: median(medians(key).values()), default=None)
 
@@ -246,9 +223,7 @@ class Latency(Experiment):
         return pair not in self.ledger.suspects and not any(map(self.ledger.moved, self.keys(pair)))
 
     def ends(self) -> dict[Pair, float]:
-        """The nearest and the farthest of the measured pairs, in a direction in which they were
-        measured, and what they take.
-        """
+        """The nearest and the farthest of the measured pairs, and what they take."""
         both: dict[Pair, list[float]] = defaultdict(list)
         for pair in sorted(self.planner.readings):
             least = min(self.ledger.pooled(key) for key in self.keys(pair))
@@ -257,26 +232,21 @@ class Latency(Experiment):
         order = sorted(means, key=means.__getitem__)
         return {pair: means[pair] for pair in (*order[:1], *order[-1:])}
 
-    # --- The document ---
-
     def judged_by(self) -> list[Pair]:
-        """The measured pairs: they are their own floors."""
         return [(self.cpus.index(a), self.cpus.index(b)) for a, b in sorted(self.planner.readings)]
 
-    def specs(self) -> Iterator[Spec]:
-        """A series a measured pair, number of lines and home; and the reference pair."""
+    def specs(self) -> list[Spec]:
+        found = []
         for group in self.planner.groups:
             unmeasured = self.planner.unmeasured(group)
-            for pair in group.pairs:
-                if pair in self.planner.readings:
-                    shared: dict[str, Scalar] = {
-                        "relation": group.root, "group": group.label,
-                        "group_pairs": len(group.pairs),
-                        "group_unmeasured": unmeasured, "steady": self.steady(pair),
-                    }  # fmt: skip
-                    for what, home in self.ways(pair):
-                        yield self._spec(what, home, pair, shared)
-        yield self._spec(ONE_LINE, "to", self.reference, {"reference": True}, CONTROL)
+            for pair in filter(self.planner.readings.__contains__, group.pairs):
+                shared: dict[str, Scalar] = {
+                    "relation": group.root, "group": group.label, "group_pairs": len(group.pairs),
+                    "group_unmeasured": unmeasured, "steady": self.steady(pair),
+                }  # fmt: skip
+                found += [self._spec(*way, pair, shared) for way in self.ways(pair)]
+        again = self._spec(ONE_LINE, "to", self.reference, {"reference": True}, CONTROL)
+        return [*found, again]
 
     def _spec(
         self, what: str, home: str, pair: Pair, shared: Mapping[str, Scalar], suffix: str = ""
@@ -290,18 +260,16 @@ class Latency(Experiment):
                 "from_cpu": pair[0], "to_cpu": pair[1], "lines": 2 if two else 1,
                 "home": "receiver" if two else home,
                 "home_node": None if two or node < 0 else node,
-                "addresses": len(LINES), "line_low": min(lines, default=None),
+                "addresses": len(ledger.LINES), "line_low": min(lines, default=None),
                 "line_high": max(lines, default=None),
                 "target": "polling", "told": "poll", **shared,
             },
         )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:
-        """The farthest pair over the nearest, two lines over one on the nearest, and the
-        control.
-        """
+        """The farthest pair over the nearest, two lines over one, and the control."""
         one_line = partial(key_of, ONE_LINE, "to")
-        yield Ratio(reference_key(self.reference), one_line(self.reference), "control")
+        yield Ratio(ledger.reference_key(self.reference), one_line(self.reference), "control")
         ends = list(self.ends())
         for far in ends[1:]:
             yield Ratio(one_line(far), one_line(ends[0]), "cost")
@@ -313,9 +281,7 @@ class Latency(Experiment):
 
 
 def systems(pairs: Iterable[Pair], most: int) -> list[list[Pair]]:
-    """Pairs shared out among systems of at most `most` CPUs each, so that no system is larger than
-    it needs be.
-    """
+    """Pairs shared out among systems of at most `most` CPUs each."""
     return _packed(pairs, lambda cpus, pair: len(cpus.union(pair)) <= most)
 
 

@@ -5,8 +5,6 @@ Guarantees: thousands of pairs fit, one histogram each; what cannot be of one pl
 reference pair, measured again and again between the others, has a key of its own.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,9 +13,15 @@ from statistics import median
 from msgspec.structs import replace
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.latency.loops import ONE_LINE, SINGLE
+from multikernel.experiments.instrument.loops import Loop, Plan, Watch
+from multikernel.native._native import Histogram as Samples
 from multikernel.results.document import Series
 
+LINES = tuple(range(0, 64, 4))
+"""16 scratch lines over 8 KiB: neighbours are often served alike."""
+WARM = 16
+"""Round trips on a line before the first that counts: the other side may not have come yet."""
+ONE_LINE, SINGLE, TWO_LINES = "one-line", "one-line-single", "two-lines"
 MOVED = 1.5
 """A pair whose slices differ so much was not in one place all the time."""
 
@@ -34,9 +38,7 @@ class Slice(Outcome):
 
 
 class Ledger(Collector):
-    """A collector of thousands of arms: one histogram each, the medians of slices, and the means of
-    lines in slices.
-    """
+    """A collector of thousands of arms: one histogram each, medians of slices, means of lines."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
@@ -50,9 +52,7 @@ class Ledger(Collector):
         self._since: set[Pair] = set()
 
     def keep(self, number: int, outcome: Outcome) -> None:
-        """Adds a slice's samples to the pair's. Where the reference pair moved, what was measured
-        since it was last looked at is marked.
-        """
+        """Where the reference pair moved, what was measured since the last look is marked."""
         assert isinstance(outcome, Slice)
         for key, histogram in outcome.samples.items():
             self.slices_of[key].append((number, histogram.percentile(50)))
@@ -93,25 +93,76 @@ class Ledger(Collector):
         return self._tallies[key][0][0].percentile(50)
 
     def moved(self, key: str) -> bool:
-        """Whether an arm's slices cannot be of one place."""
         return moved([value for _, value in self.slices_of.get(key, ())])
 
     def series(self, spec: Spec) -> Series | None:
-        """As a collector's; the samples of all boots are pooled."""
         one = super().series(spec)
         return one and replace(one, boots=len(self.medians(spec.key)), by_boot=[])
 
 
 def key_of(what: str, home: str, pair: Pair) -> str:
-    """The key of a pair's series."""
     return f"{what}.{home}.{pair[0]}-{pair[1]}"
 
 
 def reference_key(pair: Pair) -> str:
-    """The key of the reference pair's series."""
     return key_of(ONE_LINE, "to", pair) + CONTROL
 
 
 def moved(values: Sequence[float]) -> bool:
-    """Whether they cannot be of one place."""
     return bool(values) and max(values) > MOVED * min(values)
+
+
+# --- On the two cores of a pair: both run the same rounds in the same order
+
+
+def span(counts: Plan, homes: int) -> int:
+    """Round trips that `bounce` makes on each line; `base` grows by twice as many."""
+    return homes * (WARM * len(counts) + sum(count for _, count, _ in counts))
+
+
+def bounce(
+    asker: int, answerer: int, role: int, homes: tuple[str, ...], base: int, counts: Plan,
+    watch: Watch | None,
+) -> Report:  # fmt: skip
+    """Round trips between two cores. role: 0 on the asker, 1 on the answerer. homes: whose region
+    the one line is in, "from" (the asker's) or "to"; of two lines each is in its receiver's,
+    whatever the home.
+
+    Samples: "WHAT.HOME", of all lines. Counts: "WHAT.HOME.LINE", the mean of a line; "node.HOME",
+    the memory node of the lines there (the highest of them), minus an errno where the host does not
+    say; "nodes.HOME", of how many nodes.
+    """
+    loop = Loop(watch)
+
+    def trip(
+        what: str, home: str, line: int, start: int, count: int, batch: int, into: Samples
+    ) -> None:
+        two = what == TWO_LINES
+        core = answerer if (role == 0 if two else home == "to") else asker
+        loop.driver.probe(
+            "two-lines" if two else "floor", core=core, role=role, line=line, base=start,
+            count=count, batch=batch, times=into,
+        )  # fmt: skip
+
+    with loop.watched():
+        at = base
+        for home in homes:
+            for what, count, batch in counts:
+                if what == TWO_LINES and home != homes[0]:
+                    continue
+                into = loop.samples(f"{what}.{home}")
+                for line in LINES:
+                    # A histogram a line would be a longer way home than all that was measured.
+                    total, samples = into.sum, into.n
+                    trip(what, home, line, at, WARM, 1, Samples())
+                    trip(what, home, line, at + 2 * WARM, count, batch, into)
+                    if role == 0:
+                        mean = (into.sum - total) / (into.n - samples)
+                        loop.counts[f"{what}.{home}.{line}"] = round(mean)
+                at += 2 * (WARM + count)
+    for home in homes:
+        core = asker if home == "from" else answerer
+        nodes = [loop.driver.probe_home(core, line) for line in LINES]
+        loop.counts[f"node.{home}"] = min(nodes) if min(nodes) < 0 else max(nodes)
+        loop.counts[f"nodes.{home}"] = len(set(nodes))
+    return loop.done(samples=role == 0)

@@ -1,17 +1,13 @@
 """Which pairs of CPUs to measure, so that what is said of all of them holds, and when a pair has
 been measured enough.
 
-Guarantees: pure functions and one state machine, no clock and no machine; equal inputs and seed
-give equal plans. Up to WHOLE CPUs every ordered pair is measured. Beyond, pairs are grouped by what
-the machine declares they share; a few of every group are measured, and every CPU takes part in at
-least one of them; where members of a group disagree by more than noise and tolerance, the group is
-divided, first where a CPU stands out, else by where the two ends lie (node, die, cache, core, in
-the end pair by pair), and its parts are measured in turn. A budget bounds it all; a group that
-still disagrees when it is spent is said to be unsettled. Idea: MCTOP infers levels from latencies
-alone; here the declared ones are tested by latencies.
+Guarantees: one state machine, no clock and no machine; equal inputs and seed give equal plans. Up
+to WHOLE CPUs every ordered pair is measured. Beyond, pairs are grouped by what the machine declares
+they share; a few of every group are measured, and every CPU takes part in one. A group whose
+members disagree by more than noise and tolerance is divided, first where a CPU stands out, else by
+where the two ends lie, within a budget. Idea: MCTOP infers levels from latencies; here declared
+ones are tested by them.
 """
-
-from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
@@ -19,10 +15,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from statistics import median
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from multikernel.errors import BadInput
-from multikernel.experiments.instrument.arms import Pair
+from multikernel.experiments.instrument.rig import Pair
 from multikernel.machine.topology.measured_levels import RELATIONS
 from multikernel.machine.topology.model import Topology
 from multikernel.results import statistics
@@ -38,24 +34,16 @@ CELLS_MOST, CELLS_LEVEL = 32, 2
 at least; down to caches, not to cores.
 """
 TOLERANCE = 0.15
-"""Members of a group may differ by so much, beyond their own noise, and still stand for one
-another.
-"""
+"""Members of a group may differ by so much, beyond their own noise."""
 TIGHT, LEAST_BOOTS = 0.05, 3
-"""A pair whose interval reaches no farther than this share from its median is done, after so many
-boots.
-"""
+"""A pair is done whose interval reaches no farther from its median, after so many boots."""
 ODD_MOST, ODD_PROBES = 8, 3
-"""CPUs that may stand out of a group; and by how many pairs of it that a CPU takes part in this is
-judged.
-"""
+"""CPUs that may stand out of a group; and by how many pairs of each this is judged."""
 CANDIDATES = 64
 """Of so many pairs drawn at random the one is measured whose CPUs took part least often."""
 T = TypeVar("T", bound=Hashable)
 LEVELS = ("node", "die", "l3", "core", "cpu")
-"""By what groups are divided, one after the other: the ends' places, each finer than the one
-before.
-"""
+"""By what groups are divided: the ends' places, each finer than the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +55,7 @@ class Reading:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Reading:
-        """Their median."""
+    def of(cls, values: Sequence[float]) -> Self:
         interval = statistics.median_interval(values)
         return cls(median(values), interval.low, interval.high)
 
@@ -101,9 +88,7 @@ def disagree(readings: Sequence[Reading]) -> bool:
 
 
 class Planner:
-    """Gives a wave of pairs to measure, learns what they took, gives the next; an empty one is the
-    last.
-    """
+    """Gives a wave of pairs to measure, learns what they took; the last is empty."""
 
     def __init__(
         self, topology: Topology, cpus: Sequence[int], *, budget: int | None = None, seed: int = 1
@@ -127,8 +112,6 @@ class Planner:
             Group(label, label, pairs, settled=self._whole)
             for label, pairs in _related(topology, cpus).items()
         ]
-
-    # --- waves ---
 
     def wave(self) -> list[Pair]:
         """What to measure next; empty when all is known, or the budget is spent."""
@@ -154,11 +137,9 @@ class Planner:
         return self._take(first, len(first))
 
     def learn(self, readings: Mapping[Pair, Reading]) -> None:
-        """What pairs of a wave took, those of which something can be trusted."""
         self.readings.update(readings)
 
     def _take(self, pairs: Iterable[Pair], room: int) -> list[Pair]:
-        """Plans them, each once, so many at most."""
         fresh = [pair for pair in dict.fromkeys(pairs) if pair not in self._planned]
         if len(fresh) > room:
             self.short = True
@@ -166,16 +147,11 @@ class Planner:
         self._planned.update(fresh)
         return fresh
 
-    # --- what is known ---
-
     def of(self, group: Group) -> list[Reading]:
-        """What was measured in a group."""
         return [self.readings[pair] for pair in group.pairs if pair in self.readings]
 
     def unsettled(self) -> list[Group]:
-        """Groups of which pairs are estimated though members disagree, or though none was
-        measured.
-        """
+        """Groups with estimated pairs whose members disagree, or of which none was measured."""
         return [
             group
             for group in self.groups
@@ -187,13 +163,9 @@ class Planner:
         return len(group.pairs) - len(self.of(group))
 
     def value(self, group: Group) -> float | None:
-        """What a pair of the group that was not measured is taken to cost; None where nothing is
-        known.
-        """
+        """What a pair that was not measured is taken to cost; None where nothing is known."""
         found = self.of(group)
         return median(one.value for one in found) if found else group.inherited
-
-    # --- groups ---
 
     def _refine(self, group: Group) -> list[Pair]:
         """What is still to be measured before more can be said; divides the group if it must."""
@@ -215,9 +187,7 @@ class Planner:
         return []
 
     def _odd(self, group: Group) -> list[Pair]:
-        """Pairs that show whether single CPUs stand out. When that is known and some do, all groups
-        are divided by them.
-        """
+        """Pairs that show whether single CPUs stand out; all groups are divided by those."""
         if group.odd_known:
             return []
         group.odd_known = True
@@ -277,12 +247,8 @@ class Planner:
         ]  # fmt: skip
         return True
 
-    # --- choosing ---
-
     def _some(self, group: Group, count: int) -> list[Pair]:
-        """So many more pairs of a group, and one at least of every part that it might have to be
-        divided into.
-        """
+        """So many more pairs, at least one of every part that it might be divided into."""
         chosen: list[Pair] = []
         for level in range(group.level, CELLS_LEVEL + 1):
             cells = _by(self._ends(level, frozenset), group.pairs)
@@ -333,7 +299,6 @@ def _related(topology: Topology, cpus: Sequence[int]) -> dict[str, list[Pair]]:
 
 
 def _places(topology: Topology, cpus: Iterable[int]) -> dict[int, tuple[Hashable, ...]]:
-    """By CPU, its place at each of LEVELS; the cache is None where the machine does not say."""
     l3 = {cpu: number for number, group in enumerate(topology.l3) for cpu in group}
     dies: dict[Pair, int] = {}
     found: dict[int, tuple[Hashable, ...]] = {}

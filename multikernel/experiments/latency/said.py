@@ -5,11 +5,11 @@ Guarantees: every pair that has no series is counted in a sentence, by how it is
 it is taken to cost or that nothing is known of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from multikernel.experiments.instrument.arms import caution
 from multikernel.experiments.latency.ledger import MOVED, reference_key
 from multikernel.experiments.latency.plan import TOLERANCE, Planner
 from multikernel.machine.host.clock import tsc_rate
@@ -20,14 +20,11 @@ if TYPE_CHECKING:
     from multikernel.experiments.latency import Latency
 
 
-def cautions(latency: Latency) -> Iterator[Caution]:
-    """What a reader must know of a run."""
-    several = (_ends(latency), _homes(latency), _moves(latency), estimates(latency.planner))
-    for code, text in (one for some in several for one in some):
-        yield Caution(code=code, text=text)
+def cautions(latency: "Latency") -> Iterator[Caution]:
+    return chain(_ends(latency), _homes(latency), _moves(latency), estimates(latency.planner))
 
 
-def _ends(latency: Latency) -> Iterator[tuple[str, str]]:
+def _ends(latency: "Latency") -> Iterator[Caution]:
     ends = latency.ends()
     words = ("Nearest", "Farthest") if len(ends) > 1 else ("The only measured",)
     for word, code, (pair, cycles) in zip(
@@ -39,17 +36,17 @@ def _ends(latency: Latency) -> Iterator[tuple[str, str]]:
             f"{word} pair: CPUs {a} and {b} ({RELATIONS[root.split()[0]]}), {cycles:.0f} TSC cycles"
             f" ({cycles / tsc_rate().hz * 1e9:.0f} ns) there and back on one line."
         )
-        yield code, text
+        yield caution(code, text)
 
 
-def _homes(latency: Latency) -> Iterator[tuple[str, str]]:
+def _homes(latency: "Latency") -> Iterator[Caution]:
     nodes, homes = latency.planner.node, latency.ledger.homes
     if len(set(nodes.values())) < 2:
         text = (
             f"The CPUs measured are of one memory node ({nodes[latency.cpus[0]]}): the home of a"
             " line was not varied, as there is no other."
         )
-        yield "home-not-varied", text
+        yield caution("home-not-varied", text)
         return
     unknown = [node for node, _ in homes.values() if node < 0]
     if unknown:
@@ -57,24 +54,22 @@ def _homes(latency: Latency) -> Iterator[tuple[str, str]]:
             f"The host does not say where memory lies (error {-unknown[0]} of move_pages): the"
             f" homes of {len(unknown)} lines' sets are where they were touched first, unverified."
         )
-        yield "home-not-verified", text
-    elsewhere = sorted(
-        {
-            pair
-            for (pair, home), (node, of_how_many) in homes.items()
-            if node >= 0 and (of_how_many > 1 or node != nodes[pair[home == "to"]])
-        }
-    )
+        yield caution("home-not-verified", text)
+    elsewhere = {
+        pair
+        for (pair, home), (node, of_how_many) in homes.items()
+        if node >= 0 and (of_how_many > 1 or node != nodes[pair[home == "to"]])
+    }
     if elsewhere:
-        a, b = elsewhere[0]
+        a, b = min(elsewhere)
         text = (
             f"Lines of {len(elsewhere)} pairs, of CPUs {a} and {b} among them, lie on another"
             " memory node than that of the CPU that touched them first; home_node says where."
         )
-        yield "home-elsewhere", text
+        yield caution("home-elsewhere", text)
 
 
-def _moves(latency: Latency) -> Iterator[tuple[str, str]]:
+def _moves(latency: "Latency") -> Iterator[Caution]:
     (a, b), key = latency.reference, reference_key(latency.reference)
     if latency.ledger.moved(key):
         seen = [value for _, value in latency.ledger.slices_of[key]]
@@ -83,26 +78,24 @@ def _moves(latency: Latency) -> Iterator[tuple[str, str]]:
             f" others and moved between {min(seen):.0f} and {max(seen):.0f} TSC cycles, as when a"
             " hypervisor moves the CPUs: no value here is that of one fixed place."
         )
-        yield "reference-moved", text
+        yield caution("reference-moved", text)
     measured = latency.planner.readings
     if unsteady := sum(not latency.steady(pair) for pair in measured):
         text = (
             f"{unsteady} of {len(measured)} measured pairs moved by more than {MOVED:g}× while they"
             " were measured, or the reference pair did meanwhile; their series say steady: false."
         )
-        yield "unsteady-pairs", text
+        yield caution("unsteady-pairs", text)
     if latency.parallel:
         text = (
             "Pairs without a CPU in common were measured at the same time, as was asked for: they"
             " share caches and links, and may have held one another up."
         )
-        yield "parallel-pairs", text
+        yield caution("parallel-pairs", text)
 
 
-def estimates(planner: Planner) -> Iterator[tuple[str, str]]:
-    """What is said of pairs that were not measured, by how they are related; and what was left
-    open.
-    """
+def estimates(planner: Planner) -> Iterator[Caution]:
+    """Of pairs that were not measured, by how they are related; and of what was left open."""
     for root in dict.fromkeys(group.root for group in planner.groups):
         groups = [group for group in planner.groups if group.root == root]
         missing = sum(map(planner.unmeasured, groups))
@@ -113,7 +106,7 @@ def estimates(planner: Planner) -> Iterator[tuple[str, str]]:
             continue
         if not values:
             text = f"Neither measured nor estimated: {missing} pairs of {who}; they have no series."
-            yield "unknown-pairs", text
+            yield caution("unknown-pairs", text)
             continue
         pairs, low, high = sum(len(group.pairs) for group in groups), min(values), max(values)
         taken = (
@@ -128,7 +121,7 @@ def estimates(planner: Planner) -> Iterator[tuple[str, str]]:
             f"Estimated, not measured, and without a series: {missing} of {pairs} pairs of {who}."
             f" {taken}"
         )
-        yield "estimated", text
+        yield caution("estimated", text)
     if unsettled := planner.unsettled():
         pairs = sum(map(planner.unmeasured, unsettled))
         text = (
@@ -136,4 +129,4 @@ def estimates(planner: Planner) -> Iterator[tuple[str, str]]:
             f" been measured as may be: {len(unsettled)} of {len(planner.groups)}. The estimates of"
             f" {pairs} pairs in them are poor."
         )
-        yield "unsettled", text
+        yield caution("unsettled", text)

@@ -1,21 +1,17 @@
 """Local call: what it takes to ask somebody on the same CPU, beside a message to another.
 
 Guarantees: every series names the boundary that is crossed. *A system call*: a program asks its own
-core's driver, which works in disabled mode and answers; no address space is left. *Two processes on
-one CPU*: two cores are booted on the same CPU, and the host switches from the one's process to the
-other's and back, once because each yields and once because each sleeps until it is woken. Neither
-is what the paper measured, and the document says so. A message to a core with a CPU of its own
-stands beside them. Answers: the paper's table 1 (LRPC on one core).
+core's driver; no address space is left. *Two processes on one CPU*: the host switches from the one
+to the other and back, because each yields, or because each sleeps until it is woken. Neither is
+what the paper measured, and the document says so. Answers: the paper's table 1 (LRPC on one core).
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import loops
-from multikernel.experiments.instrument.loops import Plan, Policy, Watch
+from multikernel.experiments.instrument.loops import Loop, Plan, Policy, Watch
 
 PAIR = (0, 1)
 OWN, MESSAGE = "system-call", "message"
@@ -56,26 +52,20 @@ def shared_cpu(which: str) -> Caution:
 
 
 def but_switches(arm: Arm) -> Arm:
-    """The same, where two processes share a CPU: being switched, which is measured, does not
-    disturb it.
-    """
+    """The same where processes share a CPU: being switched, which is measured, does not disturb."""
 
     def slice_of(bench: Bench) -> Outcome:
         outcome = arm.slice(bench)
         if (activity := outcome.activity) is not None:
-            tasks = {
-                task: one if one.involuntary is None else replace(one, involuntary=0)
-                for task, one in activity.tasks.items()
-            }
-            outcome.activity = replace(activity, tasks=tasks)
+            tasks = activity.tasks.items()
+            calm = {task: replace(one, involuntary=one.involuntary and 0) for task, one in tasks}
+            outcome.activity = replace(activity, tasks=calm)
         return outcome
 
     return replace(arm, slice=slice_of)
 
 
 class LocalCall(Experiment):
-    """By the boundary that is crossed."""
-
     entry = entry("local-call")
 
     def pairs(self) -> list[Pair]:
@@ -83,13 +73,11 @@ class LocalCall(Experiment):
 
     def arms(self) -> Iterator[Arm]:
         for name in BOUNDARIES:
-            if name in SWITCHING:
-                yield but_switches(self._arm(name, Booted(one_cpu=True)))
-            else:
-                yield self._arm(name, MULTIKERNEL)
+            arm = self._arm(name, Booted(one_cpu=name in SWITCHING))
+            yield but_switches(arm) if name in SWITCHING else arm
 
     def _arm(self, name: str, on: Booted) -> Arm:
-        plan, (a, b) = plan_of(self.request, USUAL[name]), self.request.placement.cpus[:2]
+        plan, (a, b) = self.request.plan(USUAL[name]), self.request.placement.cpus[:2]
         parameters: dict[str, Scalar] = {"boundary": BOUNDARIES[name]}
         if name == OWN:
             parameters |= {"told": "none"}
@@ -97,7 +85,7 @@ class LocalCall(Experiment):
             parameters |= {"pair": f"{a}-{a}", "target": "idle", "woken_by": "futex"}
         else:
             to = b if name == MESSAGE else a
-            parameters |= {"pair": f"{a}-{to}", "target": "polling", "told": "poll"}
+            parameters |= {"pair": f"{a}-{to}", **POLLED}
         specs = both_modes(
             name, "multikernel", name, 1 if name == OWN else 2, "round-trip", parameters,
             (PAIR,) if name == MESSAGE else (),
@@ -107,12 +95,11 @@ class LocalCall(Experiment):
             if name == MESSAGE:
                 return bench.ping(PAIR, 0, plan)
             peer = 0 if name == OWN else 1
-            return bench.one(name, calls, peer, SWITCHING.get(name), plan, bench.watch)
+            return bench.one(name, calls, peer, SWITCHING.get(name), plan)
 
         return sampled(name, specs, on, measure, repeated=name == OWN)
 
     def ratios(self) -> Iterator[Ratio]:
-        """Each boundary against the next."""
         for mode in MODES:
             for over, under in ((MESSAGE, OWN), (YIELD, MESSAGE), (SLEEP, MESSAGE), (SLEEP, YIELD)):
                 yield Ratio(f"{over}-{mode}", f"{under}-{mode}", "cost")
@@ -122,16 +109,11 @@ class LocalCall(Experiment):
 
 
 def calls(peer: int, policy: Policy | None, plan: Plan, watch: Watch | None) -> Report:
-    """On a core: requests to the driver of `peer`, which may be its own. policy: by which both give
-    up their CPU. Samples: by the plan's names.
-    """
-    driver, report = loops._driver(), Report()
-
-    def loop() -> None:
-        report.keep(**loops.pings(driver, peer, loops.CALL_LINE, plan))
-
-    if policy is None:
-        return loops._watched(watch, loop, report)
-    with loops._polling(driver, (driver.me, peer)):
-        loops._set_policy(driver, (driver.me, peer), policy)
-        return loops._watched(watch, loop, report)
+    """Requests to the driver of `peer`. policy: by which both give up their CPU."""
+    loop = Loop(watch)
+    with loop.polling(*(loop.me, peer) if policy else ()):
+        if policy:
+            loop.set_policy((loop.me, peer), policy)
+        with loop.watched():
+            loop.pings(peer, loops.CALL_LINE, plan)
+    return loop.done()

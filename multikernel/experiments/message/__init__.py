@@ -1,17 +1,13 @@
 """Messages by cache distance: latency and throughput of rings and call lines by size, and how far
 writers run ahead.
 
-Guarantees: epoch ring, used-bit ring, call line, and as the yardstick a ring of plain words, are
-bare ends in loops of their own on booted cores (raw), all over the same memory by turns. Latency is
-there and back, in the floor's two modes. Throughput is what the receiving side took in, over
-stretches of more than four times the ring, so that it holds what a full ring does to its writer; at
-the end of each, on another place of the ring each time, the receiver looks how far ahead the writer
-is. The call line streams with a window of calls. In the open loop requests go through both booted
-drivers at random times that do not depend on the answers, and latency counts from when each should
-have been sent. Pairs of cores: one for each distance. Answers: the paper's table 2.
+Guarantees: rings and call lines, and as the yardstick a ring of plain words, are bare ends in loops
+of their own (raw), over the same memory by turns. Throughput is what the receiving side took in,
+over more than four times the ring; at the end of each such stretch, on another place of the ring
+each time, it looks how far ahead the writer is. In the open loop requests go through both drivers
+at random times that do not depend on the answers, and latency counts from when each should have
+been sent. Answers: the paper's table 2.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +15,7 @@ from functools import partial
 from itertools import count
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.message import loops
+from multikernel.experiments.instrument.loops import CALL_LINE, Loop, Plan, Watch
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.topology.model import Relation, Topology
 from multikernel.results.histogram import bucket_bounds
@@ -37,13 +33,14 @@ JUDGED = (64, 1024, 4096)
 """Ring sizes at which throughput is held against the plain ring's."""
 USUAL: dict[Mode, int] = {"back-to-back": 10_000, "single": 2_000}
 STREAM, STREAM_CALLS = 600_000, 60_000
-"""Messages in a slice, at least; a call line carries fewer, and the first of them waits for a full
-window.
-"""
+"""Messages in a slice, at least; of a call line the first wait for a full window."""
 SHORTEST_BATCH = 1000
 OPEN_LOOP_NS = (400, 800, 2_000, 10_000)
 """Mean time between requests: from more than half of what the channel can do to hardly anything."""
 OPEN_LOOP_COUNT = 2_000
+USES = 3
+"""Of the memory, in one slice: warming up, and what is measured at most twice."""
+LANES_AT, LINE = 4096, 64
 DISTANCES: Mapping[Relation, str] = {
     "same": "one CPU",
     "smt": "one core, two threads",
@@ -70,13 +67,10 @@ class Form:
         where = "" if self.pair == (0, 1) else f"-{self.pair[0]}-{self.pair[1]}"
         return f"{self.name}-{self.slots}{where}"
 
-    def first(self, bench: Bench) -> tuple[object, ...]:
-        """What loops over it get first: the memory with which the system was prepared, …"""
-        return bench.prepared, self.name, self.slots, bench.uses(loops.USES)
-
-    def series(self, what: str) -> str:
-        """The key of its latency in a mode, of its `rate`, or of how far its writer was `ahead`."""
-        return f"{self.key}-{what}"
+    def both(self, bench: Bench, loop: Callable[..., Report], *how: object) -> Report:
+        """Both sides of a loop over it, in the memory with which the system was prepared."""
+        first = bench.prepared, self.name, self.slots, bench.uses(USES)
+        return bench.both(f"{loop.__name__} {self.key}", self.pair, loop, first, *how)
 
     @property
     def batch(self) -> int:
@@ -107,29 +101,18 @@ def rates(times: Histogram, operations: int, hz: float) -> Histogram:
     return Histogram.from_values(values)
 
 
+def rates_in(report: Report, operations: int, hz: float) -> dict[str, Histogram]:
+    samples = samples_of(report)
+    return {**samples, "times": rates(samples["times"], operations, hz)}
+
+
 def memory(bench: Bench, slots: int = max(SIZES)) -> Page:
     """For rings of up to so many slots, one each way; all forms lie in it by turns."""
-    return bench.system.map(bench.system.allocate(loops.bytes_for(slots)))
+    return bench.system.map(bench.system.allocate(bytes_for(slots)))
 
 
 ON = Booted(prepare=memory)
 """What everything runs on."""
-
-
-def both(
-    bench: Bench, name: str, pair: Pair, loop: Callable[..., Report], first: tuple[object, ...],
-    *how: object,
-) -> tuple[Report, Report]:  # fmt: skip
-    """Both sides of a loop, whose arguments are `first`, its role, how, and who watches; the one
-    that asks first.
-    """
-    a, b = pair
-    calls: dict[int, Call] = {
-        b: (loop, (*first, 1, *how, None)),
-        a: (loop, (*first, 0, *how, bench.watch)),
-    }
-    reports = bench.run(f"{loop.__name__} {name}", calls)
-    return reports[a], reports[b]
 
 
 STREAMS_OF_CALLS = caution(
@@ -141,13 +124,10 @@ STREAMS_OF_CALLS = caution(
 
 
 class Message(Experiment):
-    """By distance, form and size."""
-
     entry = entry("message")
     floors_on = ON
 
     def __init__(self, request: Request, topology: Topology | None = None) -> None:
-        """topology: None for this machine's."""
         super().__init__(request)
         self.distances = pairs_of(self.request, topology or Topology.read())
         self.hz = tsc_rate().hz
@@ -156,9 +136,7 @@ class Message(Experiment):
         return list(self.distances)
 
     def forms(self) -> list[Form]:
-        """All channels, those of one pair together."""
-        whole = self.request.size.measures and not self.request.crowded
-        sizes, windows = (SIZES, WINDOWS) if whole else (SMOKE_SIZES, SMOKE_WINDOWS)
+        sizes, windows = (SIZES, WINDOWS) if self.request.trusted else (SMOKE_SIZES, SMOKE_WINDOWS)
         return [
             Form(name, slots, pair)
             for pair in self.distances
@@ -178,14 +156,14 @@ class Message(Experiment):
                 yield self._open_loop(pair, every)
 
     def _where(self, pair: Pair) -> dict[str, Scalar]:
-        return {"pair": cpus_of(self.request, pair), "distance": self.distances[pair]}
+        return {"pair": self.request.cpus_of(pair), "distance": self.distances[pair]}
 
     def _echo(self, form: Form, *, repeated: bool) -> Arm:
-        plan, about = plan_of(self.request, USUAL), {**self._where(form.pair), "slots": form.slots}
+        plan, about = self.request.plan(USUAL), {**self._where(form.pair), "slots": form.slots}
         specs = both_modes(form.key, "raw", form.name, 2, "round-trip", about, (form.pair,))
         return sampled(
             f"{form.key}, there and back", specs, ON,
-            lambda bench: both(bench, form.key, form.pair, loops.echo, form.first(bench), plan)[0],
+            lambda bench: form.both(bench, echo, plan),
             repeated=repeated,
         )  # fmt: skip
 
@@ -193,34 +171,26 @@ class Message(Experiment):
         usual = STREAM_CALLS if form.name == CALLS else STREAM
         messages = self.request.size.count(round(usual / form.batch)) * form.batch
         rate = Spec(
-            form.series("rate"), "raw", form.name, 2, "throughput", "back-to-back", form.batch,
+            f"{form.key}-rate", "raw", form.name, 2, "throughput", "back-to-back", form.batch,
             "messages/s", {**self._where(form.pair), "slots": form.slots},
         )  # fmt: skip
-        ahead = replace(rate, key=form.series("ahead"), measure="occupancy", unit="messages")
-
-        def slice_of(specs: tuple[Spec, ...], bench: Bench) -> Outcome:
-            first = form.first(bench)
-            asked, took = both(
-                bench, form.key, form.pair, loops.stream, first, messages, form.batch
-            )
-            samples = samples_of(took)
-            found = {
-                rate.key: rates(samples["times"], form.batch, self.hz),
-                ahead.key: samples["ahead"],
-            }
-            return Outcome({spec.key: found[spec.key] for spec in specs}, activity=asked.activity)
+        ahead = replace(rate, key=f"{form.key}-ahead", measure="occupancy", unit="messages")
 
         # A reader may be right behind, and nothing is a multiple of 0: what is repeated does not
         # look how far ahead the writer is.
-        name = f"{form.key}, one way"
-        several = ((rate,), (ahead,)) if repeated else ((rate, ahead),)
-        for specs in several:
-            yield Arm(name, specs, ON, partial(slice_of, specs), repeated and rate in specs)
+        both = {"times": rate, "ahead": ahead}
+        for specs in [{name: spec} for name, spec in both.items()] if repeated else [both]:
+            yield sampled(
+                f"{form.key}, one way", specs, ON,
+                lambda bench: form.both(bench, stream, messages, form.batch),
+                found=partial(rates_in, operations=form.batch, hz=self.hz),
+                repeated=repeated and "times" in specs,
+            )  # fmt: skip
 
     def _open_loop(self, pair: Pair, every: int) -> Arm:
         (a, b), key, turns = pair, Form(OPEN, every, pair).key, count(1)
         requests, mean = self.request.size.count(OPEN_LOOP_COUNT), round(every * self.hz / 1e9)
-        about = {**self._where(pair), "every_ns": every, "target": "polling", "told": "poll"}
+        about = {**self._where(pair), "every_ns": every, **POLLED}
         spec = Spec(
             key, "multikernel", OPEN, 2, "round-trip", "single", floor=(pair,), parameters=about
         )
@@ -228,8 +198,7 @@ class Message(Experiment):
         def measure(bench: Bench) -> Report:
             # The n-th slice at every rate has the same schedule but for its scale.
             seed = self.request.seed * 1000 + next(turns)
-            calls: dict[int, Call] = {a: (loops.open_loop, (b, requests, mean, seed, bench.watch))}
-            return bench.run(f"open loop {every}", calls)[a]
+            return bench.one(f"open loop {every}", open_loop, b, requests, mean, seed, core=a)
 
         name = f"open loop, a request every {every} ns, cores {a} and {b}"
         return sampled(name, {"latency": spec}, ON, measure, strict=True)
@@ -239,19 +208,70 @@ class Message(Experiment):
         for pair in self.distances:
             for slots in JUDGED:
                 for ring, words in RINGS.items():
-                    own, plain = (Form(name, slots, pair).series("rate") for name in (ring, PLAIN))
+                    own, plain = (f"{Form(name, slots, pair).key}-rate" for name in (ring, PLAIN))
                     said = Words(
                         subject=f"the {words} ring", other="a ring that only carries words",
-                        lead=f"Messages one way, {slots} slots", counterpart=False,
-                        better="does {} the work of", worse="does less, by {}, than",
+                        lead=f"Messages one way, {slots} slots", counterpart=False, **WORK,
                     )  # fmt: skip
                     yield Ratio(own, plain, "cost", said if pair == (0, 1) else None)
             for mode in MODES:
-                floor, call = floor_key(pair, mode), Form(CALLS, 1, pair).series(mode)
+                floor, call = floor_key(pair, mode), f"{Form(CALLS, 1, pair).key}-{mode}"
                 yield Ratio(call, floor, "cost")
                 for ring in RINGS:
-                    latency = Form(ring, USUAL_SLOTS, pair).series(mode)
+                    latency = f"{Form(ring, USUAL_SLOTS, pair).key}-{mode}"
                     yield from (Ratio(latency, under, "cost") for under in (floor, call))
 
     def cautions(self, collector: Collector) -> list[Caution]:
         return [STREAMS_OF_CALLS]
+
+
+# --- On the cores: a message that came wrong is an error
+
+
+def bytes_for(slots: int) -> int:
+    """Memory that rings of so many slots take, one each way."""
+    return LANES_AT + 2 * LINE * slots
+
+
+def echo(
+    page: Page, form: str, slots: int, use: int, role: int, plan: Plan, watch: Watch | None
+) -> Report:
+    """Messages there and back; role 0 asks. Samples: by the plan's names."""
+    loop, wrong = Loop(watch), 0
+    with page.view() as memory, loop.watched():
+        for number, (count, batch, into) in enumerate(loop.steps(plan)):
+            wrong += loop.driver.probe(
+                "echo", memory=memory, form=form, role=role, slots=slots, base=use + number,
+                count=count, batch=batch, times=into,
+            )  # fmt: skip
+    loop.right(wrong, f"{form}, {slots} slots")
+    return loop.done(samples=role == 0)
+
+
+def stream(
+    page: Page, form: str, slots: int, use: int, role: int, count: int, batch: int,
+    watch: Watch | None
+) -> Report:  # fmt: skip
+    """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
+    whole batch, and ahead, how many messages the writer was ahead at the end of each.
+    """
+    loop = Loop(watch)
+    with page.view() as memory, loop.watched():
+        wrong = loop.driver.probe(
+            "stream", memory=memory, form=form, role=role, slots=slots, base=use, count=count,
+            batch=batch, times=(loop.samples("times"), loop.samples("ahead")),
+        )  # fmt: skip
+    loop.right(wrong, f"{form}, {slots} slots")
+    return loop.done(samples=role == 1)
+
+
+def open_loop(peer: int, count: int, mean_cycles: int, seed: int, watch: Watch | None) -> Report:
+    """Requests at random through both drivers. Samples: latency, from the intended time."""
+    loop = Loop(watch)
+    with loop.polling(loop.me, peer), loop.watched():
+        loop.pings(peer, CALL_LINE, ())
+        loop.driver.probe(
+            "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count,
+            times=loop.samples("latency"),
+        )  # fmt: skip
+    return loop.done()

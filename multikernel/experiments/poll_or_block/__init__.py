@@ -1,18 +1,13 @@
 """Poll or block: how long a core that waits should poll before it sleeps.
 
-Guarantees: requests come at random intervals that do not depend on how the last ones were answered
-(open loop), and latency counts from when each should have been sent; the same schedules for every
-budget P. CPU lost is the target's CPU time for each message, read while it sleeps, when the host's
-account is exact. Their sum is the loss; all three are series over P, at several mean intervals. The
-cost C of blocking is measured (median latency with P = 0, less that with the largest P, where
-messages are rare enough not to queue). The document says which P loses least at each load, which
-stays nearest to the best at all of them, what the rule P = C says, and where the default stands. A
-C that does not drown in noise is kept for this machine, and every boot here polls for it from then
-on (knowledge.block_cost). Answers: the paper's section 4.6. Idea: with a budget of C nobody loses
-more than twice what a prophet would (the ski-rental bound).
+Guarantees: requests come at random intervals that do not depend on the answers, by the same
+schedules for every budget P; latency counts from when each should have been sent. CPU lost is the
+target's CPU time for each message, read while it sleeps. Their sum is the loss. The cost C of
+blocking is measured (median latency with P = 0, less that with the largest P, where messages are
+rare); one that does not drown in noise is kept for this machine, and every boot here polls for it
+from then on (knowledge.block_cost). Answers: the paper's section 4.6. Idea: with a budget of C
+nobody loses more than twice what a prophet would (the ski-rental bound).
 """
-
-from __future__ import annotations
 
 import time
 from collections import Counter
@@ -24,13 +19,11 @@ from statistics import median_high
 
 from multikernel.errors import BadInput
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import loops
-from multikernel.experiments.instrument.loops import Policy, Watch
+from multikernel.experiments.instrument.loops import Loop, Policy, Watch
 from multikernel.knowledge import block_cost
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.processor import Host
 from multikernel.machine.topology.model import Topology
-from multikernel.native import _native
 
 PAIR = (0, 1)
 """Who asks, and who waits."""
@@ -38,9 +31,7 @@ BUDGETS_US = (0, 5, 10, 20, 50, 100, 200, 500)
 PRODUCT_US = round(block_cost.DEFAULT_US)
 """What the kernels boot with where no C is kept; among the budgets."""
 INTERVALS_US = (30, 100, 300)
-"""Mean time between messages: about what blocking costs on small and large machines, virtual ones
-among them.
-"""
+"""Mean time between messages: about what blocking costs on small and large machines."""
 RARE = INTERVALS_US[-1]
 LONGEST_PARK_US = 10_000
 ASLEEP: Policy = (0, 0, 1_000_000)
@@ -66,8 +57,6 @@ def _key(what: str, budget: int, interval: int) -> str:
 
 
 class PollOrBlock(Experiment):
-    """Every budget at every interval."""
-
     entry = entry("poll-or-block")
     floors_on = Booted(prepare=lambda _: Counter())
     """Counts how many slices every budget has had at every interval."""
@@ -80,12 +69,9 @@ class PollOrBlock(Experiment):
         for interval in INTERVALS_US:
             for budget in BUDGETS_US:
                 name = f"budget {budget} µs, a message every {interval} µs"
-                specs, again = (
-                    tuple(self._specs(budget, interval)),
-                    (budget, interval) == CONTROL_OF,
-                )
-                run = partial(self._slice, budget, interval)
-                yield Arm(name, specs, self.floors_on, run, again)
+                specs, run = self._specs(budget, interval), partial(self._slice, budget, interval)
+                again = (budget, interval) == CONTROL_OF
+                yield Arm(name, tuple(specs), self.floors_on, run, again)
 
     def _slice(self, budget: int, interval: int, bench: Bench) -> Outcome:
         # The n-th slice of every budget has the same schedule.
@@ -94,7 +80,7 @@ class PollOrBlock(Experiment):
         hz, count = tsc_rate().hz, self.request.size.count(COUNT)
         report = bench.one(
             f"open loop {interval}", open_loop, PAIR[1], bench.system.cores[PAIR[1]].pid,
-            (budget, 0, LONGEST_PARK_US), count, round(interval * hz / 1e6), seed, bench.watch,
+            (budget, 0, LONGEST_PARK_US), count, round(interval * hz / 1e6), seed,
         )  # fmt: skip
         latency = samples_of(report)["latency"]
         cpu = report.counts["cpu_ns"] / count * hz / 1e9
@@ -103,7 +89,7 @@ class PollOrBlock(Experiment):
         return Outcome(found, activity=report.activity)
 
     def _specs(self, budget: int, interval: int) -> Iterator[Spec]:
-        shared: dict[str, Scalar] = {"every_us": interval, "pair": cpus_of(self.request, PAIR)}
+        shared: dict[str, Scalar] = {"every_us": interval, "pair": self.request.cpus_of(PAIR)}
         cycles = budget * max(1, round(tsc_rate().hz / 1e6))
         latency = Spec(
             _key(LATENCY, budget, interval), "multikernel", LATENCY, 2, "round-trip", "single",
@@ -122,7 +108,6 @@ class PollOrBlock(Experiment):
             )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:
-        """What every budget loses, over what the default does."""
         for interval in INTERVALS_US:
             for budget in BUDGETS_US:
                 if budget != PRODUCT_US:
@@ -165,8 +150,7 @@ class PollOrBlock(Experiment):
         return replace(spec, parameters=parameters)
 
     def _losses(self, collector: Collector) -> dict[int, Losses]:
-        measured = self.request.size.measures and not self.request.crowded
-        return losses_of(collector) if measured else {}
+        return losses_of(collector) if self.request.trusted else {}
 
 
 def cost_of(collector: Collector) -> float | None:
@@ -198,7 +182,6 @@ def losses_of(collector: Collector) -> dict[int, Losses]:
 
 
 def best_at(losses: Losses) -> int:
-    """The budget that loses least."""
     return min(losses, key=losses.__getitem__)
 
 
@@ -215,9 +198,7 @@ def nearest(us: float) -> int:
 def judged(
     losses: Mapping[int, Losses], cost_us: float | None, noise: float = 1.0
 ) -> Caution | None:
-    """What follows for the budget, in words; None where nothing was measured. noise: how many times
-    an arm measured twice may be itself.
-    """
+    """What follows for the budget. noise: how many times an arm measured twice may be itself."""
     if not losses:
         return None
     if noise > NOISE_MOST:
@@ -259,14 +240,7 @@ def open_loop(
     intended time. Counts: cpu_ns, the CPU time of the peer, whose process is `pid`, for all of
     them.
     """
-    driver, report, latency = loops._driver(), Report(), _native.Histogram()
-
-    def loop() -> None:
-        loops._set_policy(driver, (peer,), policy)
-        driver.probe(
-            "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count, times=latency
-        )
-        loops._set_policy(driver, (peer,), ASLEEP)
+    loop = Loop(watch)
 
     def cpu_ns() -> int:
         # clock_getcpuclockid(3): a process's clock is named by its id, the low bits saying which of
@@ -274,10 +248,15 @@ def open_loop(
         time.sleep(SETTLE_SECONDS)
         return time.clock_gettime_ns(~pid << 3 | 2)
 
-    with loops._polling(driver, (driver.me, peer)):
-        loops._set_policy(driver, (peer,), ASLEEP)
+    with loop.polling(loop.me, peer):
+        loop.set_policy([peer], ASLEEP)
         before = cpu_ns()
-        loops._watched(watch, loop, report)
-        report.counts["cpu_ns"] = cpu_ns() - before
-    report.keep(latency=latency)
-    return report
+        with loop.watched():
+            loop.set_policy([peer], policy)
+            loop.driver.probe(
+                "open-loop", core=peer, cycles=mean_cycles, seed=seed, count=count,
+                times=loop.samples("latency"),
+            )  # fmt: skip
+            loop.set_policy([peer], ASLEEP)
+        loop.counts["cpu_ns"] = cpu_ns() - before
+    return loop.done()

@@ -1,55 +1,56 @@
 """Retype throughput: how many retypes, each with the deletion of what it made, all cores get done
 in a second.
 
-Guarantees: nothing but retypes of a page to a Frame and that Frame's deletion is done while it
-counts. All cores meet, begin, count once the last has surely begun, and go on until the last has
-counted; a slice in which one was off its CPU does not count. The memory is a core's own, which no
-other knows; or its own while all others have copies (in the multikernel agreement, with one and
-with many in flight); or its part of one RAM that all have. In every kernel and way of deciding, by
-number of cores, and by one core alone, so that it can be said what the others add. Answers: the
-paper's figure 8, in throughput. Idea: as `unmap`'s own pages and `shared_memory`'s updates.
+Guarantees: nothing else is done while it counts. All cores meet, begin, count once the last has
+surely begun, and go on until the last has counted; a slice in which one was off its CPU does not
+count. The memory is a core's own, which no other knows; or of which all have copies; or its part of
+one RAM that all have. By number of cores, and by one alone. Answers: the paper's figure 8, in
+throughput.
 """
 
-from __future__ import annotations
-
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
-from multikernel.experiments.collectives.shapes import counts_of
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.capability_kernels import (
-    BIG,
-    OWNER,
-    REGION,
-    TWO_PHASE,
-    WAYS,
-    Way,
-)
-from multikernel.experiments.instrument.capability_loops import BATCH
-from multikernel.experiments.retype_throughput import loops
-from multikernel.experiments.retype_throughput.loops import CORES_MOST, MEMORIES, Memory, Work
+from multikernel.experiments.instrument.capability_loops import BATCH, ROOT, Furnishing
+from multikernel.experiments.instrument.deciding import BIG, OWNER, REGION, TWO_PHASE, WAYS, Way
+from multikernel.experiments.instrument.loops import PAGE, Watch
+from multikernel.experiments.instrument.shapes import counts_of
 from multikernel.experiments.shared_memory import AWAY, PRESENT, was_away
 from multikernel.machine.host.clock import tsc_rate
+from multikernel.native._native import IN_FLIGHT_MOST, PAGES_IN_FLIGHT
 from multikernel.results import document
 from multikernel.system import DEFAULT_MEMORY
 
+Memory = Literal["alone", "copied", "common"]
+"""A core's own RAM, which no other knows; its own RAM, of which all others have copies; its part of
+one RAM, made by core 0, of which all have copies.
+"""
+MEMORIES: tuple[Memory, ...] = ("alone", "copied", "common")
+SLOTS: dict[Memory, int] = {"alone": 1, "copied": 2, "common": 3}
+"""Where a core's root CNode has them."""
+OTHERS = 4
+"""From here on it has the copies of the other cores' RAM, by core."""
+PAGES = PAGES_IN_FLIGHT * IN_FLIGHT_MOST
+FRAMES = 256 - PAGES
+"""From here on its Frames go."""
+CORES_MOST = FRAMES - OTHERS
+REGIONS = 16
+EDGE_US = 100
+"""How long cores work unrecorded before what counts: longer than the last takes to begin."""
 SECONDS = 0.004
 """Of a slice, on every core."""
 MOST = 16
 """In flight at once from each core."""
 IN_WORDS: dict[Memory, str] = {
-    "alone": "memory of one's own that nobody else knows",
-    "copied": "memory of one's own that all others have copies of",
-    "common": "a part of one memory that all have copies of",
-}
-OF_ALL: dict[Memory, str] = {
     "alone": "memory of their own that no other core knows",
     "copied": "memory of their own that all have copies of",
     "common": "their parts of one memory that all have copies of",
 }
-"""The same, of all cores."""
 OURS, THEIRS = (TWO_PHASE, OWNER), (BIG, REGION)
 WAY_IN_WORDS = {
     TWO_PHASE: "the multikernel in two phases",
@@ -96,12 +97,10 @@ class Form:
 
     @property
     def rate(self) -> str:
-        """The key of what all do in a second."""
         return f"{self.key}-rate"
 
     @property
     def asks(self) -> bool:
-        """Whether other cores are."""
         return self.memory in ASKED_BY.get(self.way, ())
 
     @property
@@ -111,19 +110,16 @@ class Form:
 
     @property
     def on(self) -> Booted:
-        """The system."""
-        memory = DEFAULT_MEMORY + loops.memory_for(self.booted)
+        memory = DEFAULT_MEMORY + memory_for(self.booted)
         options = (*self.way.options, ("memory", memory))
-        return Booted(self.way.system, self.booted, options=options, prepare=_furnished)
+        return Booted(self.way.system, self.booted, options=options, program=furnish)
 
     @property
     def in_words(self) -> str:
-        """Who does it."""
         flying = f", {self.in_flight} in flight," if self.in_flight > 1 else ""
         return f"{WAY_IN_WORDS[self.way]}{flying}"
 
     def specs(self) -> tuple[Spec, Spec]:
-        """What all do in a second, and what one costs on a core."""
         parameters: dict[str, Scalar] = {
             "operation": "retype-and-delete", "memory": self.memory,
             "told": "poll" if self.asks else "none",
@@ -149,9 +145,7 @@ def counts(cores: int) -> list[int]:
 
 
 def forms(cores: int) -> Iterator[Form]:
-    """All of them. One core alone is measured with memory of its own; of one memory for all it
-    would be the same.
-    """
+    """One core alone has memory of its own; of one memory for all it would be the same."""
     several = counts(cores)
     for memory in MEMORIES:
         for count in several if memory == "common" else [1, *several]:
@@ -170,13 +164,7 @@ def against(cores: int) -> Iterator[tuple[Form, Form]]:
                 yield form, replace(form, way=way, in_flight=1)
 
 
-def _furnished(bench: Bench) -> None:
-    bench.system.cores[0].run(loops.furnish)
-
-
 class RetypeThroughput(Experiment):
-    """Every form of doing it at once."""
-
     entry = entry("retype-throughput")
 
     def __init__(self, request: Request) -> None:
@@ -197,15 +185,10 @@ class RetypeThroughput(Experiment):
     def _slice(self, form: Form, bench: Bench) -> Outcome:
         members = form.booted if form.asks else form.cores  # the others sleep
         # What they meet by counts how many have come since the system was booted, from 0.
-        base = bench.uses(loops.MEETINGS * members) - 1
+        base = bench.uses(MEETINGS * members) - 1
         seconds = SECONDS * self.request.size.scale
         work = Work(form.memory, form.in_flight, form.cores, members, seconds, base)
-        # The one that watches comes last, so that it waits least.
-        calls: dict[int, Call] = {
-            core: (loops.at_once, (work, None if core else bench.watch))
-            for core in reversed(range(members))
-        }
-        reports = bench.run(form.key, calls)
+        reports = bench.together(form.key, at_once, dict.fromkeys(range(members), (work,)))
         counted = [report.counts for report in reports.values()]
         rate, interval = form.specs()
         found = {
@@ -218,14 +201,12 @@ class RetypeThroughput(Experiment):
         return Outcome(found, activity=reports[0].activity, reason=AWAY if away else None)
 
     def ratios(self) -> Iterator[Ratio]:
-        """Ours and theirs; then what others add, what many in flight bring, who decides, and what
-        it is worth that memory is one's own.
-        """
+        """Ours and theirs; what others, many in flight, and memory of one's own bring."""
         for ours, theirs in against(self.request.cores):
             words = Words(
                 subject=ours.in_words, other=theirs.in_words,
-                lead=f"Retype and delete, all cores at once, {OF_ALL[ours.memory]}",
-                better="does {} the work of", worse="does less, by {}, than",
+                lead=f"Retype and delete, all cores at once, {IN_WORDS[ours.memory]}",
+                **WORK,
             )  # fmt: skip
             said = words if ours.cores == ours.of else None
             yield Ratio(ours.rate, theirs.rate, "asking" if ours.asks else "structure", said)
@@ -240,16 +221,14 @@ class RetypeThroughput(Experiment):
             if form.memory == "common" and form.in_flight == 1:
                 yield Ratio(form.rate, replace(form, memory="copied").rate, "cost")
 
-    # --- In words ---
-
     def cautions(self, collector: Collector) -> Iterator[Caution]:
         yield from self._slower(collector)
         yield from self._scaling(collector)
         yield from SAID
-        beyond = f" (of more than {loops.REGIONS} cores some share one)"
+        beyond = f" (of more than {REGIONS} cores some share one)"
         text = (
-            f"Where the shared kernel has a lock a region, {loops.REGIONS} of them, each core's"
-            f" memory lies in a region of its own{beyond if self.most > loops.REGIONS else ''}, but"
+            f"Where the shared kernel has a lock a region, {REGIONS} of them, each core's"
+            f" memory lies in a region of its own{beyond if self.most > REGIONS else ''}, but"
             " for the one memory of all, which is one region."
         )
         yield caution("regions", text)
@@ -261,9 +240,7 @@ class RetypeThroughput(Experiment):
             yield caution("fewer-cores", text)
 
     def _slower(self, collector: Collector) -> Iterator[Caution]:
-        """A sentence for every configuration in which the multikernel gets less done, with the
-        numbers of cores where it does.
-        """
+        """Where the multikernel gets less done, with the numbers of cores."""
         found: dict[tuple[Form, Way], list[str]] = defaultdict(list)
         for ours, theirs in against(self.request.cores):
             ratio = collector.ratio(Ratio(ours.rate, theirs.rate))
@@ -280,7 +257,6 @@ class RetypeThroughput(Experiment):
             yield caution("slower", text)
 
     def _scaling(self, collector: Collector) -> Iterator[Caution]:
-        """What all cores do together, in multiples of one alone."""
         for memory in MEMORIES[:2]:
             found = {
                 form: ratio
@@ -331,3 +307,71 @@ def apart(counts: Sequence[Mapping[str, int]]) -> bool:
     """
     began = [one["began"] for one in counts]
     return max(began) - min(began) > (1 - PRESENT) * min(one["cycles"] for one in counts)
+
+
+# --- On the cores: each is furnished with memory that it alone retypes, and leaves it as it was
+
+
+def furnish() -> None:
+    """On core 0 of a fresh system, once."""
+    one = Furnishing()
+    # RAM goes to the next region each time it is created: of one kind, one after the other.
+    for slot in (SLOTS["alone"], SLOTS["copied"]):
+        for core in one.cores:
+            made = one.create(slot if core == one.me else OTHERS, PAGES)
+            if core != one.me:
+                one.copy(one.me, made, slot, core, move=True)
+    for owner in one.cores:
+        own = one.ask(owner, "CAP_LOOK", SLOTS["copied"])
+        for core in one.cores:
+            if core != owner:
+                one.copy(owner, own, OTHERS + owner, core)
+    common = one.create(SLOTS["common"], len(one.cores) * PAGES)
+    for core in one.others:
+        one.copy(one.me, common, SLOTS["common"], core)
+
+
+def memory_for(cores: int) -> int:
+    """Bytes of the RAM of so many cores."""
+    return len(MEMORIES) * cores * PAGES * PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """cores: the first so many retype; members: the first so many take part, those beyond `cores`
+    only answering; base: of their meeting, larger by MEETINGS a member with each use.
+    """
+
+    memory: Memory
+    in_flight: int
+    cores: int
+    members: int
+    seconds: float
+    base: int
+
+
+MEETINGS = 2
+COUNTED = ("operations", "began", "cycles", "cpu_ns", "wall_ns")
+
+
+def at_once(work: Work, watch: Watch | None) -> Report:
+    """Retype and delete for so many seconds, at least a batch, or only answer, on every member.
+    Samples: times, cycles an operation. Counts: operations, when they began and in how many cycles
+    they were done; of this core's time cpu_ns and wall_ns.
+    """
+    loop, counts = Furnishing(watch), array("Q", bytes(8 * len(COUNTED)))
+    cycles_per_us = loop.plan.cycles_per_us
+    ram = loop.ask(loop.me, "CAP_LOOK", SLOTS[work.memory])
+    with loop.polling(loop.me), loop.watched():
+        loop.probe(
+            "at-once",
+            f"retype and delete, memory {work.memory}, on core {loop.me} of {work.cores} at once",
+            source=ram,
+            offset=loop.me * PAGES * PAGE if work.memory == "common" else 0,
+            cnode=ROOT, index=FRAMES, in_flight=work.in_flight if loop.me < work.cores else 0,
+            cores=work.members, base=work.base, edge=EDGE_US * cycles_per_us,
+            cycles=round(work.seconds * 1e6 * cycles_per_us), batch=BATCH,
+            times=loop.samples("times"), results=counts,
+        )  # fmt: skip
+    loop.counts.update(zip(COUNTED, counts, strict=True))
+    return loop.done()

@@ -1,14 +1,10 @@
 """Round trip: a message there and back, between bare ends and through the booted drivers of both
 kernels.
 
-Guarantees: the same two modes as the floor, interleaved with it on the same cores; "through the
-driver" means the driver's own loop, its dispatch by kind, and 8 further channels of that pair
-polled in every turn; bare ends run in a loop of their own and are called raw. Answers: the paper's
-table 2 (latency of a message by distance) and the cost of its channel's form: one line that carries
-request and reply, against a ring each way.
+Guarantees: "through the driver" means the driver's own loop, its dispatch by kind, and 8 further
+channels of that pair polled in every turn; bare ends run in a loop of their own. Answers: the
+paper's table 2, and what one line for request and reply costs against a ring each way.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,8 +52,6 @@ RINGS = Words(
 
 
 class RoundTrip(Experiment):
-    """A message there and back."""
-
     entry = entry("round-trip")
     floors_on = Booted(options=OPTIONS)
 
@@ -71,9 +65,9 @@ class RoundTrip(Experiment):
                 yield self._arm(way, pair)
 
     def _arm(self, way: Way, pair: Pair) -> Arm:
-        plan = plan_of(self.request, USUAL)
+        plan = self.request.plan(USUAL)
         about = {
-            "pair": cpus_of(self.request, pair), "target": "polling", "told": "poll",
+            "pair": self.request.cpus_of(pair), **POLLED,
             "polled_channels": 0 if way.system == "raw" else 8,
         }  # fmt: skip
 
@@ -89,7 +83,6 @@ class RoundTrip(Experiment):
         )  # fmt: skip
 
     def ratios(self) -> Iterator[Ratio]:
-        """Of cores 0 and 1."""
         for mode in MODES:
             floor = floor_key((0, 1), mode)
             line, ring, ours, rings, theirs = (

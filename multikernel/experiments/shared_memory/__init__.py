@@ -1,33 +1,39 @@
 """Shared memory or messages: what an update of 1, 2, 4 or 8 cache lines costs, by the number of
 cores that make it.
 
-Guarantees: all cores of an arm update at the same time (they meet before, and go on after, what
-counts; a slice in which one was off its CPU does not count), back to back in batches. SHM: each
-core updates the same lines itself (raw). MSG: cores ask core 0, the server, through the booted
-driver; what the update costs there it times itself, 64 in a row after each batch. With one core
-alone there is no other to ask: its program asks its own driver. MSG again over sockets: the same
-requests in systems whose cores talk by those. Answers: the paper's figure 3 (SHM1 … SHM8, MSG1,
-MSG8, Server).
+Guarantees: all cores of an arm update at the same time, in batches. SHM: each core updates the same
+lines itself (raw). MSG: cores ask core 0, the server, through its driver; what the update costs
+there it times itself. One core alone asks its own driver. MSG again over sockets. Answers: the
+paper's figure 3 (SHM1 … SHM8, MSG1, MSG8, Server).
 """
 
-from __future__ import annotations
-
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import host_transports
-from multikernel.experiments.instrument.floors import BATCH
-from multikernel.experiments.shared_memory import loops, modelled  # noqa: F401  its counterparts
+from multikernel.experiments.instrument import machines
+from multikernel.experiments.instrument.loops import Loop, Watch
+from multikernel.experiments.instrument.modelled import COUNTERPARTS
+from multikernel.experiments.instrument.request import BATCHES
+from multikernel.experiments.shared_memory import modelled
+from multikernel.native._native import Histogram as Samples
 from multikernel.runtime.plan import HOST_TRANSPORTS, Transport
 
 SHARED_LINES, MESSAGE_LINES = (1, 2, 4, 8), (1, 8)
+BATCH = BATCHES["back-to-back"]
 SERVER = 0
 SECONDS = 0.004
 """Of a slice, on every core."""
 CHUNK, CHUNK_BY_THE_HOST = 10_000, 200
 """Updates between two looks at the time; and where the host carries each of them."""
+MEETING_LINE = 63
+"""The scratch line on which a core is met, the last one; floors use the first ones."""
+MEETINGS = 2
+"""Of the cores in one `update`; each takes two numbers, the first of them even."""
+EDGE_SECONDS = 0.0001
+"""How long cores update unrecorded, before and after: longer than it takes to wake all."""
 COUNTS_MAX = 16
 PRESENT = 0.9
 """The share of the time that each must have been on its CPU, for all to have updated at once."""
@@ -52,9 +58,7 @@ BURSTS = caution(
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One curve of the figure. lines: an update's; by_message: to the server; transport: what
-    messages go by, if not by memory.
-    """
+    """One curve of the figure. lines: an update's; transport: of messages, if not memory."""
 
     lines: int
     by_message: bool = False
@@ -67,20 +71,15 @@ class Form:
 
     @property
     def has_server(self) -> bool:
-        """Whether what it costs the server is a curve too. Once is enough: the transport of
-        requests is no part of it.
-        """
+        """Whether what it costs the server is a curve too: once is enough."""
         return self.by_message and self.transport is None
 
     @property
     def stem(self) -> str:
-        """What its keys begin with."""
         return self.name if self.transport is None else f"{self.name}-{self.transport}"
 
     def key(self, cores: int, what: str = "") -> str:
-        """The key of its series with so many cores; of how many updates a second all of them make
-        together ("-rate"); or of what it costs the server meanwhile ("server").
-        """
+        """Of its series; what: "-rate", of all cores together, or "server", what that pays."""
         stem = f"server{self.lines}" if what == "server" else f"{self.stem}{what}"
         return f"{stem}-on-{cores}"
 
@@ -100,9 +99,7 @@ SERVED_IN_A_ROW = 64
 
 
 def counts_of(cores: int) -> list[int]:
-    """Numbers of cores that are measured: each, or of many cores some, the first two and the last
-    included.
-    """
+    """Numbers of cores that are measured: each, or of many some, the first two and the last too."""
     if cores <= COUNTS_MAX:
         return list(range(1, cores + 1))
     step = (cores - 2) / (COUNTS_MAX - 2)
@@ -116,25 +113,22 @@ def was_away(report: Report) -> bool:
     return report.counts["cpu_ns"] < PRESENT * report.counts["wall_ns"]
 
 
+def serve_updates() -> None:
+    """From now on this core's driver makes updates for those who ask it by message."""
+    Loop().driver.probe("serve-updates")
+
+
 def _booted(transport: Transport | None) -> Booted:
-    return Booted(options=(("transport", transport),) if transport else (), prepare=_serve)
-
-
-def _serve(bench: Bench) -> None:
-    bench.system.cores[SERVER].run(loops.serve_updates)
+    return Booted(options=(("transport", transport),) if transport else (), program=serve_updates)
 
 
 class SharedMemory(Experiment):
-    """Updates by form and number of cores."""
-
     entry = entry("shared-memory")
     floors_on = _booted(None)
 
     def arms(self) -> Iterator[Arm]:
-        """Every form with every number of cores. One core alone sends nothing, over whichever
-        transport.
-        """
-        possible = host_transports.possible(self.request)
+        """One core alone sends nothing, over whichever transport."""
+        possible = machines.possible(self.request)
         for form in FORMS:
             for count in counts_of(self.request.cores):
                 if form.transport is None or (count > 1 and form.transport in possible):
@@ -149,14 +143,9 @@ class SharedMemory(Experiment):
         size, cores = self.request.size, form.cores(count)
         server = SERVER if form.by_message else None
         chunk = size.count(CHUNK if form.transport is None else CHUNK_BY_THE_HOST, BATCH)
-        base = 2 * bench.uses(loops.MEETINGS)
+        base = 2 * bench.uses(MEETINGS)
         alike = cores, form.lines, server, chunk, BATCH, SECONDS * size.scale, base
-        # The one that watches comes last, so that it waits least.
-        calls = {
-            core: (loops.update, (*alike, bench.watch if core == cores[0] else None))
-            for core in reversed(cores)
-        }
-        reports = bench.run(f"{form.name} {count}", calls)
+        reports = bench.together(f"{form.name} {count}", update, dict.fromkeys(cores, alike))
         by_core = [samples_of(report) for report in reports.values()]
         updates = [samples["update"] for samples in by_core]
         each_second = sum(bench.hz / max(one.mean, 1) for one in updates)
@@ -189,14 +178,14 @@ class SharedMemory(Experiment):
             yield Ratio(Form(lines).key(self.request.cores), Form(lines).key(1), "cost")
 
     def cautions(self, collector: Collector) -> list[Caution]:
-        return [ALONE, BURSTS, *host_transports.refused(self.request)]
+        return [ALONE, BURSTS, *machines.refused(self.request)]
 
 
 def _specs(form: Form, count: int) -> Iterator[Spec]:
     parameters: dict[str, Scalar] = {"operation": "update", "lines": form.lines}
     if form.transport is not None:
         parameters["transport"] = form.transport
-    update = Spec(
+    own = Spec(
         form.key(count), "multikernel" if form.by_message else "raw", form.name, count,
         "round-trip" if form.by_message else "completion", "back-to-back", BATCH,
         parameters=parameters,
@@ -204,10 +193,73 @@ def _specs(form: Form, count: int) -> Iterator[Spec]:
     # A message is judged by the floor of the pairs it travels between; an update of one's own is no
     # round trip.
     asked = [core for core in form.cores(count) if core != SERVER] if form.by_message else []
-    yield replace(update, floor=tuple((SERVER, core) for core in asked))
-    yield replace(update, key=form.key(count, "-rate"), measure="throughput", unit="operations/s")
+    yield replace(own, floor=tuple((SERVER, core) for core in asked))
+    yield replace(own, key=form.key(count, "-rate"), measure="throughput", unit="operations/s")
     if form.has_server:
         yield replace(
-            update, key=form.key(count, "server"), variant=f"server{form.lines}",
+            own, key=form.key(count, "server"), variant=f"server{form.lines}",
             measure="completion", batch=SERVED_IN_A_ROW,
         )  # fmt: skip
+
+
+# --- On the cores
+
+
+def update(
+    cores: tuple[int, ...], lines: int, server: int | None, chunk: int, batch: int, seconds: float,
+    base: int, watch: Watch | None,
+) -> Report:  # fmt: skip
+    """Update lines for so many seconds, at least one chunk of updates, while all `cores` do.
+    Samples: update, and with a server, which is asked by message, at_server.
+
+    cores: those that take part, first the one that calls the meetings; server: the core that
+    updates (serve_updates), None: every core itself, on lines of core 0; base: of the meetings.
+    Counts: wall_ns and cpu_ns, of this core, while it counted.
+    """
+    loop, edge = Loop(watch), round(EDGE_SECONDS * 1e9)
+    first, several = loop.me == cores[0], len(cores) > 1
+    others = cores[1:] if first else ()
+    found, at_server, unrecorded = loop.samples("update"), loop.samples("at_server"), Samples()
+
+    def some(count: int, into: Samples, there: Samples) -> None:
+        if server is None:
+            loop.driver.probe("update-shared", lines=lines, count=count, batch=batch, times=into)
+        else:
+            loop.probe(
+                "update-message", f"updates by core {server}", core=server, lines=lines,
+                count=count, batch=batch, times=(into, there),
+            )  # fmt: skip
+
+    def unrecorded_until(end: int) -> None:
+        while time.monotonic_ns() < end:
+            some(batch, unrecorded, unrecorded)
+
+    def meet(base: int) -> None:
+        """Returns when all have come. The first core calls the meeting, on a line of each other."""
+        for core in (others or (loop.me,)) if several else ():
+            loop.driver.probe(
+                "floor", core=core, role=0 if others else 1, line=MEETING_LINE, base=base, count=1,
+                batch=1, times=Samples(),
+            )  # fmt: skip
+
+    with loop.polling(*() if server is None else {loop.me, server} if first else {loop.me}):
+        meet(base)
+        # Until the second meeting nobody updates, so reading the counters disturbs nothing.
+        with loop.watched():
+            meet(base + 2)
+            unrecorded_until(time.monotonic_ns() + edge)
+            now, used = time.monotonic_ns(), time.thread_time_ns()
+            start, end, longest = now, now + round(seconds * 1e9), 0
+            while not longest or now < end:
+                began = now
+                some(chunk, found, at_server)
+                now = time.monotonic_ns()
+                longest = max(longest, now - began)
+            loop.counts.update(wall_ns=now - start, cpu_ns=time.thread_time_ns() - used)
+            # The others' last chunk may have begun just before the end, and takes as long as ours.
+            unrecorded_until(now + longest + edge)
+    return loop.done()
+
+
+COUNTERPARTS[update] = modelled.update
+COUNTERPARTS[serve_updates] = lambda bench, report, calls: None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from multikernel.experiments.instrument.loops import Report
-from multikernel.experiments.instrument.modelled import COUNTERPARTS, Arguments, ModelledBench
-from multikernel.experiments.shared_memory import loops
+from multikernel.experiments.instrument.modelled import Arguments, ModelledBench
 from multikernel.native._native import Histogram
 
 ROUNDS = 60
@@ -12,7 +11,7 @@ ROUNDS = 60
 
 
 def update(bench: ModelledBench, report: Report, calls: Arguments) -> None:
-    """As loops.update: samples update and at_server, of all cores together."""
+    """Samples update and at_server, of all cores together."""
     cores, lines, server, *_ = next(iter(calls.values()))
     report.counts.update(wall_ns=1, cpu_ns=1)
     times, at_server = Histogram(), Histogram()
@@ -42,7 +41,3 @@ def _asked(bench: ModelledBench, cores: tuple[int, ...], server: int) -> list[in
         if left[core]:
             waiting[kernel.ask(core, "PING", at=answer.time, of=server)] = core
     return found
-
-
-COUNTERPARTS[loops.update] = update
-COUNTERPARTS[loops.serve_updates] = lambda bench, report, calls: None

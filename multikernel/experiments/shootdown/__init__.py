@@ -1,30 +1,18 @@
 """The messages of a TLB shootdown, by protocol and by number of cores: what a root pays to notify
 all and hear from all.
 
-Guarantees: nothing but messages, on lines of their own between booted cores, in one loop that
-serves every tree (raw); completion is when the root has every acknowledgement, and each
-acknowledgement says whom it speaks for, which is checked. Both modes of the floor. Trees come from
-the system knowledge base, for just the cores that take part, from costs that were measured on this
-machine if any are kept; what they are from is in the document. Protocols that come to the same tree
-on the same memory nodes are measured once, and the document says which. Answers: the paper's figure
-6.
+Guarantees: nothing but messages, on lines of their own, in one loop that serves every tree (raw);
+completion is when the root has every acknowledgement, and each says whom it speaks for, which is
+checked. Trees are for just the cores that take part (`shapes`). Answers: the paper's figure 6.
 """
 
-from __future__ import annotations
-
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.chosen import by_cores, judged, made_from, tree_of_all
-from multikernel.experiments.instrument.protocols import (
-    CHOSEN,
-    FORMS,
-    ROOT,
-    notify,
-    protocols,
-)
+from multikernel.experiments.instrument import shapes
+from multikernel.experiments.instrument.protocols import FORMS, notify, protocols
+from multikernel.experiments.instrument.shapes import CHOSEN, ROOT, chosen_of
 from multikernel.experiments.shared_memory import counts_of
 from multikernel.knowledge.tree import Tree
 
@@ -41,44 +29,38 @@ IN_TURN = (
 
 
 class Shootdown(Experiment):
-    """Every protocol with every number of cores."""
-
     entry = entry("shootdown")
 
     def __init__(self, request: Request, chosen: Tree | None = None) -> None:
         """chosen: a tree of all cores from core 0, in place of the one that boots have."""
         super().__init__(request)
         counts = counts_of(self.request.cores)[1:]
-        chosen = chosen or tree_of_all(self.request)
-        self.by_cores, self.costs = by_cores(self.request, counts, protocols, chosen)
+        chosen = chosen or shapes.tree_of_all(self.request)
+        self.by_cores, self.costs = shapes.by_cores(self.request, counts, protocols, chosen)
         """By number of cores the protocols that differ there."""
 
     def stem(self, name: str, count: int) -> str:
         """What a series' keys begin with. The full number of cores is left out of it."""
-        return name if count == self.request.cores else f"{name}-on-{count}"
+        return name + self.request.on(count)
 
     def key(self, name: str, count: int, mode: Mode) -> str:
-        """A series' key."""
         return f"{self.stem(name, count)}-{mode}"
 
     def arms(self) -> Iterator[Arm]:
-        """Protocols that are the same there are one arm."""
         for one in (one for several in self.by_cores.values() for one in several):
             # A ratio's name does not depend on which come to the same here.
             also = tuple(self.stem(name, one.cores) for name in one.same)
             about: dict[str, Scalar] = {
-                "operation": "shootdown", "depth": one.tree.depth, "target": "polling",
-                "tree": "none" if one.form.shared else one.tree.kind, "told": "poll",
+                "operation": "shootdown", "depth": one.tree.depth, **POLLED, **one.about,
+                "tree": "none" if one.form.shared else one.tree.kind,
             }  # fmt: skip
-            if one.same:
-                about["same"] = ",".join(one.same)
             specs = both_modes(
                 self.stem(one.name, one.cores), "raw", one.name, one.cores, "completion", about,
                 tuple((ROOT, core) for core in range(1, one.cores)), also,
             )  # fmt: skip
             yield sampled(
                 f"{one.name}, {one.cores} cores", specs, MULTIKERNEL,
-                partial(notify, protocol=one, plan=plan_of(self.request, USUAL)),
+                partial(notify, protocol=one, plan=self.request.plan(USUAL)),
                 repeated=one.name == CONTROL_OF and one.cores == self.request.cores,
             )  # fmt: skip
 
@@ -100,7 +82,6 @@ class Shootdown(Experiment):
                 )
 
     def _fixed(self) -> Iterator[tuple[str, Ratio]]:
-        """Every fixed tree over the chosen one, and what that says in words."""
         for mode in MODES:
             for count in self.by_cores:
                 for form in FORMS:
@@ -113,19 +94,8 @@ class Shootdown(Experiment):
         return not any({one, other} <= set(some.names) for some in self.by_cores[count])
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        yield made_from(self.costs)
-        alike: dict[str, list[str]] = defaultdict(list)
-        for one in (one for several in self.by_cores.values() for one in several if one.same):
-            *others, last = one.same
-            come = f"{', '.join(others)} and {last} come" if others else f"{last} comes"
-            alike[f"{come} to the same as {one.name}"].append(str(one.cores))
-        for words, counts in alike.items():
-            text = (
-                f"With {', '.join(counts)} cores {words}, edge for edge and memory node"
-                " for memory node: measured once."
-            )
-            yield caution("same-tree", text)
-        of_all = self.by_cores[self.request.cores]
-        kind = next(one.tree.kind for one in of_all if CHOSEN in one.names)
+        yield shapes.made_from(self.costs)
+        yield from shapes.same_trees(self.by_cores, "edge for edge and memory node for memory node")
+        kind = chosen_of(self.by_cores[self.request.cores]).tree.kind
         yield caution("chosen-tree", f"The chosen tree of all cores is the one called {kind}.")
-        yield from judged(collector, self._fixed(), kind)
+        yield from shapes.judged(collector, self._fixed(), kind)

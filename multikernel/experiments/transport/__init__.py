@@ -1,38 +1,25 @@
 """Our channels beside the host's own: one message each way, and one way as fast as they come, on
 the same two CPUs.
 
-Guarantees: by turns, bare ring and call line, both through the booted drivers, every form of
-channel, and what the host offers to two processes, from pipe to futex, in the form that sleeps and
-in the form that asks again and again; what sleeps also with both processes on one CPU, where no
-other CPU has to be woken. Every series says whether it crosses the host's kernel, whether it
-sleeps, whether it shares memory and how large its messages are. Cache lines are those the processor
-counts, on the side that asks; where it does not let them be counted the document says why. Answers:
-the paper's table 3, with the host's own mechanisms in the place of L4's IPC.
+Guarantees: by turns, bare ring and call line, both through the drivers, every form of channel, and
+what the host offers to two processes, sleeping and asking again and again; what sleeps also with
+both processes on one CPU. Every series says what it crosses, whether it sleeps, shares memory, and
+how large its messages are. Cache lines are those the processor counts, on the side that asks.
+Answers: the paper's table 3, with the host's mechanisms in the place of L4's IPC.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from multikernel.experiments import message
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.loops import Plan
 from multikernel.experiments.local_call import but_switches, shared_cpu
-from multikernel.experiments.message import loops as rings
-from multikernel.experiments.transport import loops
-from multikernel.experiments.transport.counting import Counting, available
-from multikernel.experiments.transport.ways import (
-    APART,
-    LATENCY_CONTROL,
-    NAMED,
-    RATE_CONTROL,
-    SLOTS,
-    SYSTEMS,
-    WAYS,
-    Way,
-    against,
-)
+from multikernel.experiments.transport import loops, ways
+from multikernel.experiments.transport.loops import Counting, available
+from multikernel.experiments.transport.ways import LATENCY_CONTROL, RATE_CONTROL, WAYS, Way
 from multikernel.machine.host.clock import tsc_rate
 
 PAIR = (0, 1)
@@ -69,17 +56,14 @@ NO_STREAM = caution(
 
 
 class Transport(Experiment):
-    """Over everything there is."""
-
     entry = entry("transport")
-    floors_on = APART
+    floors_on = ways.APART
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
         self.counts, self.hz = available(), tsc_rate().hz
 
     def pairs(self) -> list[Pair]:
-        """Of all that have two CPUs."""
         return [PAIR]
 
     def arms(self) -> Iterator[Arm]:
@@ -92,7 +76,7 @@ class Transport(Experiment):
         """What its series say, and the pairs that judge its latency."""
         one_cpu = way.kind == "one-cpu"
         about: dict[str, Scalar] = {
-            "pair": cpus_of(self.request, (0, 0) if one_cpu else PAIR), "way": way.kind,
+            "pair": self.request.cpus_of((0, 0) if one_cpu else PAIR), "way": way.kind,
             "crosses": CROSSED[way.crosses], "waits": way.waits,
             "memory_shared": way.shares_memory, "message_bytes": way.bytes,
             "target": "idle" if way.waits == "sleeps" else "polling",
@@ -101,60 +85,59 @@ class Transport(Experiment):
 
     def _echo(self, way: Way) -> Arm:
         weight = "sleeps" if way.waits == "sleeps" else "kernel" if way.crosses else "memory"
-        plan = plan_of(self.request, USUAL[weight])
+        plan = self.request.plan(USUAL[weight])
         counted = self.request.size.count(COUNTED) if self.counts.events else 0
         specs = both_modes(
-            way.name, SYSTEMS[way.kind], way.name, 2, "round-trip", *self._about(way)
+            way.name, ways.SYSTEMS[way.kind], way.name, 2, "round-trip", *self._about(way)
         )
 
-        def slice_of(bench: Bench) -> Outcome:
-            report = self._asked(bench, way, plan, counted)
-            samples = samples_of(report)
-            found = {spec.key: samples[mode] for mode, spec in specs.items()}
-            sums = {f"{way.name} {event}": float(count) for event, count in report.counts.items()}
-            if sums:
-                sums[f"{way.name} counted"] = counted
+        def sums(report: Report) -> dict[str, float]:
+            found = {f"{way.name} {event}": float(count) for event, count in report.counts.items()}
+            if found:
+                found[f"{way.name} counted"] = counted
             if way.waits == "sleeps" and report.activity is not None:
                 tasks = report.activity.tasks.values()
-                sums[f"{way.name} sleeps"] = sum(task.voluntary or 0 for task in tasks)
-                sums[f"{way.name} messages"] = loops.WARM + sum(count for _, count, _ in plan)
-            return Outcome(found, sums, report.activity)
+                found[f"{way.name} sleeps"] = sum(task.voluntary or 0 for task in tasks)
+                found[f"{way.name} messages"] = loops.WARM + sum(count for _, count, _ in plan)
+            return found
 
-        repeated = way.name == LATENCY_CONTROL
-        name = f"{way.name}, there and back"
-        return self._arm(way, Arm(name, tuple(specs.values()), way.on, slice_of, repeated))
+        return self._arm(
+            way, "there and back", specs, partial(self._asked, way=way, plan=plan, counted=counted),
+            sums=sums, repeated=way.name == LATENCY_CONTROL,
+        )  # fmt: skip
 
     def _asked(self, bench: Bench, way: Way, plan: Plan, counted: int) -> Report:
         if way.kind == "driver":
             return bench.ping(PAIR, way.via, plan)
         if way.kind == "bare":
-            form = _bare(way, 1)
-            return message.both(bench, form.key, PAIR, rings.echo, form.first(bench), plan)[0]
+            return _bare(way, 1).both(bench, message.echo, plan)
         how = plan, counted, self.counts.events, self.counts.kernel
-        return message.both(bench, way.name, PAIR, loops.echo, (way.name,), *how)[0]
+        return bench.both(f"echo {way.name}", PAIR, loops.echo, (way.name,), *how)
 
     def _stream(self, way: Way) -> Arm:
         usual, batch = STREAMED[way.crosses]
         count = self.request.size.count(usual // batch, least=2) * batch
         spec = Spec(
-            f"{way.name}-rate", SYSTEMS[way.kind], way.name, 2, "throughput", "back-to-back",
+            f"{way.name}-rate", ways.SYSTEMS[way.kind], way.name, 2, "throughput", "back-to-back",
             batch, "messages/s", self._about(way)[0],
         )  # fmt: skip
 
-        def slice_of(bench: Bench) -> Outcome:
-            how: tuple[str, Pair, Callable[..., Report], tuple[object, ...]]
-            how = way.name, PAIR, loops.stream, (way.name,)
+        def measure(bench: Bench) -> Report:
             if way.kind == "bare":
-                form = _bare(way, WINDOW)
-                how = form.key, PAIR, rings.stream, form.first(bench)
-            sent, took = message.both(bench, *how, count, batch)
-            found = {spec.key: message.rates(samples_of(took)["times"], batch, self.hz)}
-            return Outcome(found, activity=sent.activity)
+                return _bare(way, WINDOW).both(bench, message.stream, count, batch)
+            return bench.both(f"stream {way.name}", PAIR, loops.stream, (way.name,), count, batch)
 
-        name = f"{way.name}, one way"
-        return self._arm(way, Arm(name, (spec,), way.on, slice_of, way.name == RATE_CONTROL))
+        return self._arm(
+            way, "one way", {"times": spec}, measure, repeated=way.name == RATE_CONTROL,
+            found=partial(message.rates_in, operations=batch, hz=self.hz),
+        )  # fmt: skip
 
-    def _arm(self, way: Way, arm: Arm) -> Arm:
+    def _arm(
+        self, way: Way, what: str, specs: dict[str, Spec], measure: Callable[[Bench], Report],
+        **more: Any,
+    ) -> Arm:  # fmt: skip
+        """more: as `sampled` has it."""
+        arm = sampled(f"{way.name}, {what}", specs, way.on, measure, **more)
         return but_switches(arm) if way.kind == "one-cpu" else arm
 
     def ratios(self) -> Iterator[Ratio]:
@@ -163,7 +146,9 @@ class Transport(Experiment):
             for way in WAYS:
                 bare = way.kind == "bare"
                 under = floor_key(PAIR, mode) if bare else f"{LATENCY_CONTROL}-{mode}"
-                words = against(way) if mode == "back-to-back" and way.name in NAMED else None
+                words = (
+                    ways.against(way) if mode == "back-to-back" and way.name in ways.NAMED else None
+                )
                 yield Ratio(f"{way.name}-{mode}", under, way.compared, words)
         for way in WAYS:
             if way.streams and way.name != RATE_CONTROL:
@@ -193,7 +178,7 @@ class Transport(Experiment):
 
 def _bare(way: Way, window: int) -> message.Form:
     """The same channel of the experiment message; a call line of so many lines."""
-    return message.Form(way.name, window if way.name == "call-line" else SLOTS, PAIR)
+    return message.Form(way.name, window if way.name == "call-line" else ways.SLOTS, PAIR)
 
 
 ALONE = (
@@ -203,12 +188,10 @@ ALONE = (
 
 
 def lines_touched(counts: Counting) -> Caution:
-    """What can be said of cache lines."""
     if not counts.events:
         none = f"Cache lines touched: not available: {counts.why}."
         return caution(
-            "cache-lines-not-available",
-            f"{none} The table has none, and nothing is estimated.",
+            "cache-lines-not-available", f"{none} The table has none, and nothing is estimated."
         )
     whose = "by the process and by the host's kernel for it" if counts.kernel else ALONE
     missing = f" Not available: {counts.why}." if counts.why else ""

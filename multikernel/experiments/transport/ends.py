@@ -5,8 +5,6 @@ it may use; when they are given nobody else holds a descriptor of them. Idea: SC
 boot hands the kernel's segment to the cores.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import socket
@@ -30,14 +28,12 @@ def _two(name: str, form: str, one: tuple[int, ...], other: tuple[int, ...]) -> 
 
 
 def pipes(name: str, blocking: bool) -> Both:
-    """A pipe each way."""
     flags = os.O_CLOEXEC | (0 if blocking else os.O_NONBLOCK)
     there, back = os.pipe2(flags), os.pipe2(flags)
     return _two(name, "bytes", (back[0], there[1]), (there[0], back[1]))
 
 
 def sockets(name: str, blocking: bool, kind: socket.SocketKind) -> Both:
-    """Two connected Unix sockets."""
     one, other = socket.socketpair(socket.AF_UNIX, kind)
     for end in (one, other):
         end.setblocking(blocking)
@@ -52,7 +48,6 @@ def _memory() -> tuple[int, int]:
 
 
 def eventfds(name: str, blocking: bool) -> Both:
-    """An eventfd each way, and memory for the messages."""
     flags = os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK)
     there, back = os.eventfd(0, flags), os.eventfd(0, flags)
     one, other = _memory()
@@ -60,21 +55,17 @@ def eventfds(name: str, blocking: bool) -> Both:
 
 
 def futexes(name: str) -> Both:
-    """Memory with a word each way."""
     one, other = _memory()
     return _two(name, "futex", (one,), (other,))
 
 
 def channel(name: str, form: channels.Form) -> Both:
-    """A channel of the product's."""
     one, other = (Ticket(name, form, side.descriptors, str(side)) for side in channels.pair(form))
     return one, other
 
 
 def give(system: System, makers: Iterable[Callable[[], Both]]) -> None:
-    """Makes all of them; cores 0 and 1 have them when this returns. Raises ProtocolError,
-    OSError.
-    """
+    """Makes all of them, for cores 0 and 1. Raises ProtocolError, OSError."""
     made: list[Both] = []
     try:
         made.extend(maker() for maker in makers)

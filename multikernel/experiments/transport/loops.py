@@ -1,24 +1,23 @@
-"""Measuring loops of the paper's table 3, as programs: messages over channels and over what the
-host offers.
+"""Messages over channels and over what the host offers, as programs.
 
-Guarantees: the instrument's. A core takes its ends once, from the process that made them, and
-keeps them for as long as it lives; it holds no end of the other side, so where the transport is a
-pipe or socket, a side that dies is noticed. Every message is looked at when it arrives; one that is
-wrong is an error.
+Guarantees: a core takes its ends once, from the process that made them, and keeps them; it holds no
+end of the other side, so where the transport is a pipe or socket a side that dies is noticed. Every
+message is looked at; one that is wrong is an error.
 """
 
-from __future__ import annotations
-
+import errno
 import mmap
 import os
 import socket
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from multikernel.errors import ProtocolError
-from multikernel.experiments.instrument.loops import Plan, Report, Watch, _driver, _watched
-from multikernel.experiments.transport.counting import count_events
+from multikernel.experiments.instrument.loops import Loop, Plan, Report, Watch
 from multikernel.native import _native
 from multikernel.native._native import Histogram
 from multikernel.user.channels import End, Side
@@ -81,19 +80,20 @@ def _opened(ticket: Ticket, own: tuple[int, ...]) -> _Held:
     return _Held(ticket.form, descriptors=own[1:], memory=memory)
 
 
-def _pass(held: _Held, what: str, role: int, count: int, batch: int, times: Histogram) -> None:
+def _pass(
+    held: _Held, loop: Loop, what: str, role: int, count: int, batch: int, times: Histogram
+) -> None:
     """Messages, "echo" there and back or "stream" one way. Raises ProtocolError."""
     how: dict[str, Any] = {"role": role, "count": count, "batch": batch, "times": times}
     if held.end is not None:
-        wrong = _driver().probe(f"channel-{what}", channel=held.end, **how)
+        wrong = loop.driver.probe(f"channel-{what}", channel=held.end, **how)
     else:
         how["receive"], how["send"] = held.descriptors or (-1, -1)
         if what == "echo":
             how.update(form=held.form, memory=held.memory, base=held.passed)
             held.passed += count
-        wrong = _driver().probe(f"host-{what}", **how)
-    if wrong:
-        raise ProtocolError("messages came that were not sent", value=wrong, where=held.form)
+        wrong = loop.driver.probe(f"host-{what}", **how)
+    loop.right(wrong, held.form)
 
 
 def echo(
@@ -105,38 +105,87 @@ def echo(
     counted: how many more are sent while the processor counts these events, in the host's kernel
     too or not; 0: it cannot. Counts, of role 0: each event, for all of these.
     """
-    report, held = Report(), _held[name]
-    found = {what: Histogram() for what, _, _ in plan}
-
-    def loop() -> None:
-        _pass(held, "echo", role, WARM, 1, Histogram())
+    loop, some = Loop(watch), partial(_pass, _held[name])
+    with loop.watched():
+        some(loop, "echo", role, WARM, 1, Histogram())
         for what, count, batch in plan:
-            _pass(held, "echo", role, count, batch, found[what])
-
-    def more() -> None:
-        _pass(held, "echo", role, counted, counted, Histogram())
-
-    _watched(watch, loop, report)
-    if counted and role == 0:
-        report.counts.update(count_events(events, kernel, more))
-    elif counted:
-        more()
-    if role == 0:
-        report.keep(**found)
-    return report
+            some(loop, "echo", role, count, batch, loop.samples(what))
+    if counted:
+        more = partial(some, loop, "echo", role, counted, counted, Histogram())
+        # The other side only answers.
+        loop.counts.update(count_events(() if role else events, kernel, more))
+    return loop.done(samples=role == 0)
 
 
 def stream(name: str, role: int, count: int, batch: int, watch: Watch | None) -> Report:
-    """Messages one way; role 0 sends. Samples, of the receiving side: times, in cycles for each
-    whole batch.
-    """
-    report, held, times = Report(), _held[name], Histogram()
+    """Messages one way; role 0 sends. Samples, of the other side: times, cycles of a batch."""
+    loop, held = Loop(watch), _held[name]
+    with loop.watched():
+        _pass(held, loop, "echo", role, WARM, 1, Histogram())
+        _pass(held, loop, "stream", role, count, batch, loop.samples("times"))
+    return loop.done(samples=role == 1)
 
-    def loop() -> None:
-        _pass(held, "echo", role, WARM, 1, Histogram())
-        _pass(held, "stream", role, count, batch, times)
 
-    _watched(watch, loop, report)
-    if role:
-        report.keep(times=times)
-    return report
+# --- What the processor counts of a thread: perf_event_open(2)
+
+EVENTS = ("l1d-reads", "l1d-misses", "l1i-misses")
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What can be counted. kernel: in the host's too; why: of what cannot be, the reason."""
+
+    events: tuple[str, ...]
+    kernel: bool = False
+    why: str = ""
+
+
+def count_events(events: Sequence[str], kernel: bool, some: Callable[[], object]) -> dict[str, int]:
+    """How often each event happened in this thread meanwhile. Raises OSError."""
+    counters: list[int] = []
+    try:
+        # One by one: those that are open when the next is refused must be closed.
+        for event in events:
+            counters.append(_native.counter(event, kernel))
+        before = [*map(_count, counters)]
+        some()
+        after = [*map(_count, counters)]
+    finally:
+        for counter in counters:
+            os.close(counter)
+    return {event: then - now for event, now, then in zip(events, before, after, strict=True)}
+
+
+def _count(counter: int) -> int:
+    return int.from_bytes(os.read(counter, 8), sys.byteorder)
+
+
+NONE_SUCH = "the processor has no such counter, or its hypervisor shows none"
+REASONS = {
+    errno.ENOENT: NONE_SUCH,
+    errno.EOPNOTSUPP: NONE_SUCH,
+    errno.EACCES: "the host forbids it (kernel.perf_event_paranoid)",
+    errno.EPERM: "the host forbids it (kernel.perf_event_paranoid, or a sandbox)",
+    errno.ENOSYS: "the host's kernel is built without perf_event_open",
+}
+
+
+def available(events: Sequence[str] = EVENTS) -> Counting:
+    """Tries each, in this process, and in the host's kernel too, where that is let."""
+    for kernel in (True, False):
+        why = {event: reason for event in events if (reason := _refusal(event, kernel))}
+        found = tuple(event for event in events if event not in why)
+        if found or not kernel:
+            break
+    reasons = dict.fromkeys(why.values())
+    said = [f"{', '.join(e for e in why if why[e] == one)}: {one}" for one in reasons]
+    return Counting(found, kernel and bool(found), "; ".join(said))
+
+
+def _refusal(event: str, kernel: bool) -> str:
+    try:
+        counted = count_events((event,), kernel, lambda: sum(range(10_000)))[event]
+    except OSError as error:
+        return REASONS.get(error.errno or 0, os.strerror(error.errno or 0))
+    # No miss is possible; that nothing was loaded is not.
+    return "" if counted or event.endswith("misses") else "the counter stands still"

@@ -2,8 +2,6 @@
 ends; and the systems whose cores are given them.
 """
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,9 +27,7 @@ SYSTEMS: Mapping[Kind, System] = {
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One transport. make: its two sides, None where the kernels have it already; via: which of
-    theirs.
-    """
+    """make: its two sides, None where the kernels have it already; via: which of theirs."""
 
     name: str
     kind: Kind
@@ -52,7 +48,6 @@ class Way:
 
     @property
     def on(self) -> Booted:
-        """The system that has it."""
         return TOGETHER if self.kind == "one-cpu" else APART
 
 

@@ -1,32 +1,21 @@
 """Two-phase commit: the retype of memory that all cores have copies of, one alone and many in
 flight.
 
-Guarantees: a retype is a request to the own core's driver; it is over when the requester has its
-answer, and by then every core has voted and knows the outcome. *Single*: one at a time, a clock
-around each. *Interval*: the mean cost of one, of batches with so many in flight, all of different
-memory. In two phases by tree and by number of cores; beside it by the owner-sequenced protocol,
-asked for by the owner and by another core, and in the shared kernel under one lock and under one a
-region. The local work, where nobody has to be asked, and the floors are in the same slices: what
-agreement adds is said in multiples of them. One core asks, the others answer; what all cores get
-done at once is `retype_throughput`'s. Answers: the paper's figure 8.
+Guarantees: a retype is over when the requester has its answer, and by then every core has voted and
+knows the outcome. *Single*: one at a time. *Interval*: the mean cost of one, of batches with so
+many in flight. In two phases by tree and number of cores; beside it by the owner-sequenced
+protocol, and in the shared kernel. The local work, where nobody has to be asked, and the floors are
+in the same slices. What all get done at once is `retype_throughput`'s. Answers: the paper's figure
+8.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from statistics import median
 
-from multikernel.experiments.collectives.shapes import Shape, known, same_trees
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.capability_kernels import (
-    FOREIGN,
-    TWO_PHASE,
-    WAYS,
-    Way,
-    arm,
-    machine,
-)
 from multikernel.experiments.instrument.capability_loops import BATCH, Source, Task
+from multikernel.experiments.instrument.deciding import FOREIGN, TWO_PHASE, WAYS, Way, arm, machine
+from multikernel.experiments.instrument.shapes import Shape, known, same_trees
 
 SINGLE, PIPELINED = 800, 24 * BATCH
 """Operations in a slice."""
@@ -52,8 +41,6 @@ def _suffix(in_flight: int | None) -> str:
 
 
 class TwoPhaseCommit(Experiment):
-    """By way, tree, number of cores, and how many are in flight."""
-
     entry = entry("two-phase-commit")
 
     def __init__(self, request: Request) -> None:
@@ -62,12 +49,9 @@ class TwoPhaseCommit(Experiment):
         self.floors_on = machine(TWO_PHASE, self.request.cores)
 
     def key(self, way: Way, shape: Shape, cores: int, in_flight: int | None) -> str:
-        """A series' key. The full number of cores is left out of it, and the tree but of two
-        phases.
-        """
+        """Without the full number of cores, and with a tree in two phases alone."""
         name = f"{way.name}-{shape.name}" if way is TWO_PHASE else way.name
-        on = "" if cores == self.request.cores else f"-on-{cores}"
-        return f"{name}{on}-{_suffix(in_flight)}"
+        return f"{name}{self.request.on(cores)}-{_suffix(in_flight)}"
 
     def _first(self, in_flight: int | None) -> str:
         """The key of the multikernel's by two phases on all cores, along the first tree."""
@@ -86,9 +70,7 @@ class TwoPhaseCommit(Experiment):
             yield arm(key, LOCAL, 1, task, {}, self.floors_on)
 
     def _arm(self, way: Way, shape: Shape, cores: int, in_flight: int | None) -> Arm:
-        about: dict[str, Scalar] = {"tree": shape.name} if way is TWO_PHASE else {}
-        if about and shape.same:
-            about["same"] = ",".join(shape.same)
+        about = {"tree": shape.name, **shape.about} if way is TWO_PHASE else {}
         key = self.key(way, shape, cores, in_flight)
         return arm(
             key, way, cores, self._task(way.source, in_flight), about, machine(way, cores),
@@ -103,7 +85,6 @@ class TwoPhaseCommit(Experiment):
         return Task("retype", size.count(PIPELINED, BATCH, 2), BATCH, in_flight, source)
 
     def ratios(self) -> Iterator[Ratio]:
-        """By how many are in flight, by way and by tree."""
         single, pipelined = self._first(None), self._first(MOST)
         yield Ratio(single, f"{LOCAL.name}-single", "cost")
         yield Ratio(pipelined, single, "cost")

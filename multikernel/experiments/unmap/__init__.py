@@ -1,22 +1,17 @@
 """Unmap: one page, mapped and touched on all cores, is unmapped; until no core can read it any
 more.
 
-Guarantees: the multikernel by one and by two phases, the shared kernel under its MCS lock, and
-Linux's threads, each with targets that poll, compute or sleep, and notified by poll, signal,
-interrupt or not at all. Beside them: the host's mapping call alone, mapping and the first touch, a
-page's whole life and how many such lives a second, what a computing program loses, and how many
-unmaps a second all cores manage when each has pages of its own; and, but for `compare`, the
-multikernel over sockets, and all by number of cores and by tree (`by_cores`). That a target was
-notified as claimed is counted, not assumed (`notified`). Answers: the paper's figure 7 (and, with
-the difference between its two phases, figure 8's agreement for one operation).
+Guarantees: the multikernel by one and by two phases, the shared kernel, and Linux's threads, each
+with targets that poll, compute or sleep. Beside them: the host's mapping call alone, mapping and
+the first touch, a page's whole life, what a computing program loses, and pages of one's own on all
+cores; and, but for `compare`, over sockets, and all by number of cores and by tree (`by_cores`).
+That a target was notified as claimed is counted (`notified`). Answers: the paper's figure 7.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import host_transports
+from multikernel.experiments.instrument import machines
 from multikernel.experiments.unmap import by_cores, compared, interrupts, notified
 from multikernel.experiments.unmap.kernels import KernelArms
 from multikernel.experiments.unmap.linux import LinuxArms
@@ -31,8 +26,6 @@ WHEN = caution(
 
 
 class Unmap(Experiment):
-    """Both kernels and Linux."""
-
     entry = entry("unmap")
 
     def __init__(self, request: Request, plan: by_cores.Plan | None = None) -> None:
@@ -60,13 +53,11 @@ class Unmap(Experiment):
         return notified.with_count(spec, collector)
 
     def cautions(self, collector: Collector) -> Iterator[Caution]:
-        """Who was not notified as it claims, and what was not run. Where cores share CPUs nothing
-        is claimed.
-        """
+        """Who was not notified as it claims, and what was not run."""
         if not self.request.crowded and self.request.model is None:
             specs = [spec for arm in self.arms() for spec in arm.specs]
             yield from notified.check(collector, specs)
         yield WHEN
         yield from by_cores.said(self.plan)
         if not self.request.comparing:
-            yield from host_transports.refused(self.request)
+            yield from machines.refused(self.request)

@@ -1,25 +1,20 @@
 """The unmap experiment by number of cores and by tree: which arms there are, and how each is run.
 
-Guarantees: a page is mapped on the first 2, 3, … of the cores that are booted, the others asleep,
-and unmapped by core 0: by the multikernel along each kind of tree over these cores, by the shared
-kernel along *the same tree* (the control: it separates what the tree is worth from what the
-structure is worth), by the shared kernel's line, and by Linux's threads on the same CPUs. Over all
-cores the tree that the system chose is among them. Trees with the same edges are run once. One
-system serves all trees of a kernel: a tree is installed before its slice, and its edges beyond the
-holders are contracted away. Answers: the paper's figure 7 over cores, with the trees of its section
-5.1.
+Guarantees: a page is mapped on the first 2, 3, … of the cores that are booted and unmapped by core
+0: by the multikernel along each kind of tree over these cores, by the shared kernel along *the same
+tree* (the control: it separates what the tree is worth from what the structure is worth) and by its
+line, and by Linux's threads. A tree is installed before its slice, and its edges beyond the holders
+are contracted away. Answers: the paper's figure 7 over cores, with the trees of its section 5.1.
 """
-
-from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from multikernel import system as system_
-from multikernel.experiments.collectives.shapes import Shape, distinct
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import chosen as chosen_
+from multikernel.experiments.instrument import shapes
+from multikernel.experiments.instrument.shapes import Shape, distinct
 from multikernel.experiments.shared_memory import counts_of
 from multikernel.experiments.unmap.kernels import ONE, TWO, KernelArms, spec, unmap_arm
 from multikernel.experiments.unmap.linux import BY_CORES, COMPUTES, LinuxArms
@@ -32,9 +27,7 @@ from multikernel.runtime.plan import Kernel
 from multikernel.virtual.trees import best
 
 KINDS = ("sequential", "cluster", "numa-aware", "adaptive")
-"""The trees of the paper's section 5.1, and one that sees costs. Of those with the same edges the
-first names them.
-"""
+"""The trees of the paper's section 5.1, and one that sees costs."""
 LINE = "shared-polling"
 
 
@@ -58,9 +51,7 @@ class Plan:
         return self.key(f"{arm}-polling-{tree.name}", tree.cores)
 
     def protocols(self) -> tuple[str, ...]:
-        """Of the multikernel along trees. With two cores there is but one tree, which the other
-        arms use.
-        """
+        """Along trees. With two cores there is but one tree, which the other arms use."""
         return (ONE, TWO) if self.booted > 2 else ()
 
 
@@ -74,7 +65,7 @@ def planned(request: Request) -> Plan:
         counts = counts[-1:] if booted > 2 else ()
     site = Site(request.topology, request.placement.cpus)
     if request.model is not None:
-        costs = chosen_.costs_of(request, site)
+        costs = shapes.costs_of(request, site)
         chosen = best(request.model, booted, str(request.machine))
     else:
         with system_.boot(list(request.placement.cpus)) as system:
@@ -85,21 +76,19 @@ def planned(request: Request) -> Plan:
 
 
 def trees_over(count: int, site: Site, costs: Costs, chosen: Tree) -> list[Shape]:
-    """Those from core 0 over the first so many, all that differ. chosen: the running system's, for
-    all cores.
-    """
+    """Those from core 0 over the first so many that differ. chosen: the system's, for all."""
     some = Site(site.topology, site.cpus[:count])
     built = [trees.build(kind, 0, some, costs.part(range(count))) for kind in KINDS]
     named = [(tree.kind, tree) for tree in built]
     if count == site.n and (chosen.kind, chosen.edges) not in [(one, t.edges) for one, t in named]:
         # Of other costs than these a tree of the same kind may be another.
         named.append(("chosen" if chosen.kind in KINDS else chosen.kind, chosen))
-    return distinct(named)
+    return distinct((tree.edges, Shape(name, tree)) for name, tree in named)
 
 
 def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms | None) -> Iterator[Arm]:
-    """Along every tree, by the shared kernel's line, and Linux's, where there is Linux. All but the
-    first have an arm of all cores anyhow.
+    """Along every tree, by the shared kernel's line, and Linux's, where there is Linux: both have
+    arms of all cores.
     """
     count, fewer = kernels.count(BY_CORES), [one for one in plan.counts if one < plan.booted]
 

@@ -4,15 +4,11 @@ Guarantees: "structure" compares sides that are notified in the same way; where 
 differently the words say that the difference comes of that.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 
-from msgspec import structs
-
-from multikernel.experiments.collectives.shapes import Shape
 from multikernel.experiments.declaring import *
+from multikernel.experiments.instrument.shapes import Shape
 from multikernel.experiments.unmap.by_cores import KINDS, LINE, Plan
 from multikernel.experiments.unmap.kernels import ONE, TWO
 from multikernel.experiments.unmap.linux import COMPUTES
@@ -65,14 +61,12 @@ def _ratio(
     words = Words(
         subject=subject, other=other, lead=lead, more_is_better=more_is_better,
         counterpart=counterpart, remarks=dict.fromkeys(remarked, remark) if remark else {},
+        **(WORK if rate else {}),
     )  # fmt: skip
-    if rate:
-        words = structs.replace(words, better="does {} the work of", worse="does less, by {}, than")
     return Ratio(over, under, kind, words)
 
 
 def ratios() -> Iterator[Ratio]:
-    """Of all cores."""
     for protocol, who in WHO.items():
         polling, computing = f"{protocol}-polling", f"{protocol}-computing"
         yield _ratio("shared-polling", polling, "structure", who, LOCKED, POLL)
@@ -97,12 +91,6 @@ def ratios() -> Iterator[Ratio]:
     )  # fmt: skip
     yield Ratio(COMPUTES, "shared-computing", "notification")
     yield Ratio("linux-idle", "shared-polling", "notification")
-    yield from _own_pages()
-    yield from _what_else_is_paid()
-    yield from _by_the_host()
-
-
-def _own_pages() -> Iterator[Ratio]:
     for key, kind, other, remark in (
         ("shared", "structure", "the shared kernel", ""),
         ("linux", "spared", "Linux's threads", OWN_LINUX),
@@ -113,6 +101,8 @@ def _own_pages() -> Iterator[Ratio]:
             "Cores with pages of their own, all unmapping at once", remark, rate=True,
         )  # fmt: skip
     yield Ratio("own-pages-shared", "own-pages-linux", "spared")
+    yield from _what_else_is_paid()
+    yield from _by_the_host()
 
 
 def _what_else_is_paid() -> Iterator[Ratio]:
@@ -140,7 +130,6 @@ def _what_else_is_paid() -> Iterator[Ratio]:
 
 
 def _by_the_host() -> Iterator[Ratio]:
-    """By the transport of the multikernel's messages."""
     names = {"socket": "Unix sockets"}
     for transport in HOST_TRANSPORTS:
         for protocol, who in WHO.items():
@@ -158,9 +147,7 @@ def _by_the_host() -> Iterator[Ratio]:
 
 
 def by_cores(plan: Plan) -> Iterator[Ratio]:
-    """What the tree is worth in each kernel, what structure is worth with the same tree, and Linux
-    beside both. Words are for all cores; how it goes with their number is said of all together.
-    """
+    """What the tree is worth, and structure with the same tree. Words are for all cores."""
     for tree in plan.trees:
         for ratio in _along(plan, tree):
             yield ratio if tree.cores == plan.booted else replace(ratio, words=None)

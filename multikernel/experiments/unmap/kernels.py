@@ -5,13 +5,14 @@ of the same slices: mapping and the first touch, and what a computing program st
 what the host's mapping call costs, a page's whole life, and pages of one's own on all cores.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from multikernel import system as system_
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument import host_transports
+from multikernel.experiments.instrument import machines
 from multikernel.experiments.instrument.loops import PAGE
 from multikernel.experiments.instrument.rig import LIVES
 from multikernel.machine.host.clock import tsc_rate
@@ -45,30 +46,56 @@ def spec(
     )
 
 
-def rate_spec(key: str, system: System, variant: str, cores: int, **parameters: Scalar) -> Spec:
-    """A series of operations a second."""
-    return Spec(
-        key, system, variant, cores, "throughput", "single", unit="operations/s",
-        parameters=parameters,
-    )  # fmt: skip
-
-
-def life_specs(name: str, system: System, form: str, cores: int, target: str) -> tuple[Spec, Spec]:
-    """Of a page's whole life; and of such lives a second, one after the other."""
-    about: dict[str, Scalar] = {
-        "operation": "map-touch-unmap", "target": target,
-        "told": {"polling": "poll", "computing": "interrupt", "idle": "none"}[target],
+def side_specs(name: str, system: System, cores: int, target: str, told: str) -> dict[str, Spec]:
+    """Of what an unmap needs before, by sample."""
+    return {
+        side: spec(
+            f"{side}-{name}", system, side, cores, operation=what, target=target, told=told
+        )
+        for side, what in SIDES.items()
     }  # fmt: skip
-    life = Spec(
-        f"life-{form}-{name}", system, f"life-{form}", cores, "completion", "back-to-back", LIVES,
-        parameters=about,
-    )  # fmt: skip
-    return life, rate_spec(f"sustained-{form}-{name}", system, f"sustained-{form}", cores, **about)
+
+
+def rate_spec(own: Spec, **others: Any) -> Spec:
+    """A series of operations a second, else as that one. others: what differs besides."""
+    return replace(own, measure="throughput", mode="single", batch=1, unit="operations/s", **others)
 
 
 def name_of(own: Spec) -> str:
-    """An arm's, by its first series."""
     return own.key.replace("-", " ")
+
+
+def rate_arm(own: Spec, on: On, measure: Callable[[Any], Report], **more: Any) -> Arm:
+    """Of operations, or turns of a program, a second. more: as `sampled` has it."""
+    return sampled(
+        name_of(own), {"rate": rate_spec(own)}, on, measure,
+        found=lambda report: {"rate": rate_in(report.counts)}, **more,
+    )  # fmt: skip
+
+
+def rate_in(counts: Mapping[str, int]) -> Histogram:
+    return throughput(counts.get("operations", counts.get("turns", 0)), counts["cycles"])
+
+
+def life_arm(
+    name: str, system: System, form: str, cores: int, target: str, on: On,
+    measure: Callable[[Any], Report], **more: Any,
+) -> Arm:  # fmt: skip
+    """Of a page's whole life; and of such lives a second, one after the other."""
+    told = {"polling": "poll", "computing": "interrupt", "idle": "none"}[target]
+    own = Spec(
+        f"life-{form}-{name}", system, f"life-{form}", cores, "completion", "back-to-back", LIVES,
+        parameters={"operation": "map-touch-unmap", "target": target, "told": told},
+    )  # fmt: skip
+    sustained = f"sustained-{form}"
+    rate = rate_spec(own, key=f"{sustained}-{name}", variant=sustained)
+
+    def found(report: Report) -> dict[str, Histogram]:
+        lives = samples_of(report)["life"]
+        return {"life": lives, "rate": throughput(1, lives.mean)}
+
+    specs = {"life": own, "rate": rate}
+    return sampled(name_of(own), specs, on, measure, found=found, **more)
 
 
 class Arms:
@@ -88,36 +115,32 @@ class Arms:
         return min(count, CROWDED_MOST) if self.request.crowded and slow else count
 
     def kernel(self, kernel: Kernel) -> Booted:
-        """That kernel, with memory for all pages."""
         memory = max(system_.DEFAULT_MEMORY, 2 * self.pages * self.cores * PAGE)
         return Booted(kernel, options=(("memory", memory),))
 
 
 class KernelArms(Arms):
-    """Those of the two kernels."""
-
     def all(self) -> Iterator[Arm]:
         """But for those by number of cores."""
-        for make in (self._polling, self._computing):
-            for protocol in (ONE, TWO):
-                yield make("multikernel", protocol)
-        yield self._polling("shared", TWO)
-        yield self._computing("shared", TWO)
         for kernel in KERNELS:
-            own = rate_spec(
+            for make in (self._polling, self._computing):
+                for protocol in (ONE, TWO) if kernel == "multikernel" else (TWO,):
+                    yield make(kernel, protocol)
+        for kernel in KERNELS:
+            on = self.kernel(kernel)
+            own = spec(
                 f"own-pages-{kernel}", kernel, "own-pages", self.cores, operation="unmap",
                 told="none",
             )  # fmt: skip
-            yield self._rate(own, kernel, lambda bench: bench.own_pages(self.pages, self.rounds))
+            yield rate_arm(own, on, lambda bench: bench.own_pages(self.pages, self.rounds))
             alone = self._program(kernel, "alone", "none")
-            yield self._rate(alone, kernel, lambda bench: bench.alone(ALONE_SECONDS))
+            yield rate_arm(alone, on, lambda bench: bench.alone(ALONE_SECONDS))
             for form in FORMS:
-                yield self._life(kernel, form)
-        own, count = spec("local", "raw", "local", 1, operation="unmap", told="none"), LOCAL
-        yield sampled(
-            "local", {"local": own}, self.kernel("multikernel"),
-            lambda bench: bench.local_call(self.count(count)),
-        )  # fmt: skip
+                measure = partial(Bench.life, form=form, batches=self.count(LIVES_BATCHES))
+                yield life_arm(kernel, kernel, form, self.cores, "polling", on, measure)
+        own = spec("local", "raw", "local", 1, operation="unmap", told="none")
+        measure = partial(Bench.local_call, count=self.count(LOCAL))
+        yield sampled("local", {"local": own}, self.kernel("multikernel"), measure)
         if not self.request.comparing:
             yield from self._by_the_host()
 
@@ -131,17 +154,10 @@ class KernelArms(Arms):
 
     def _polling(self, kernel: Kernel, protocol: str) -> Arm:
         own, count = self._own(kernel, protocol, "polling", "poll"), self.count(POLLING)
-        specs = {"unmap": own}
-        if protocol == TWO:  # which the shared kernel's are like
-            specs |= {
-                side: spec(
-                    f"{side}-{kernel}", kernel, side, self.cores, operation=what, target="polling",
-                    told="poll",
-                )
-                for side, what in SIDES.items()
-            }  # fmt: skip
+        # Both sides once for a kernel; the shared one's are like those of two phases.
+        sides = side_specs(kernel, kernel, self.cores, "polling", "poll") if protocol == TWO else {}
         return sampled(
-            name_of(own), specs, self.kernel(kernel),
+            name_of(own), {"unmap": own, **sides}, self.kernel(kernel),
             lambda bench: bench.unmap(protocol, "polling", count),
             repeated=own.key == "two-phase-polling",
         )  # fmt: skip
@@ -149,26 +165,29 @@ class KernelArms(Arms):
     def _computing(self, kernel: Kernel, protocol: str) -> Arm:
         own = self._own(kernel, protocol, "computing", "signal")
         count = self.count(COMPUTING, slow=True)
-        program = [self._program(kernel, "interrupted", "signal")] if protocol == TWO else []
+        specs = {"unmap": own}
+        if protocol == TWO:
+            specs["turns"] = rate_spec(self._program(kernel, "interrupted", "signal"))
 
-        def slice_of(bench: Bench) -> Outcome:
-            report = bench.unmap(protocol, "computing", count)
-            counts = report.counts
-            found = {own.key: samples_of(report)["unmap"]}
-            if "turns" in counts:
-                rate = throughput(counts["turns"], counts["cycles"])
-                found |= {one.key: rate for one in program}
-            sums = {
-                f"{own.key}.interrupts": counts["interrupts"],
-                f"{own.key}.operations": counts["operations"] * (self.cores - 1),
+        def found(report: Report) -> dict[str, Histogram]:
+            rate = {"turns": rate_in(report.counts)} if "turns" in report.counts else {}
+            return samples_of(report) | rate
+
+        def sums(report: Report) -> dict[str, float]:
+            return {
+                f"{own.key}.interrupts": report.counts["interrupts"],
+                f"{own.key}.operations": count * (self.cores - 1),
             }
-            return Outcome(found, dict(sums), report.activity)
 
-        return Arm(name_of(own), (own, *program), self.kernel(kernel), slice_of)
+        return sampled(
+            name_of(own), specs, self.kernel(kernel),
+            lambda bench: bench.unmap(protocol, "computing", count),
+            found=found, sums=sums,
+        )  # fmt: skip
 
     def _by_the_host(self) -> Iterator[Arm]:
         """The multikernel again, by the transport of its monitors' messages."""
-        for transport in host_transports.possible(self.request):
+        for transport in machines.possible(self.request):
             for protocol in (ONE, TWO):
                 own = spec(
                     f"{protocol}-polling-{transport}", "multikernel", protocol, self.cores,
@@ -179,40 +198,17 @@ class KernelArms(Arms):
                 yield unmap_arm(own, on, protocol, self.count(POLLING))
 
     def _program(self, kernel: Kernel, how: str, told: str) -> Spec:
-        return rate_spec(
+        return spec(
             f"program-{kernel}-{how}", kernel, "computing-program", self.cores,
             target="computing", told=told,
         )  # fmt: skip
-
-    def _rate(self, own: Spec, kernel: Kernel, measure: Callable[[Bench], Report]) -> Arm:
-        def slice_of(bench: Bench) -> Outcome:
-            report = measure(bench)
-            counts = report.counts
-            rate = throughput(counts.get("operations", counts.get("turns", 0)), counts["cycles"])
-            return Outcome({own.key: rate}, activity=report.activity)
-
-        return Arm(name_of(own), (own,), self.kernel(kernel), slice_of)
-
-    def _life(self, kernel: Kernel, form: str) -> Arm:
-        own, rate = life_specs(kernel, kernel, form, self.cores, "polling")
-        count = self.count(LIVES_BATCHES)
-
-        def slice_of(bench: Bench) -> Outcome:
-            report = bench.life(form, count)
-            lives = samples_of(report)["life"]
-            found = {own.key: lives, rate.key: throughput(1, lives.mean)}
-            return Outcome(found, activity=report.activity)
-
-        return Arm(name_of(own), (own, rate), self.kernel(kernel), slice_of)
 
 
 def unmap_arm(
     own: Spec, on: On, protocol: str, count: int, *, edges: tuple[Pair, ...] | None = None,
     cores: int | None = None,
 ) -> Arm:  # fmt: skip
-    """Unmaps with polling targets. edges: of the tree that is installed before; cores: that hold
-    the page, None for all.
-    """
+    """Targets poll. edges: of the tree that is installed before; cores: holders, None for all."""
 
     def measure(bench: Bench) -> Report:
         if edges is not None:

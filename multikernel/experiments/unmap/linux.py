@@ -4,29 +4,16 @@ Guarantees: every slice says how many interrupts the target CPUs took for TLB sh
 host counts them (`notified`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, cast
 
 from multikernel.experiments.declaring import *
-from multikernel.experiments.instrument.linux_process import PROVED, LinuxProcess, activity_of
+from multikernel.experiments.instrument.linux_process import PROVED, LinuxProcess
 from multikernel.experiments.instrument.loops import PAGE
-from multikernel.experiments.instrument.modelled import Unmodelled
 from multikernel.experiments.instrument.rig import LIVES
-from multikernel.experiments.unmap.kernels import (
-    FORMS,
-    LIVES_BATCHES,
-    SIDES,
-    Arms,
-    life_specs,
-    name_of,
-    rate_spec,
-    spec,
-    throughput,
-)
+from multikernel.experiments.unmap import kernels
+from multikernel.experiments.unmap.kernels import FORMS, Arms, spec
 from multikernel.experiments.unmap.notified import shootdowns
 
 COMPUTES = "linux-computing"
@@ -41,23 +28,10 @@ class Linux:
     memory: int
 
     def open(self, stack: ExitStack, request: Request) -> LinuxProcess:
-        """It is gone with the stack. On a modelled machine there is no Linux."""
-        if request.model is not None:
-            return cast(LinuxProcess, Unmodelled())
         return stack.enter_context(LinuxProcess(request.placement.cpus, self.memory))
 
 
-def histogram_of(answer: dict[str, Any], name: str) -> Histogram:
-    """Samples of the Linux process's answer."""
-    samples = answer["samples"][name]
-    sparse = {"sub_bits": 7, "counts": samples["counts"]}
-    mean = samples["sum"] / samples["n"]
-    return Histogram.from_sparse(sparse, samples["min"], samples["max"], mean)
-
-
 class LinuxArms(Arms):
-    """Those of Linux."""
-
     def __init__(self, request: Request, floor: tuple[Pair, ...]) -> None:
         super().__init__(request, floor)
         self.on, self.cpus = Linux(self.pages * self.cores * PAGE), request.placement.cpus
@@ -77,71 +51,53 @@ class LinuxArms(Arms):
 
     def unmap(self, own: Spec, usual: int, *, idle: bool = False) -> Arm:
         """Of a page that so many threads have mapped as the series has cores."""
-        count = self.count(usual, slow=True)
-        specs = [own]
+        count, specs = self.count(usual, slow=True), {"unmap": own}
         if own.key == COMPUTES:
             # What Linux pays besides. How the removal notifies is not looked at.
-            specs += [
-                spec(f"{side}-linux", "linux", side, own.cores, operation=what,
-                     target="computing", told="none")
-                for side, what in SIDES.items()
-            ]  # fmt: skip
-            specs.append(
-                spec("remove-linux", "linux", "remove", own.cores, operation="munmap",
-                     target="computing")
-            )  # fmt: skip
-
-        def slice_of(linux: LinuxProcess) -> Outcome:
-            answer = linux.ask("unmap", count=count, idle=idle, cores=own.cores)
-            samples = {one.key: histogram_of(answer, one.variant) for one in specs[1:]}
-            samples[own.key] = histogram_of(answer, "unmap")
-            # Counted around the timed call: mapping and removal interrupt, too.
-            return self._outcome([own], answer, samples, PROVED, answer["proof"])
-
-        return Arm(name_of(own), tuple(specs), self.on, slice_of)
-
-    def _life(self, form: str, target: str) -> Arm:
-        own, rate = life_specs(f"linux-{target}", "linux", form, self.cores, target)
-        count = self.count(LIVES_BATCHES, slow=True) * LIVES
-        ask = {"count": count, "batch": LIVES, "reused": form == "reused", "idle": target == "idle"}
-
-        def slice_of(linux: LinuxProcess) -> Outcome:
-            answer = linux.ask("life", **ask)
-            lives = histogram_of(answer, "life")
-            samples = {own.key: lives, rate.key: throughput(1, lives.mean)}
-            interrupts = shootdowns(activity_of(answer), self.cpus[0])
-            # Of the same lives, so what notified the one notified the other.
-            return self._outcome([own, rate], answer, samples, count, interrupts)
-
-        return Arm(name_of(own), (own, rate), self.on, slice_of)
-
-    def _own_pages(self, processes: bool) -> Arm:
-        pages, rounds, suffix = self.pages, self.rounds, "-processes" * processes
-        operations = self.cores * pages * rounds
-        own = rate_spec(
-            f"own-pages-linux{suffix}", "linux", f"own-pages{suffix}", self.cores,
-            operation="unmap", told="none",
+            specs |= kernels.side_specs("linux", "linux", own.cores, "computing", "none")
+            specs["remove"] = spec(
+                "remove-linux", "linux", "remove", own.cores, operation="munmap", target="computing"
+            )
+        # Counted around the timed call: mapping and removal interrupt, too.
+        return sampled(
+            kernels.name_of(own), specs, self.on,
+            lambda linux: linux.ask("unmap", count=count, idle=idle, cores=own.cores),
+            sums=lambda report: self._sums(
+                [own.key], PROVED, report.counts.get("proof"), own.cores
+            ),
         )  # fmt: skip
 
-        def slice_of(linux: LinuxProcess) -> Outcome:
-            answer = linux.ask("own-pages", pages=pages, rounds=rounds, processes=processes)
-            samples = {own.key: throughput(operations, answer["cycles"])}
-            # Every core unmaps, so an operation has all others as its targets, as it has in the
-            # other arms.
-            interrupts = shootdowns(activity_of(answer), None)
-            return self._outcome([own], answer, samples, operations, interrupts)
+    def _life(self, form: str, target: str) -> Arm:
+        name, count = f"linux-{target}", self.count(kernels.LIVES_BATCHES, slow=True) * LIVES
+        ask = {"count": count, "batch": LIVES, "reused": form == "reused", "idle": target == "idle"}
+        # Of the same lives, so what notified the one notified the other.
+        keys = [f"{what}-{form}-{name}" for what in ("life", "sustained")]
+        return kernels.life_arm(
+            name, "linux", form, self.cores, target, self.on,
+            lambda linux: linux.ask("life", **ask),
+            sums=lambda report: self._sums(keys, count, shootdowns(report.activity, self.cpus[0])),
+        )  # fmt: skip
 
-        return Arm(name_of(own), (own,), self.on, slice_of)
+    def _own_pages(self, processes: bool) -> Arm:
+        ask = {"pages": self.pages, "rounds": self.rounds, "processes": processes}
+        what = "own-pages" + "-processes" * processes
+        key = f"own-pages-linux{'-processes' * processes}"
+        own = spec(key, "linux", what, self.cores, operation="unmap", told="none")
+        # Every core unmaps, so an operation has all others as its targets, as it has in the other
+        # arms.
+        return kernels.rate_arm(
+            own, self.on, lambda linux: linux.ask("own_pages", **ask),
+            sums=lambda report: self._sums(
+                [key], report.counts["operations"], shootdowns(report.activity, None)
+            ),
+        )  # fmt: skip
 
-    def _outcome(
-        self, owns: list[Spec], answer: dict[str, Any], samples: dict[str, Histogram],
-        operations: int, interrupts: int | None,
-    ) -> Outcome:  # fmt: skip
-        """interrupts: that the targets of so many operations took."""
-        sums: dict[str, float] = {}
-        for own in owns:
-            others = len(set(self.cpus[: own.cores])) - 1
-            sums[f"{own.key}.operations"] = operations * others
-            if interrupts is not None:
-                sums[f"{own.key}.interrupts"] = interrupts
-        return Outcome(samples, sums, activity_of(answer))
+    def _sums(
+        self, keys: list[str], operations: int, interrupts: int | None, cores: int | None = None
+    ) -> dict[str, float]:
+        """interrupts: that the targets of so many operations took, on the first so many CPUs."""
+        others = len(set(self.cpus[:cores])) - 1
+        sums: dict[str, float] = {f"{key}.operations": operations * others for key in keys}
+        if interrupts is not None:
+            sums |= {f"{key}.interrupts": interrupts for key in keys}
+        return sums

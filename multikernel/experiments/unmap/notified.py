@@ -1,13 +1,10 @@
-"""Whether the targets of an unmap were notified as each series claims.
+"""Whether the targets of an unmap were notified as each series claims: one whose were not is
+refused, with the count that shows it.
 
-Guarantees: a series whose targets were not notified as it says is refused, with the count that
-shows it. Signalled cores count their own interrupts: an operation is a map, a touch and an unmap,
-each of which has to interrupt. Linux's shootdowns are the TLB line of /proc/interrupts on the
-target CPUs, counted around the timed call alone, 1.00 an operation and CPU when they are real;
-where the peers sleep there are none.
+Signalled cores count their own interrupts: an operation is a map, a touch and an unmap, each of
+which has to interrupt. Linux's shootdowns are the TLB line of /proc/interrupts on the target CPUs,
+around the timed call alone: 1.00 an operation and CPU, and none where the peers sleep.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -17,16 +14,13 @@ from multikernel.machine.host.activity import Activity
 from multikernel.machine.host.processor import Host
 
 ENOUGH = 0.9
-"""Fewer interrupts an operation and target CPU: it was not notified by interrupt, or not every
-time.
-"""
+"""Fewer interrupts an operation and target CPU: it was not notified by interrupt."""
 QUIET = 0.1
 SIGNALS = 3 * ENOUGH
 """Map, touch, unmap."""
 
 
 def with_count(spec: Spec, collector: Collector) -> Spec:
-    """With the interrupts an operation took, where they were counted."""
     each = interrupts_of(spec.key, collector)
     if each is None:
         return spec
@@ -38,11 +32,10 @@ def with_count(spec: Spec, collector: Collector) -> Spec:
     return replace(spec, parameters=parameters)
 
 
-def shootdowns(activity: Activity, initiator: int | None) -> int | None:
-    """TLB interrupts on all CPUs but the initiator's; None where the machine does not count
-    them.
-    """
-    counts = [one.tlb_shootdowns for cpu, one in activity.cpus.items() if cpu != initiator]
+def shootdowns(activity: Activity | None, initiator: int | None) -> int | None:
+    """TLB interrupts on all CPUs but the initiator's; None where they are not counted."""
+    cpus = activity.cpus if activity else {}
+    counts = [one.tlb_shootdowns for cpu, one in cpus.items() if cpu != initiator]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
@@ -74,15 +67,14 @@ def check(collector: Collector, specs: Iterable[Spec]) -> Iterator[Caution]:
         collector.discard(key)
         if signalled and spec.variant != "one-phase":  # its slices bring the program's too
             collector.discard(f"program-{spec.system}-interrupted")
-        because = _signals(each or 0) if signalled else _interrupts(each)
+        because = (
+            f"the computing cores took {each or 0:.2f} interrupts an operation (map, touch and"
+            f" unmap), and {SIGNALS:.1f} are needed to show that they were notified by signal every"
+            " time."
+            if signalled
+            else _interrupts(each)
+        )
         yield caution("refused", f"{key}: refused, since {because}")
-
-
-def _signals(each: float) -> str:
-    return (
-        f"the computing cores took {each:.2f} interrupts an operation (map, touch and unmap), and"
-        f" {SIGNALS:.1f} are needed to show that they were notified by signal every time."
-    )
 
 
 def _interrupts(each: float | None) -> str:

@@ -5,26 +5,23 @@ multikernel by two phases and by owners, the shared kernel under its one lock an
 of memory. All of them are asked the same requests, through the same loop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from multikernel.experiments.instrument import capability_loops
-from multikernel.experiments.instrument.arms import Arm, On, Outcome, Spec
-from multikernel.experiments.instrument.capability_loops import Source, Task
+from multikernel.experiments.instrument.arms import POLLED, Arm, On, Spec, sampled
+from multikernel.experiments.instrument.capability_loops import Source, Task, furnish
+from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.machines import Booted
-from multikernel.experiments.instrument.rig import Bench, samples_of
+from multikernel.experiments.instrument.rig import Bench, Pair
 from multikernel.results.document import Scalar
 from multikernel.runtime.plan import Kernel
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way of deciding. name: in keys, and the series' variant; options: of boot; source: of
-    memory that is retyped where others have to do with it.
-    """
+    """A way of deciding. options: of boot; source: of memory that others have to do with."""
 
     name: str
     system: Kernel = "multikernel"
@@ -41,20 +38,15 @@ REGION = Way("region-locks", "shared", (("lock_scope", "region"),))
 WAYS = (TWO_PHASE, OWNER, BIG, REGION)
 
 
-def furnished(bench: Bench) -> None:
-    """Core 0 gets what the operations work on."""
-    bench.system.cores[0].run(capability_loops.furnish)
-
-
 def machine(way: Way, cores: int | None = None) -> Booted:
     """A furnished system, in which every root sends to all until an arm says otherwise."""
     trees = (("trees", "sequential"),) if way.system == "multikernel" else ()
-    return Booted(way.system, cores, options=(*way.options, *trees), prepare=furnished)
+    return Booted(way.system, cores, options=(*way.options, *trees), program=furnish)
 
 
 def arm(
     key: str, way: Way, cores: int, task: Task, about: Mapping[str, Scalar], on: On,
-    edges: tuple[tuple[int, int], ...] | None = None, *,
+    edges: tuple[Pair, ...] | None = None, *,
     repeated: bool = False,
 ) -> Arm:  # fmt: skip
     """That task on core 0. cores: how many have to do with it, 1 where no other is asked; about:
@@ -62,7 +54,7 @@ def arm(
     """
     parameters: dict[str, Scalar] = {"operation": task.operation, "told": "none", **about}
     if cores > 1 and way.system == "multikernel":
-        parameters |= {"target": "polling", "told": "poll"}
+        parameters |= POLLED
     single = task.batch == 1
     if not single:
         parameters["in_flight"] = task.in_flight
@@ -72,10 +64,9 @@ def arm(
         parameters=parameters, floor=tuple((0, core) for core in range(1, cores)),
     )  # fmt: skip
 
-    def slice_of(bench: Bench) -> Outcome:
+    def measure(bench: Bench) -> Report:
         if edges is not None:
             bench.along(0, edges)
-        report = bench.one(key, capability_loops.operate, task, bench.watch)
-        return Outcome({key: samples_of(report)["times"]}, activity=report.activity)
+        return bench.one(key, capability_loops.operate, task)
 
-    return Arm(key.replace("-", " "), (spec,), on, slice_of, repeated)
+    return sampled(key.replace("-", " "), {"times": spec}, on, measure, repeated=repeated)
