@@ -124,7 +124,7 @@ class ModelledBench(Bench):
         if kernel == "multikernel" and cores > 2 and trees != "sequential":
             planted = {0: build(str(trees), 0, model, cores, "trees")}
         self.modelled = VirtualSystem(
-            model, cores, memory_bytes=MEMORY, slots=64, trees=planted,
+            model, cores, memory_bytes=options.get("memory", MEMORY), slots=64, trees=planted,
             capabilities=options.get("capabilities", "two-phase"),
             work=varied(Work.reference(), self.draw),
         )  # fmt: skip
@@ -148,8 +148,10 @@ class ModelledBench(Bench):
         if counterpart is None:
             raise NotModelled(name)
         report = Report(partial=True)
-        counterpart(self, report, {core: arguments for core, (_, arguments) in calls.items()})
-        return dict.fromkeys(calls, report)
+        found = counterpart(
+            self, report, {core: arguments for core, (_, arguments) in calls.items()}
+        )
+        return dict.fromkeys(calls, report) if found is None else found
 
     def ask(self, core: int, kind: str, *words: int, kept: bytes = b"") -> tuple[int, ...]:
         """A request of that core's program; its words. Raises NotModelled if it is refused."""
@@ -365,9 +367,7 @@ def _operate(bench: ModelledBench, report: Report, calls: Arguments) -> None:
                 word = slot | CAPABILITY_TYPES["Frame"] << 16 | 1 << 32
                 at = slot * loops.PAGE
                 waiting.append(
-                    bench.virtual.ask(
-                        core, "CAP_RETYPE", ram, cnode, word, at, loops.PAGE
-                    )
+                    bench.virtual.ask(core, "CAP_RETYPE", ram, cnode, word, at, loops.PAGE)
                 )
             ticket, answer = bench.virtual.wait_any(waiting)
             waiting.remove(ticket)
@@ -380,7 +380,9 @@ def _operate(bench: ModelledBench, report: Report, calls: Arguments) -> None:
     report.keep(times=times)
 
 
-COUNTERPARTS: dict[Callable[..., Any], Callable[[ModelledBench, Report, Arguments], None]] = {
+Counterpart = Callable[[ModelledBench, Report, Arguments], dict[int, Report] | None]
+"""Fills the report, which is every core's; or returns one for each."""
+COUNTERPARTS: dict[Callable[..., Any], Counterpart] = {
     loops.floor: _floor,
     loops.raw: _raw,
     loops.ping: _ping,

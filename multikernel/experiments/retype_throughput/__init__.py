@@ -19,9 +19,10 @@ from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.capability_loops import BATCH, ROOT, Furnishing
 from multikernel.experiments.instrument.deciding import BIG, OWNER, REGION, TWO_PHASE, WAYS, Way
 from multikernel.experiments.instrument.loops import PAGE, Watch
+from multikernel.experiments.instrument.modelled import COUNTERPARTS
 from multikernel.experiments.instrument.shapes import counts_of
+from multikernel.experiments.retype_throughput import modelled
 from multikernel.experiments.shared_memory import AWAY, PRESENT, was_away
-from multikernel.machine.host.clock import tsc_rate
 from multikernel.native._native import IN_FLIGHT_MOST, PAGES_IN_FLIGHT
 from multikernel.results import document
 from multikernel.system import DEFAULT_MEMORY
@@ -192,7 +193,7 @@ class RetypeThroughput(Experiment):
         counted = [report.counts for report in reports.values()]
         rate, interval = form.specs()
         found = {
-            rate.key: one_number(rate_of(counted, tsc_rate().hz, self.request.crowded)),
+            rate.key: one_number(rate_of(counted, bench.hz, self.request.crowded)),
             interval.key: Histogram.merge(
                 [samples_of(reports[core])["times"] for core in range(form.cores)]
             ),
@@ -375,3 +376,10 @@ def at_once(work: Work, watch: Watch | None) -> Report:
         )  # fmt: skip
     loop.counts.update(zip(COUNTED, counts, strict=True))
     return loop.done()
+
+
+_SLOTS = {str(memory): slot for memory, slot in SLOTS.items()}
+COUNTERPARTS[furnish] = lambda bench, report, calls: modelled.furnish(bench, PAGES, _SLOTS, OTHERS)
+COUNTERPARTS[at_once] = lambda bench, report, calls: modelled.at_once(
+    bench, calls, PAGES, _SLOTS, FRAMES
+)
