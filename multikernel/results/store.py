@@ -10,14 +10,15 @@ more than MOST_BYTES.
 
 import errno
 import gzip
-import io
 import itertools
+import lzma
 import os
 import secrets
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from multikernel.errors import BadInput, DocumentError, MultikernelError, OutputError
 from multikernel.results import whole
@@ -27,7 +28,11 @@ from multikernel.results.encoding import decode_all, encode
 DEFAULT_BASE = "results"
 OUTPUT = "--output"
 """The option that names the directory."""
-PACKED = ".json.gz"
+PACKED = ".json.xz"
+UNPACKS: Mapping[str, Callable[[BinaryIO], BinaryIO]] = {
+    PACKED: lzma.LZMAFile, ".json.gz": lambda raw: gzip.GzipFile(fileobj=raw),
+}  # fmt: skip
+"""By how a file's name ends."""
 MOST_BYTES = 64 << 20
 """Of a file, unpacked: hundreds of times what one is."""
 _NO_FAULT_OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -73,9 +78,9 @@ def write(document: Document, directory: str | os.PathLike[str]) -> Path:
 def read(
     source: str | os.PathLike[str], *, skipped: Callable[[DocumentError], None] | None = None
 ) -> dict[Path, list[Document]]:
-    """All documents of a directory (its *.json and *.json.gz, not those below) or of one file, by
-    file, in order of name. skipped: told of a file among others that is no document, which is then
-    left out.
+    """All documents of a directory (its *.json, also .xz or .gz, not those below) or of one file,
+    by file, in order of name. skipped: told of a file among others that is no document, which is
+    then left out.
 
     A file may hold one document or an array of them; kept small, it is compressed. Raises BadInput
     for a path that is not there, cannot be read or holds no documents, DocumentError for a file
@@ -112,25 +117,30 @@ def read(
 
 
 def holds_documents(path: Path) -> bool:
-    return path.name.endswith((".json", PACKED)) and not path.name.startswith(".")
+    return path.name.endswith((".json", *UNPACKS)) and not path.name.startswith(".")
+
+
+def packed(document: Document) -> bytes:
+    """Compressed, the same each time. Raises DocumentError."""
+    return lzma.compress(encode(document), preset=9)
 
 
 def pack(document: Document, directory: Path) -> Path:
-    """Write a document compressed, over the one of its experiment that is there; its file. The same
-    document makes the same bytes. Raises DocumentError, OSError.
+    """Write a document compressed, over the one of its experiment that is there; its file.
+    Raises DocumentError, OSError.
     """
     target = directory / (document.experiment + PACKED)
-    with whole.written(gzip.compress(encode(document), 9, mtime=0), directory) as temporary:
+    with whole.written(packed(document), directory) as temporary:
         return temporary.replace(target)
 
 
 def _decoded(file: Path) -> list[Document]:
     with open(file, "rb") as raw:
-        packed = file.name.endswith(PACKED)
-        stream: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if packed else raw
+        unpacks = next((UNPACKS[end] for end in UNPACKS if file.name.endswith(end)), None)
+        stream = raw if unpacks is None else unpacks(raw)
         try:
             data = stream.read(MOST_BYTES + 1)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
             raise DocumentError(
                 "this compressed result document is damaged",
                 value=error,
@@ -140,7 +150,7 @@ def _decoded(file: Path) -> list[Document]:
     if len(data) > MOST_BYTES:
         raise DocumentError(
             "too long for a result document",
-            value=f"more than {MOST_BYTES >> 20} MB" + " unpacked" * packed,
+            value=f"more than {MOST_BYTES >> 20} MB" + " unpacked" * (unpacks is not None),
             where=str(file),
             hint="name a file that multikernel wrote",
         )

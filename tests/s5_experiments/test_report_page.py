@@ -4,9 +4,9 @@ by machine.
 
 import base64
 import csv
-import gzip
 import io
 import json
+import lzma
 import re
 from collections.abc import Callable, Iterable
 from html.parser import HTMLParser
@@ -159,8 +159,8 @@ def test_the_documents_are_attached_whole(report: Reader) -> None:
         if tag == "a" and name == "href" and not value.startswith("#")
     ]
     kinds, packed = zip(*(link.split(",") for link in links), strict=True)
-    assert set(kinds) == {"data:application/gzip;base64"}
-    attached = [decode(gzip.decompress(base64.b64decode(one))) for one in packed]
+    assert set(kinds) == {"data:application/x-xz;base64"}
+    attached = [decode(lzma.decompress(base64.b64decode(one))) for one in packed]
     assert {one.experiment: one for one in attached} == {
         one.experiment: one for one in known.every()
     }
@@ -233,8 +233,8 @@ def test_runs_of_one_machine_share_a_section_the_latest_first() -> None:
     )
     assert text.count("Run of 2025-06-01") == 1  # the same document twice is one
     assert [value for _, name, value in reader.attributes if name == "download"] == [
-        "unmap.json.gz",
-        "unmap-2.json.gz",
+        "unmap.json.xz",
+        "unmap-2.json.xz",
     ]
     assert "6.12.0 (unmap); 6.1.0 (unmap)" in text
 

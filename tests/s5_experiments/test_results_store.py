@@ -56,10 +56,14 @@ def test_a_packed_document_is_read_as_any_other_and_a_damaged_one_is_named(tmp_p
         packed: [documents.document()],
     }
     assert store.read(packed) == {packed: [documents.document()]}
+    other = tmp_path / "by-others.json.gz"
+    other.write_bytes(gzip.compress(encode_all([documents.document()])))
+    assert store.read(other) == {other: [documents.document()]}
+    other.unlink()
     assert len(os.listdir(tmp_path)) == 2
     for damaged in (first[:-20], first[:40] + b"x" * 9 + first[49:], b"{}"):
         packed.write_bytes(damaged)
-        with pytest.raises(DocumentError, match=r"damaged.*unmap\.json\.gz"):
+        with pytest.raises(DocumentError, match=r"damaged.*unmap\.json\.xz"):
             store.read(tmp_path)
 
 

@@ -57,6 +57,7 @@ STYLE: dict[Any, dict[str, Any]] = {
     "pdf": {"fonttype": 42},
 }  # fmt: skip
 """As matplotlib's `rc` takes it."""
+FAMILY = re.compile(r"font-family:([^;\"]*);")
 METADATA: dict[Form, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -94,8 +95,13 @@ class Chart:
         inner = inner[inner.index(">") + 1 :]
         # A sheet would be in force everywhere on the page.
         inner = re.sub(r"<(metadata|style)\b.*?</\1>", "", inner, flags=re.S)
+        inner = re.sub(r">\s+<", "><", inner)
         inner = re.sub(r"<\w[^<>]*>", lambda tag: _named(tag[0], name), inner)
-        return Markup(f'<g stroke-linejoin="round">{inner.strip()}</g>')
+        # Of all letters, on each of which matplotlib says it.
+        family = FAMILY.search(inner)
+        inner = FAMILY.sub("", inner)
+        fonts = f' font-family="{family[1]}"' if family else ""
+        return Markup(f'<g stroke-linejoin="round"{fonts}>{inner.strip()}</g>')
 
     def _drawn(self, form: Form, letters: str) -> bytes:
         out = io.BytesIO()
@@ -133,6 +139,10 @@ def _styled(letters: str) -> Iterator[None]:
 
 
 def _named(tag: str, name: str) -> str:
+    """A tag whose names are unique on the page, without what no reader sees."""
+    tag = re.sub(r"(\.\d\d)\d+", r"\1", tag)
+    tag = re.sub(r"([;:]) (?=[\w#'])", r"\1", tag)
+    tag = re.sub(r' transform="rotate\(-0 [^"]*"|(?<=<g) id="[^"]*"', "", tag)
     tag = re.sub(r'\bid="', f'id="{name}-', tag)
     return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", tag)
 

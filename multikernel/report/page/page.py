@@ -9,7 +9,6 @@ short paper.
 from __future__ import annotations
 
 import base64
-import gzip
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -24,8 +23,7 @@ from multikernel.report.say import answer
 from multikernel.report.say.table import HEADINGS, NOTE, NUMBERS, rows
 from multikernel.report.say.wording import capital, number, short
 from multikernel.results.document import Document
-from multikernel.results.encoding import encode
-from multikernel.results.store import PACKED
+from multikernel.results.store import PACKED, packed
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 FOOTER = (
@@ -319,8 +317,7 @@ def _raw(machine: Machine) -> Markup:
     for experiment, documents in machine.by_experiment.items():
         for run, document in enumerate(documents, 1):
             name = experiment + (f"-{run}" if run > 1 else "") + PACKED
-            packed = gzip.compress(encode(document), 9, mtime=0)
-            data = "data:application/gzip;base64," + base64.b64encode(packed).decode()
+            data = "data:application/x-xz;base64," + base64.b64encode(packed(document)).decode()
             links.append(element("a", name, download=name, href=data))
     note = (
         "The result documents themselves, compressed, with every histogram: whatever is above can"
