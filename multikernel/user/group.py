@@ -31,7 +31,9 @@ from multikernel.errors import BadInput, OutOfSlots, SystemClosed
 from multikernel.native import _native
 from multikernel.native._native import KINDS
 from multikernel.runtime import local
+from multikernel.runtime.launch import Reply
 from multikernel.user.access import Access, core_number
+from multikernel.user.memory import local_access
 from multikernel.user.outcome import OK, error_of
 
 Join = Literal["sum", "min", "max", "and", "or"]
@@ -45,8 +47,8 @@ _TRIES = 100
 _CLOSE, _MAY_CLOSE = 0xFFFF, 0xFFFE
 
 
-_taken: dict[str, deque[bytes]] = {}
-"""On a core, by group: messages out of the box that the program has not received yet."""
+_taken: dict[tuple[str, int], deque[bytes]] = {}
+"""By group and core: messages out of the box that its program has not received yet."""
 
 
 class Group:
@@ -76,7 +78,7 @@ class Group:
     @property
     def core(self) -> int:
         """The member that asks. Raises BadInput outside of them."""
-        return self._driver().me
+        return self._own().home
 
     def barrier(self) -> None:
         """Returns when all members have called it."""
@@ -112,18 +114,18 @@ class Group:
         # With an empty box: while this waits nobody takes from it, and it has to hold what the
         # others send before.
         while (message := self._take(wait=False)) is not None:
-            _taken.setdefault(self._token, deque()).append(message)
+            _taken.setdefault((self._token, self.core), deque()).append(message)
         self._put("ORDER", self.root, data)
 
     def receive(self, *, wait: bool = True) -> bytes | None:
         """The next message; None if there is none and wait is False."""
-        taken = _taken.get(self._token)
+        taken = _taken.get((self._token, self.core))
         return taken.popleft() if taken else self._take(wait)
 
     # --- inside ---
 
     def _take(self, wait: bool) -> bytes | None:
-        verdict, named, words = self._driver().here(KINDS["TAKE"], (self.number, 0 if wait else 1))
+        verdict, named, words = self._ask(KINDS["TAKE"], self.number, 0 if wait else 1)
         if verdict != OK:
             raise self._error(verdict, named, "receive")
         if words[0] == _NOTHING:
@@ -131,18 +133,27 @@ class Group:
         raw = struct.pack("<5Q", *words[1:6])
         return raw[1 : 1 + raw[0]]
 
-    def _driver(self) -> _native.Driver:
-        if local.driver is None or local.plan is None or local.plan.system != self._system:
+    def _own(self) -> Access:
+        """The member's way into its kernel. Raises BadInput outside of them."""
+        access: Access | None = getattr(local.modelled, "access", None)
+        if access is None and local.plan is not None and local.plan.system == self._system:
+            access = local_access(self._system)
+        if access is None or access.plan.system != self._system:
             raise BadInput(
                 "collectives are called by programs on the group's cores",
                 value=repr(self),
                 hint="system.cores[k].run(function, group) on every member",
             )
-        if local.driver.me not in self.cores:
+        if access.home not in self.cores:
             raise BadInput(
-                "not a member of this group", value=f"core {local.driver.me}", where=repr(self)
+                "not a member of this group", value=f"core {access.home}", where=repr(self)
             )
-        return local.driver
+        return access
+
+    def _ask(self, kind: int, *words: int, to: int | None = None) -> Reply:
+        """Of the own kernel, or that core's."""
+        access = self._own()
+        return access.request(access.home if to is None else to, kind, *words)
 
     def _only_at_root(self) -> None:
         if self.core != self.root:
@@ -165,7 +176,7 @@ class Group:
         self, doing: str, join: int, values: tuple[int, ...], *, everybody: bool
     ) -> tuple[int, ...]:
         word = self.number | join << 8 | len(values) << 16 | everybody << 24
-        verdict, named, words = self._driver().here(KINDS["GATHER"], (word, *values))
+        verdict, named, words = self._ask(KINDS["GATHER"], word, *values)
         if verdict != OK:
             raise self._error(verdict, named, doing)
         return words[1 : 1 + len(values)]
@@ -202,10 +213,8 @@ class Group:
             raise BadInput(
                 f"a message carries {BYTES} bytes", value=f"{len(data)} bytes", where=kind.lower()
             )
-        driver = self._driver()
-        words = (self.number, *struct.unpack("<5Q", bytes([len(data)]) + data.ljust(BYTES, b"\0")))
-        ask = driver.here if to == driver.me else lambda *what: driver.call(to, *what)
-        verdict, named, _ = ask(KINDS[kind], words)
+        words = struct.unpack("<5Q", bytes([len(data)]) + data.ljust(BYTES, b"\0"))
+        verdict, named, _ = self._ask(KINDS[kind], self.number, *words, to=to)
         if verdict != OK:
             raise self._error(verdict, named, kind.lower())
 

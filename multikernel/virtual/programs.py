@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from multikernel.errors import CoreBusy, MultikernelError, ProtocolError, SystemClosed
+from multikernel.errors import CoreBusy, MultikernelError, BadInput, SystemClosed
 from multikernel.virtual.kernel import Answer, Kernel, Reply
 
 _mine = threading.local()
@@ -141,7 +141,11 @@ class Programs:
             return
         found = self.kernel.next()
         if found is None:
-            raise ProtocolError("nothing goes on, and somebody waits")
+            waits = sorted(program.core for program in self._waiting.values())
+            raise BadInput(
+                "nothing goes on any more, and programs wait", value=f"on cores {waits}",
+                hint="nobody sends what they wait for; in a group all members call the same",
+            )  # fmt: skip
         ticket, answer = found
         program = self._waiting.pop(ticket, None)
         if program is None:

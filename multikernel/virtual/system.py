@@ -28,6 +28,7 @@ from multikernel.runtime.plan import PAGE, Plan
 from multikernel.user import memory
 from multikernel.user.access import READ_BYTES, WRITE_BYTES, core_number, handle_word
 from multikernel.user.capability import Capability, ram_of, root_of
+from multikernel.user.group import Group, Groups
 from multikernel.user.memory import Frame, Page
 from multikernel.user.outcome import error_of
 from multikernel.user.trees import Edges, encoded, install
@@ -186,6 +187,7 @@ class VirtualSystem:
         )  # fmt: skip
         self._access = VirtualAccess(self.plan, self.virtual)
         memory.booted(self.plan.system, self._access)
+        self._groups = Groups(self._access)
         self.cores = [VirtualCore(self, index) for index in range(cores)]
 
     def __enter__(self) -> VirtualSystem:
@@ -254,6 +256,16 @@ class VirtualSystem:
         """See System.protect."""
         memory.own(page, Page, self.plan.system, "protect")
         memory.protect(self._access, page, rights)
+
+    def group(
+        self, cores: Iterable[SupportsIndex] | None = None, *, root: SupportsIndex | None = None
+    ) -> Group:
+        """See System.group."""
+        return self._groups.open(cores, root)
+
+    def close_group(self, group: Group) -> None:
+        """See System.close_group."""
+        self._groups.close(group)
 
     def install(self, root: int, edges: Edges) -> None:
         """See System.install."""

@@ -32,16 +32,10 @@ static void join_group(struct driver *d, struct group *g, uint64_t name, uint32_
     *g = (struct group){.open = true,
                         .opened = g->opened + 1,
                         .name = name,
-                        .parent = d->me == root ? TREE_NOBODY : (uint16_t)root,
+                        .parent = (uint16_t)tree_member_above(link, members, root, d->me),
                         .child = child,
                         .box = g->box,
                         .box_size = g->box_size};
-    for (uint32_t at = d->me; link && d->me != root && at != root;) {
-        at = link[at].parent;
-        g->parent = (uint16_t)at;
-        if (!members || core_set_has(members, at))
-            break;
-    }
     for (uint32_t core = TREE_NOBODY;
          (core = tree_next(link, members, d->cores, root, d->me, core)) != TREE_NOBODY;)
         child[g->child_count++] = (struct group_child){.core = (uint16_t)core};

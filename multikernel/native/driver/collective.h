@@ -29,6 +29,8 @@
  * Smelt's barrier, too, is a reduction and a broadcast; here one line carries both. */
 #pragma once
 
+#include <string.h>
+
 #include "channel/call_line.h"
 #include "driver/requests.h"
 
@@ -54,6 +56,35 @@ enum join {
     JOIN_MAX_REAL,
     JOINS
 };
+
+static inline uint64_t join_values(enum join join, uint64_t a, uint64_t b)
+{
+    double x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    switch (join) {
+    case JOIN_SUM:
+        return a + b;
+    case JOIN_MIN:
+        return (int64_t)a < (int64_t)b ? a : b;
+    case JOIN_MAX:
+        return (int64_t)a > (int64_t)b ? a : b;
+    case JOIN_AND:
+        return a & b;
+    case JOIN_OR:
+        return a | b;
+    case JOIN_SUM_REAL:
+        x += y;
+        memcpy(&a, &x, sizeof a);
+        return a;
+    case JOIN_MIN_REAL:
+        return x < y ? a : b;
+    case JOIN_MAX_REAL:
+        return x > y ? a : b;
+    default:
+        return a;
+    }
+}
 
 /* A group's name is its place 0-7, and which of those that were opened there 32-63: one that was
  * closed is not mistaken for the next. Word 1 of a request: the name, join 8-15, number of values

@@ -16,35 +16,6 @@ bool group_send_up(struct driver *d, struct group *g)
     return !g->unsent;
 }
 
-static uint64_t joined(enum join join, uint64_t a, uint64_t b)
-{
-    double x, y;
-    memcpy(&x, &a, sizeof x);
-    memcpy(&y, &b, sizeof y);
-    switch (join) {
-    case JOIN_SUM:
-        return a + b;
-    case JOIN_MIN:
-        return (int64_t)a < (int64_t)b ? a : b;
-    case JOIN_MAX:
-        return (int64_t)a > (int64_t)b ? a : b;
-    case JOIN_AND:
-        return a & b;
-    case JOIN_OR:
-        return a | b;
-    case JOIN_SUM_REAL:
-        x += y;
-        memcpy(&a, &x, sizeof a);
-        return a;
-    case JOIN_MIN_REAL:
-        return x < y ? a : b;
-    case JOIN_MAX_REAL:
-        return x > y ? a : b;
-    default:
-        return a;
-    }
-}
-
 void group_finish(struct driver *d, struct group *g, enum verdict verdict, const uint64_t *value)
 {
     struct message outcome = {{message_head(KIND_GATHER, 0, verdict, d->me, 0), g->what}};
@@ -76,7 +47,7 @@ enum verdict group_gather(struct driver *d, struct group *g, uint64_t address, u
     if (started) {
         enum join join = (enum join)(g->what >> 8 & 0xff);
         for (uint32_t i = 0; i < (g->what >> 16 & 0xff); i++)
-            g->value[i] = joined(join, g->value[i], message->word[2 + i]);
+            g->value[i] = join_values(join, g->value[i], message->word[2 + i]);
     } else {
         g->what = message->word[1];
         memcpy(g->value, &message->word[2], sizeof g->value);

@@ -136,3 +136,15 @@ static inline uint32_t tree_next(const struct tree_link *link, const uint64_t *m
     }
     return tree_next_linked(link, members, me, at);
 }
+
+/* The member next above `me` in root's tree; TREE_NOBODY above the root. */
+static inline uint32_t tree_member_above(const struct tree_link *link, const uint64_t *members,
+                                         uint32_t root, uint32_t me)
+{
+    if (me == root)
+        return TREE_NOBODY;
+    uint32_t at = link ? link[me].parent : root;
+    while (at != root && members && !core_set_has(members, at))
+        at = link[at].parent;
+    return at;
+}

@@ -1,9 +1,9 @@
 /* The modelled kernel: what programs ask of it, requests of a driver by kind, and the way of one to
- * another core and back. Groups, and running programs, are not among them. */
+ * another core and back. Running programs is not among them. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "virtual/monitors_inside.h"
+#include "virtual/groups.h"
 
 enum { PAGE = 4096, TREE_EDGES = 6 };
 
@@ -220,6 +220,8 @@ static enum verdict handle(struct monitors *m, uint32_t number)
         return tree(m, number);
     case KIND_TREES:
         return trees(m, ask);
+    case KIND_GROUP ... KIND_TAKE:
+        return groups_request(m, number);
     case KIND_CAP_CREATE:
         return m->shape.cnodes ? create(m, ask) : VERDICT_BAD_REQUEST;
     case KIND_CAP_LOOK:
@@ -257,6 +259,8 @@ static void completed(struct monitors *m, uint32_t number)
         world_charge(&m->world, m->world.machine->call);
     m->done[m->done_count++] = (struct answer){
         .began = ask->began, .time = m->world.clock, .ticket = ask->ticket, .reply = ask->reply};
+    if (ask->carried)
+        groups_keep(m, ask->from, ask->request.word[1], &ask->request.word[1]);
     free(ask->kept);
     ask->kept = NULL;
     ask->next = m->ask_free;
@@ -301,7 +305,9 @@ static void done(struct monitors *m, uint32_t number, const struct message *done
 static void came(struct monitors *m, const struct packet *packet)
 {
     const uint32_t number = (uint32_t)packet->token;
-    if (packet->reply)
+    if (packet->token & GROUP_TOKEN)
+        groups_came(m, packet);
+    else if (packet->reply)
         completed(m, number);
     else
         turn(m, number);
@@ -363,6 +369,12 @@ bool monitors_run(struct monitors *m, struct answer *answer)
 struct monitors *monitors_new(const struct machine *machine, const struct work_table *work,
                               const struct monitor_shape *shape)
 {
-    static const struct port port = {done, came, woken};
+    static const struct port port = {done, answered, came, woken};
     return monitors_open(&port, machine, work, shape);
+}
+
+void monitors_free(struct monitors *m)
+{
+    groups_free(m);
+    monitors_close(m);
 }

@@ -4,6 +4,7 @@
 
 #include "arch/arch.h"
 #include "base/align.h"
+#include "driver/collective.h"
 #include "memory/vspace.h"
 #include "monitor/operation.h"
 #include "virtual/monitors_inside.h"
@@ -54,9 +55,14 @@ bool monitors_make_tree(struct monitors *m, uint32_t root, uint32_t place, const
     return *table && tree_make(*table, m->shape.cores, root, edges);
 }
 
+const struct tree_link *monitors_links(const struct monitors *m, uint32_t root, uint32_t place)
+{
+    return *table_of(m, root, place);
+}
+
 static const struct tree_link *links(void *context, uint32_t root, uint32_t place)
 {
-    return *table_of(context, root, place);
+    return monitors_links(context, root, place);
 }
 
 static bool publish(void *context, uint32_t place, uint64_t ticket)
@@ -202,7 +208,7 @@ static bool answers_first(struct monitors *m, uint32_t core, const struct input 
 static void message(void *context, uint32_t core, const struct packet *packet)
 {
     struct monitors *m = context;
-    if (packet->token & ASK_TOKEN) {
+    if (packet->token & (ASK_TOKEN | GROUP_TOKEN)) {
         m->port->came(m, packet);
         return;
     }
@@ -309,19 +315,20 @@ struct monitors *monitors_open(const struct port *port, const struct machine *ma
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     m->set = calloc((size_t)cores * shape->lanes, sizeof *m->set);
     m->tick_at = calloc(cores, sizeof *m->tick_at);
+    m->groups = calloc((size_t)cores * GROUPS, sizeof *m->groups);
     m->output = calloc(1, monitor_output_size(cores));
     bool made = world_open(&m->world, machine) && m->monitor && m->table && m->pieces &&
-                m->memory != MAP_FAILED && m->set && m->tick_at && m->output;
+                m->memory != MAP_FAILED && m->set && m->tick_at && m->groups && m->output;
     m->world.behaviour = (struct behaviour){m, message, woken};
     for (uint32_t core = 0; made && core < cores; core++)
         made = (m->monitor[core] = state_new(m, core)) != NULL;
     if (made)
         return m;
-    monitors_free(m);
+    monitors_close(m);
     return NULL;
 }
 
-void monitors_free(struct monitors *m)
+void monitors_close(struct monitors *m)
 {
     const size_t cores = m->shape.cores;
     for (size_t core = 0; m->monitor && core < cores; core++)
@@ -342,6 +349,7 @@ void monitors_free(struct monitors *m)
     free(m->pieces);
     free(m->set);
     free(m->tick_at);
+    free(m->groups);
     free(m->output);
     free(m->ask);
     free(m->done);

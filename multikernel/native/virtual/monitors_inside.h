@@ -7,6 +7,8 @@
 /* A message that carries a program's request, or its reply, has its number and this for a token;
  * monitors' have a core's number. */
 #define ASK_TOKEN (1ull << 32)
+/* ... and one between the members of a group, its place there and this. */
+#define GROUP_TOKEN (1ull << 33)
 
 /* A program's request while it waits. */
 struct ask {
@@ -17,6 +19,7 @@ struct ask {
     uint32_t from, core;
     uint32_t next; /* free: the next one */
     bool asked;    /* the kernel has it */
+    bool carried;  /* the reply brings the own copy of an atomic broadcast */
 };
 
 /* The pieces of a core's new tree that have come (driver/trees.c). */
@@ -26,12 +29,15 @@ struct tree_pieces {
 };
 
 struct monitors;
+struct modelled_group;
 
 /* What is around the monitors (kernel.c). */
 struct port {
     /* What became of what was asked by that number. */
     void (*done)(struct monitors *m, uint32_t number, const struct message *done);
-    /* A request, or its reply, has come by message. */
+    /* The reply to that request is made, but for its first word. */
+    void (*answer)(struct monitors *m, uint32_t number, enum verdict verdict);
+    /* A request, or its reply, has come by message; or something between members of a group. */
     void (*came)(struct monitors *m, const struct packet *packet);
     /* The core is woken for it: its program asks, or asks again. */
     void (*woken)(struct monitors *m, uint32_t core, uint32_t number);
@@ -53,7 +59,8 @@ struct monitors {
     uint64_t **set;             /* by core and lane */
     uint64_t *tick_at;
     struct output *output;
-    char *memory; /* what pages hold */
+    char *memory;                   /* what pages hold */
+    struct modelled_group **groups; /* by core and place (groups.c) */
     struct ask *ask;
     uint32_t asks, ask_room, ask_free;
     struct answer *done;
@@ -65,10 +72,13 @@ struct monitors {
 
 struct monitors *monitors_open(const struct port *port, const struct machine *machine,
                                const struct work_table *work, const struct monitor_shape *shape);
+void monitors_close(struct monitors *m);
 /* Steps that core's monitor, whose clock is the world's, and does what comes of it. answered: its
  * reply has been sent. */
 void monitors_turn(struct monitors *m, uint32_t core, const struct input *input, bool answered);
 /* An input that puts nothing out, answered at once: PIN, UNPIN, CREATE, FRAMES. */
 enum verdict monitors_local(struct monitors *m, uint32_t core, const struct input *input,
                             uint64_t *made);
+/* The root's table in that place. */
+const struct tree_link *monitors_links(const struct monitors *m, uint32_t root, uint32_t place);
 bool monitors_make_tree(struct monitors *m, uint32_t root, uint32_t place, const uint32_t *edges);
