@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from statistics import median
 
 from multikernel.errors import MeasurementRefused
+from multikernel.experiments.collectives import collective
 from multikernel.experiments.instrument import capability_loops
 from multikernel.experiments.instrument.deciding import TWO_PHASE, machine
 from multikernel.experiments.instrument.floors import LINES, name_of
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.modelled import ModelledBench
+from multikernel.experiments.instrument.protocols import timed
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.instrument.rig import Bench, samples_of
 from multikernel.machine.host.clock import tsc_rate
@@ -81,12 +83,25 @@ def questions(bench: Bench, furnished: Bench) -> Mapping[str, Callable[[], float
         operate = capability_loops.operate
         return _median(lambda: furnished.one("retype", operate, task), "times")
 
+    def barrier() -> float:
+        bench.along(0, (PAIR,))
+        group = bench.system.group(PAIR, root=0)
+        about = "barrier", PAIR, group.number, 0, 1
+        try:
+            report = timed(
+                bench, "barrier", PAIR, 1, PLAN, collective, lambda _, use: (*about, use)
+            )
+            return _median(lambda: report, BACK_TO_BACK)
+        finally:
+            bench.system.close_group(group)
+
     return {
         "call, back-to-back": lambda: _median(lambda: bench.ping(PAIR, 0, PLAN), BACK_TO_BACK),
         CALL: lambda: _median(lambda: bench.ping(PAIR, 0, PLAN), SINGLE),
         "unmap, one phase": lambda: unmap("one-phase"),
         "unmap, two phases": lambda: unmap("two-phase"),
         "retype, two phases": retype,
+        "barrier": barrier,
     }
 
 

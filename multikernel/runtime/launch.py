@@ -69,6 +69,8 @@ class Launched:
         except BaseException as error:  # Ctrl-C too, at any moment
             if hasattr(self, "_finalizer"):
                 self.close()
+            elif hasattr(self, "process"):
+                _hang_up(self._connection, self.process, self.owner)
             if hasattr(self, "_connection"):
                 self._connection.close()
             if type(error) is MultikernelError:  # of a call that the host has refused

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from multikernel.errors import CoreBusy, MultikernelError, BadInput, SystemClosed
+from multikernel.errors import BadInput, CoreBusy, MultikernelError, SystemClosed
 from multikernel.virtual.kernel import Answer, Kernel, Reply
 
 _mine = threading.local()

@@ -22,7 +22,10 @@ from multikernel.report.say import against_paper, answer, table, verdict
 from multikernel.results.document import Document
 from multikernel.results.encoding import decode, encode
 
-NAMES = ("shootdown", "unmap", "two-phase-commit", "retype-throughput", "shared-memory")
+NAMES = (
+    "shootdown", "unmap", "two-phase-commit", "retype-throughput", "shared-memory", "message",
+    "collectives",
+)  # fmt: skip
 
 
 @cache

@@ -12,9 +12,11 @@ tree alone. Answers: section 5.1 of the paper, for programs, and Smelt's collect
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from multikernel.experiments.collectives import modelled
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import shapes
 from multikernel.experiments.instrument.loops import Plan, Watch, checked
+from multikernel.experiments.instrument.modelled import COUNTERPARTS
 from multikernel.experiments.instrument.mpi_process import MpiProcess, Ranks, component, missing
 from multikernel.experiments.instrument.protocols import Form, Protocol, near_lines, notify, timed
 from multikernel.experiments.instrument.shapes import CHOSEN, ROOT, Shape, chosen_of
@@ -69,8 +71,12 @@ class Collectives(Experiment):
             self.request, chosen or shapes.tree_of_all(self.request)
         )
         self.plan = self.request.plan(USUAL)
-        crowded = "its ranks poll, and cores share CPUs here"
-        self.ranks = Ranks(crowded if self.request.crowded else missing())
+        why = missing()
+        if self.request.crowded:
+            why = "its ranks poll, and cores share CPUs here"
+        if self.request.model is not None:
+            why = "it is not modelled"
+        self.ranks = Ranks(why)
 
     def stem(self, what: str, tree: str = "", count: int | None = None) -> str:
         """How keys begin: without the chosen tree, and without the full number of cores."""
@@ -207,7 +213,7 @@ class Collectives(Experiment):
                 collector.discard(self.key(what, MPI_MODE))
             text = f"mpi4py's collectives do not stand beside these: {self.ranks.missing}."
             yield caution("no-mpi", text)
-        if (clock := Host.read().clocksource) not in ONE_CLOCK:
+        if self.request.model is None and (clock := Host.read().clocksource) not in ONE_CLOCK:
             text = (
                 f"The clock source is {clock or 'not known'}: that the CPUs' time stamp counters"
                 " agree is not certain, and single barriers and all-reduces are timed across CPUs."
@@ -236,3 +242,7 @@ def collective(
     """Of an open group, through the drivers, which poll. Samples as `shared_barrier`'s."""
     how = {"form": operation, "each": members, "timer": timer, "group": group, "core": root}
     return checked("collective", how, use, plan, watch, WRONG, polls=True)
+
+
+COUNTERPARTS[collective] = modelled.collective
+COUNTERPARTS[shared_barrier] = modelled.shared_barrier

@@ -210,7 +210,11 @@ class _System:
 
     def __init__(self, bench: ModelledBench) -> None:
         self.cores = [_Core(bench, core) for core in range(bench.cores)]
-        self.plan = bench.modelled.plan
+        modelled = bench.modelled
+        self.plan, self.group, self.close_group = (
+            modelled.plan, modelled.group, modelled.close_group
+        )  # fmt: skip
+        self.allocate, self.map = modelled.allocate, modelled.map
         self.launched = SimpleNamespace(closed=False, pids=[])
 
     def __getattr__(self, name: str) -> Any:
@@ -222,7 +226,7 @@ class _System:
 Arguments = Mapping[int, tuple[Any, ...]]
 
 
-def _same(report: Report, plan: Plan, cycles: Callable[[], float], suffix: str = "") -> None:
+def same(report: Report, plan: Plan, cycles: Callable[[], float], suffix: str = "") -> None:
     """All of a plan, which comes to the same each time."""
     for name, count, _ in plan:
         times = Histogram()
@@ -235,16 +239,12 @@ def _floor(bench: ModelledBench, report: Report, calls: Arguments) -> None:
     (owner, _, lines, _, plan, _), (a, b) = next(iter(calls.values())), sorted(calls)
     del owner
     for line in range(lines):
-        _same(report, plan, lambda: bench.line(a, b), f".{line}")
+        same(report, plan, lambda: bench.line(a, b), f".{line}")
 
 
 def _raw(bench: ModelledBench, report: Report, calls: Arguments) -> None:
     a, b = sorted(calls)
-    _, _, _, plan, _ = calls[a]
-    edges = packed([(a, b)]) if b == 1 and a == 0 else None
-    if edges is None:
-        raise NotModelled("a pair of bare ends")
-    _same(report, plan, lambda: bench.modelled.native.tree(0, 2, edges, False))
+    same(report, calls[a][3], lambda: bench.modelled.native.echo(a, b))
 
 
 def _ping(bench: ModelledBench, report: Report, calls: Arguments) -> None:
@@ -253,7 +253,7 @@ def _ping(bench: ModelledBench, report: Report, calls: Arguments) -> None:
     def one() -> float:
         return bench.virtual.wait(bench.virtual.ask(core, "PING", of=peer)).took
 
-    _same(report, plan, one)
+    same(report, plan, one)
 
 
 def _unmap(bench: ModelledBench, report: Report, calls: Arguments) -> None:
@@ -314,10 +314,10 @@ def _messages(bench: ModelledBench, report: Report, calls: Arguments) -> None:
     assert len(parents) == len(edges)
     plan = calls[0][2]
     if places[0].shared is not None:
-        _same(report, plan, lambda: bench.modelled.native.broadcast(0, len(places)))
+        same(report, plan, lambda: bench.modelled.native.broadcast(0, len(places)))
         return
     tree = packed(edges)
-    _same(report, plan, lambda: bench.modelled.native.tree(0, len(places), tree, not near))
+    same(report, plan, lambda: bench.modelled.native.tree(0, len(places), tree, not near))
 
 
 # --- Capabilities

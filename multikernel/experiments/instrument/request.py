@@ -10,6 +10,7 @@ from typing import Self
 
 from multikernel.errors import BadInput
 from multikernel.machine.cpu_list import format_cpu_list
+from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.cpus import Placement
 from multikernel.machine.models.model import Model
 from multikernel.machine.models.tables import topology_of
@@ -89,6 +90,11 @@ class Request:
         if self.model is None:
             return Topology.read()
         return topology_of(self.model, str(self.machine))
+
+    @property
+    def hz(self) -> float:
+        """Of the clock that cycles are of: this host's, or the modelled machine's."""
+        return tsc_rate().hz if self.model is None else self.model.ghz.value * 1e9
 
     @property
     def cores(self) -> int:

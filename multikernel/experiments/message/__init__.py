@@ -16,7 +16,8 @@ from itertools import count
 
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.loops import CALL_LINE, Loop, Plan, Watch
-from multikernel.machine.host.clock import tsc_rate
+from multikernel.experiments.instrument.modelled import COUNTERPARTS
+from multikernel.experiments.message import modelled
 from multikernel.machine.topology.model import Relation, Topology
 from multikernel.results.histogram import bucket_bounds
 from multikernel.user.memory import Page
@@ -129,8 +130,8 @@ class Message(Experiment):
 
     def __init__(self, request: Request, topology: Topology | None = None) -> None:
         super().__init__(request)
-        self.distances = pairs_of(self.request, topology or Topology.read())
-        self.hz = tsc_rate().hz
+        self.distances = pairs_of(self.request, topology or self.request.topology)
+        self.hz = self.request.hz
 
     def pairs(self) -> list[Pair]:
         return list(self.distances)
@@ -275,3 +276,8 @@ def open_loop(peer: int, count: int, mean_cycles: int, seed: int, watch: Watch |
             times=loop.samples("latency"),
         )  # fmt: skip
     return loop.done()
+
+
+COUNTERPARTS[echo] = modelled.echo
+COUNTERPARTS[stream] = modelled.stream
+COUNTERPARTS[open_loop] = modelled.open_loop

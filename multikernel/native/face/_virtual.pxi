@@ -72,6 +72,16 @@ cdef extern from "virtual/bare.h":
     uint64_t bare_broadcast(const machine *m, uint32_t root, uint32_t cores, double part) nogil
     double bare_shared_update(const machine *m, uint32_t cores, uint32_t lines, uint32_t rounds) nogil
 
+cdef extern from "virtual/streams.h":
+    struct stream_ "stream":
+        uint32_t sender, receiver, window, acknowledges, count, batch
+    bint stream_run(const machine *m, const stream_ *s, uint64_t *took, uint64_t *ahead) nogil
+    uint64_t stream_echo(const machine *m, uint32_t one, uint32_t other) nogil
+
+cdef extern from "virtual/barriers.h":
+    uint64_t barrier_central(const machine *m, uint32_t cores) nogil
+    uint64_t barrier_dissemination(const machine *m, uint32_t cores) nogil
+
 cdef extern from "virtual/alone.h":
     struct software:
         double turn, system_call, relax, clear, bare, call, protect
@@ -178,6 +188,36 @@ cdef class VirtualMachine:
         if not 1 < cores <= self.m.cores or root >= cores:
             raise ValueError("2 cores or more")
         return bare_broadcast(&self.m, root, cores, part)
+
+    def barrier(self, uint32_t cores, bint central):
+        """Cycles of a barrier over shared memory, by one counter, or by dissemination."""
+        if not 0 < cores <= self.m.cores:
+            raise ValueError("1 core or more")
+        return barrier_central(&self.m, cores) if central else barrier_dissemination(&self.m, cores)
+
+    def echo(self, uint32_t one, uint32_t other):
+        """Cycles of a bare message there and back."""
+        if one >= self.m.cores or other >= self.m.cores or one == other:
+            raise ValueError("two cores")
+        return stream_echo(&self.m, one, other)
+
+    def stream(self, uint32_t sender, uint32_t receiver, uint32_t window, uint32_t acknowledges,
+            uint32_t batches, uint32_t batch):
+        """Messages one way: of each batch the cycles, and how far ahead the sender was then.
+        window: messages under way at most; acknowledges: after so many.
+        """
+        cdef stream_ s = stream_(sender, receiver, window, acknowledges, batches * batch, batch)
+        if (sender >= self.m.cores or receiver >= self.m.cores or sender == receiver
+                or not 0 < acknowledges <= window or not 0 < batches * batch):
+            raise ValueError("two cores, and a window that is acknowledged")
+        cdef uint64_t[::1] took = array.array("Q", bytes(8 * batches))
+        cdef uint64_t[::1] ahead = array.array("Q", bytes(8 * batches))
+        cdef bint done
+        with nogil:
+            done = stream_run(&self.m, &s, &took[0], &ahead[0])
+        if not done:
+            raise MemoryError("a stream")
+        return list(took), list(ahead)
 
     def interrupts(self, uint32_t cores, bint one_by_one):
         """Cycles of an unmap by interrupts, of a page that so many cores have."""

@@ -363,6 +363,7 @@ void groups_came(struct monitors *m, const struct packet *packet)
 {
     const uint32_t core = packet->to;
     struct modelled_group *g = *place_of(m, core, packet->token & 0xff);
+    world_charge(&m->world, m->world.machine->work_scale * m->work->driver);
     if (!g)
         return; /* closed */
     if (packet->token & GROUP_UP && packet->reply) {

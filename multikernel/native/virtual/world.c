@@ -70,6 +70,7 @@ void world_send(struct world *w, uint32_t from, uint32_t to, bool reply, uint64_
     w->packet[i] = (struct packet){
         .from = from, .to = to, .reply = reply, .token = token, .message = *message};
     w->sent++;
+    w->core[from].stores++;
     if (w->core[to].idle == IDLE_COMPUTES && !w->core[to].first)
         world_charge(w, w->machine->interrupt_send);
     push(w, w->clock, OWNED, i);
@@ -113,18 +114,35 @@ static uint64_t noticed(const struct world *w, const struct core *c)
 static void owned(struct world *w, uint32_t i)
 {
     struct core *c = &w->core[w->packet[i].from];
-    if (w->machine->stores_in_order && c->stores_free > w->now) {
-        push(w, c->stores_free, OWNED, i);
-        return;
+    if (w->machine->stores_in_order && c->store_first != i) {
+        w->packet[i].next = 0;
+        if (c->store_first) {
+            w->packet[c->store_last].next = i;
+            c->store_last = i;
+            return;
+        }
+        c->store_first = c->store_last = i;
     }
-    c->stores_free = move(w, OWN, &w->packet[i]);
-    push(w, c->stores_free, ARRIVED, i);
+    push(w, move(w, OWN, &w->packet[i]), ARRIVED, i);
+}
+
+/* The next may own its line. */
+static void stored(struct world *w, uint32_t i)
+{
+    struct core *c = &w->core[w->packet[i].from];
+    c->stores--;
+    if (!w->machine->stores_in_order)
+        return;
+    c->store_first = w->packet[i].next;
+    if (c->store_first)
+        owned(w, c->store_first);
 }
 
 static void arrived(struct world *w, uint32_t i)
 {
     struct packet *p = &w->packet[i];
     struct core *c = &w->core[p->to];
+    stored(w, i);
     p->next = 0;
     if (c->first)
         w->packet[c->last].next = i;
