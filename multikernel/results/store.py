@@ -10,6 +10,7 @@ more than MOST_BYTES.
 
 import errno
 import gzip
+import io
 import itertools
 import lzma
 import os
@@ -29,7 +30,7 @@ DEFAULT_BASE = "results"
 OUTPUT = "--output"
 """The option that names the directory."""
 PACKED = ".json.xz"
-UNPACKS: Mapping[str, Callable[[BinaryIO], BinaryIO]] = {
+UNPACKS: Mapping[str, Callable[[BinaryIO], io.BufferedIOBase]] = {
     PACKED: lzma.LZMAFile, ".json.gz": lambda raw: gzip.GzipFile(fileobj=raw),
 }  # fmt: skip
 """By how a file's name ends."""
@@ -137,7 +138,7 @@ def pack(document: Document, directory: Path) -> Path:
 def _decoded(file: Path) -> list[Document]:
     with open(file, "rb") as raw:
         unpacks = next((UNPACKS[end] for end in UNPACKS if file.name.endswith(end)), None)
-        stream = raw if unpacks is None else unpacks(raw)
+        stream: io.BufferedIOBase = raw if unpacks is None else unpacks(raw)
         try:
             data = stream.read(MOST_BYTES + 1)
         except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
