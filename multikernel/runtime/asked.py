@@ -18,6 +18,7 @@ from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.cpus import resolve
 from multikernel.machine.topology.model import Topology
 from multikernel.runtime import links
+from multikernel.timeline.events import room
 from multikernel.runtime.plan import (
     ADDRESS_BYTES,
     CAPABILITY_PROTOCOLS,
@@ -53,6 +54,7 @@ def planned(
     capabilities: CapabilityProtocol,
     lock_scope: LockScope,
     record: str | os.PathLike[str] | None,
+    trace: bool,
 ) -> Plan:
     """The plan of a system, but for its trees and its poll budget. Raises BadInput."""
     one_of(KERNELS, kernel, "kernel", "kernel")
@@ -77,6 +79,8 @@ def planned(
         why = f"the {kernel}'s cores share no state, so they lock none"
         raise _other_kernel(why, lock_scope, "lock_scope", "shared")
     directory = _record_directory(record, kernel)
+    if trace and kernel != "multikernel":
+        raise _other_kernel(f"the {kernel} kernel has no monitors to trace", kernel, "trace")
     refusal = refusal_of(transport, count, kernel) if transport in HOST_TRANSPORTS else None
     if refusal is not None:
         raise refusal
@@ -99,6 +103,7 @@ def planned(
         transport=transport,
         capabilities=capabilities,
         record=directory,
+        trace=room(count) if trace else 0,
         lock_scope=lock_scope,
         addresses=_addresses(count, mappings),
         sys_path=tuple(sys.path),
