@@ -192,7 +192,7 @@ class System:
         traced, self._trace = self._trace, None
         if traced is not None:
             trace, since, whole = traced
-            trace.add(self._traced(since))
+            trace.add(self.traced(since))
             if whole:
                 trace.write()
 
@@ -200,13 +200,15 @@ class System:
         """From now on what is traced is for that file. whole: of this system alone."""
         self._trace = trace, tsc(), whole
 
-    def _traced(self, since: int) -> Traced:
+    def traced(self, since: int) -> Traced:
+        """What its cores did since then (cycles) and until now, where that is kept."""
         segment, plan = self.launched.segment, self.plan
         cores = tuple(
             kept(f"core {core} (CPU {cpu})", segment.trace(core))
             for core, cpu in enumerate(plan.cpus)
         )
-        title = f"{self.kernel}, {plan.cores} cores of this host"
+        by = "" if plan.transport == "call-line" else f", by {plan.transport}"
+        title = f"{self.kernel}, {plan.cores} cores of this host{by}"
         return Traced(title, tsc_rate().hz, cores, since)
 
     def own(self, handle: object, kind: type[Frame] | type[Page], where: str) -> None:
@@ -362,8 +364,8 @@ def boot(
     capabilities are locked by: "big", the kernel's one lock; "region", one for each region of
     memory. record: a directory, for finding out why replicas differ: there each core of a
     multikernel writes down what its monitor is given, 256 MiB in all at most; by default what
-    the environment's MULTIKERNEL_RECORD says. trace: a file for ui.perfetto.dev, of what the cores of
-    a multikernel did from the end of this call on, the last 65 536 events of each; it is written
+    the environment's MULTIKERNEL_RECORD says. trace: a file for ui.perfetto.dev, of what the cores
+    of a multikernel did from the end of this call on, the last 65 536 events of each; it is written
     when the system is closed, and needs the extra `trace`. (A Trace takes several systems; whoever
     made it writes it.) machine: in virtual time on that modelled machine,
     by name, file or shape (machine.models); then cores is a number, by default all, and what comes

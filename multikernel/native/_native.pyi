@@ -38,8 +38,12 @@ SEGMENT_HEADER_BYTES: int
 ADDRESS_BASE: int
 
 def kernel_segment_bytes(
-    cores: int, window: int, user_channels: int, ring_slots: int, shared_bytes: int,
-    trace_events: int = ...
+    cores: int,
+    window: int,
+    user_channels: int,
+    ring_slots: int,
+    shared_bytes: int,
+    trace_events: int = ...,
 ) -> int: ...
 def shared_state_bytes(
     cores: int, slots_per_core: int, cnodes: int, lock_scope: int, memory_bytes: int
@@ -70,8 +74,13 @@ class Histogram:
 class Segment:
     @staticmethod
     def create(
-        fd: int, cores: int, window: int, user_channels: int, ring_slots: int, shared_bytes: int,
-        trace_events: int = ...
+        fd: int,
+        cores: int,
+        window: int,
+        user_channels: int,
+        ring_slots: int,
+        shared_bytes: int,
+        trace_events: int = ...,
     ) -> Segment: ...
     @staticmethod
     def attach(fd: int, size: int) -> Segment: ...

@@ -18,7 +18,6 @@ from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.cpus import resolve
 from multikernel.machine.topology.model import Topology
 from multikernel.runtime import links
-from multikernel.timeline.events import room
 from multikernel.runtime.plan import (
     ADDRESS_BYTES,
     CAPABILITY_PROTOCOLS,
@@ -33,6 +32,7 @@ from multikernel.runtime.plan import (
     Plan,
     Transport,
 )
+from multikernel.timeline.events import room
 
 RING_CORES = 64
 """Up to so many cores every pair has rings; beyond, only call lines."""

@@ -45,8 +45,8 @@ class Plan:
     its cores - 1 edges (parent in the low half, child in the high half) in sending order; the other
     roots send to all. record: a directory, where each core of a multikernel writes down what its
     monitor is given (native/multikernel/record.h), or "". lock_scope: one of LOCK_SCOPES, of the
-    shared kernel. trace: events of which each core of a multikernel keeps the last (a power of two),
-    0 for none. addresses: bytes of the range that mappings lie in.
+    shared kernel. trace: so many events each core of a multikernel keeps, the last ones; a power of
+    two, or 0. addresses: bytes of the range that mappings lie in.
     """
 
     kernel: Kernel

@@ -127,12 +127,11 @@ class _Writer:
             rows: list[tuple[int, int]] = []
             """Track, and until when it is in use."""
             for span in spans:
-                for row, (track, until) in enumerate(rows):
-                    if until <= span.began:
-                        break
-                else:
-                    row, track = len(rows), self._track(own, name, order).uuid
-                    rows.append((track, 0))
+                free = (row for row, (_, until) in enumerate(rows) if until <= span.began)
+                row = next(free, len(rows))
+                if row == len(rows):
+                    rows.append((self._track(own, name, order).uuid, 0))
+                track = rows[row][0]
                 rows[row] = track, span.ended
                 self._span(track, span, base, hz)
 

@@ -229,7 +229,8 @@ class VirtualSystem:
         traced, self._trace = self._trace, None
         if traced is not None:
             trace, whole = traced
-            trace.add(self._traced())
+            self.virtual.settle()  # what is under way arrives
+            trace.add(self.traced())
             if whole:
                 trace.write()
 
@@ -240,7 +241,8 @@ class VirtualSystem:
         self.virtual.native.keep_trace(room(self.plan.cores))
         self._trace = trace, whole
 
-    def _traced(self) -> Traced:
+    def traced(self) -> Traced:
+        """What its cores did until now, where that is kept."""
         count = self.plan.cores
         cores = [kept(f"core {core}", self.virtual.native.trace(core)) for core in range(count)]
         title = f"{self.kernel}, {count} cores of {self.machine.title}"

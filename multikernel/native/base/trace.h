@@ -23,10 +23,10 @@ enum trace_kind {
 };
 
 struct trace_event {
-    uint64_t time;   /* cycles */
-    uint64_t about;  /* the attempt (monitor/protocol.h), or the ticket of an operation */
-    uint64_t object; /* what it is about: word 2 of a message */
-    uint8_t kind;    /* enum trace_kind */
+    uint64_t time;            /* cycles */
+    uint64_t about;           /* the attempt (monitor/protocol.h), or the ticket of an operation */
+    uint64_t object;          /* what it is about: word 2 of a message */
+    uint8_t kind;             /* enum trace_kind */
     uint8_t operation, phase; /* enum operation, agreement_kind; OPERATIONS, 0: none */
     uint8_t verdict;
     uint16_t peer;

@@ -102,8 +102,8 @@ static int open_trace(struct driver *d)
     d->trace = malloc(sizeof *d->trace);
     if (!d->trace)
         return ENOMEM;
-    *d->trace = (struct trace){.log = segment_trace(d->segment, &d->region, d->me),
-                               .mask = events - 1};
+    *d->trace =
+        (struct trace){.log = segment_trace(d->segment, &d->region, d->me), .mask = events - 1};
     return 0;
 }
 

@@ -90,10 +90,11 @@ static void step(struct multikernel *k, const struct input *input)
         monitor_step(k->monitor, &k->environment, input, k->output);
 }
 
+/* Behind the load that saw the message: who has it first reads a later clock than who sent it. */
 static inline void began(struct multikernel *k, const struct input *input)
 {
     if (k->trace)
-        trace_began(k->trace, arch_cycles(), input);
+        trace_began(k->trace, arch_cycles_behind(), input);
 }
 
 static inline void ended(struct multikernel *k)

@@ -307,8 +307,7 @@ bool monitors_trace(struct monitors *m, uint64_t events)
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (log == MAP_FAILED)
             return false;
-        m->trace[core] =
-            (struct trace){.log = (struct trace_log *)(void *)log, .mask = events - 1};
+        m->trace[core] = (struct trace){.log = (struct trace_log *)(void *)log, .mask = events - 1};
     }
     return m->trace != NULL;
 }
