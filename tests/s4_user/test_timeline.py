@@ -139,8 +139,8 @@ def test_the_file_has_a_track_for_each_core_and_an_arrow_for_each_message(
     assert not any(depth.values())
     assert starts.keys() == ends.keys()
     assert len(starts) == len(told.messages)
-    for number, (time, track) in starts.items():
-        assert ends[number][0] >= time
+    for number, (sent, track) in starts.items():
+        assert ends[number][0] >= sent
         assert ends[number][1] != track
 
 

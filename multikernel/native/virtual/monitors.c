@@ -1,3 +1,5 @@
+/* What each modelled monitor is given, the time that its steps take, and what becomes of what they
+ * put out. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
