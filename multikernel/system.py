@@ -387,7 +387,7 @@ def boot(
         capabilities=capabilities,
         lock_scope=lock_scope,
         record=record,
-        trace=file is not None,
+        trace=None if file is None else file.events,
     )
     if trees is not None and not isinstance(trees, (str, Mapping)):
         raise BadInput(

@@ -18,6 +18,9 @@ from multikernel.cli.options import (
 )
 from multikernel.experiments import registry
 
+TRACED = 4096
+"""Events of each core that a trace of experiments keeps: they boot many systems."""
+
 
 @click.group("bench")
 def command() -> None:
@@ -72,7 +75,7 @@ def run(
     """Run experiments by name, or all of them by `all`, and print their table and warnings.
 
     With --trace nothing is measured, for what is traced takes longer: some operations of every
-    configuration of a multikernel are run once, and the last 65 536 events of each core are kept.
+    configuration of a multikernel are run once, and the last 4 096 events of each core are kept.
     """
     if "all" in names:
         modelled = asked["machine"] is not None
@@ -81,7 +84,7 @@ def run(
         registry.get(name)
     wanted = list(dict.fromkeys(names))
     if trace is not None:
-        with tracing(trace) as kept:
+        with tracing(trace, TRACED) as kept:
             request = request_of(**asked, trace=kept)
             for name in those_with(wanted, request) if request.only else wanted:
                 registry.get(name)(request).traced()

@@ -28,6 +28,7 @@ from multikernel.machine.topology.model import Topology
 from multikernel.results import store
 from multikernel.results.document import Document
 from multikernel.results.encoding import encode_all
+from multikernel.timeline.events import EVENTS_MOST
 from multikernel.timeline.trace import Trace
 
 
@@ -99,14 +100,14 @@ def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
 
 
 @contextmanager
-def tracing(file: str | None) -> Iterator[Trace | None]:
-    """A trace of the systems that are booted within the block, written at its end. Raises BadInput,
-    OutputError.
+def tracing(file: str | None, most: int = EVENTS_MOST) -> Iterator[Trace | None]:
+    """A trace of the systems that are booted within the block, written at its end. most: of events
+    that a core keeps. Raises BadInput, OutputError.
     """
     if file is None:
         yield None
         return
-    trace = Trace(file)
+    trace = Trace(file, most)
     try:
         yield trace
     finally:

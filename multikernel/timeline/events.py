@@ -74,9 +74,9 @@ def kept(label: str, raw: tuple[bytes, int]) -> CoreEvents:
     return CoreEvents(label, np.frombuffer(data, dtype=EVENT), count)
 
 
-def room(cores: int) -> int:
-    """Events that each of so many cores keeps: a power of two."""
-    return min(EVENTS_MOST, 1 << max(10, (EVENTS_ALL // cores).bit_length() - 1))
+def room(cores: int, most: int = EVENTS_MOST) -> int:
+    """Events that each of so many cores keeps, `most` at most: a power of two."""
+    return min(most, 1 << max(10, (EVENTS_ALL // cores).bit_length() - 1))
 
 
 def verdict_name(number: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from multikernel.errors import BadInput, OutputError
 from multikernel.results import whole
-from multikernel.timeline.events import Traced
+from multikernel.timeline.events import EVENTS_MOST, Traced, room
 from multikernel.timeline.telling import CoreTold, Mark, Span, Told, tell
 
 SEQUENCE = 1
@@ -39,9 +39,12 @@ def _perfetto() -> tuple[Any, Any]:
 class Trace:
     """A file to be. Systems are added as they end; then it is written."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Raises BadInput: without the extra, where there is a file already, or cannot be one."""
+    def __init__(self, path: str | os.PathLike[str], most: int = EVENTS_MOST) -> None:
+        """most: events that a core keeps at most, a power of two. Raises BadInput: without the
+        extra, where there is a file already, or cannot be one.
+        """
         self.path = Path(path)
+        self.most = most
         self.told: list[tuple[Traced, Told]] = []
         _perfetto()
         directory = self.path.parent
@@ -52,6 +55,10 @@ class Trace:
         else:
             return
         raise BadInput(wrong, value=self.path, where=WHERE, hint=hint)
+
+    def events(self, cores: int) -> int:
+        """That each of so many cores is to keep."""
+        return room(cores, self.most)
 
     def add(self, traced: Traced) -> None:
         """What a system did; its cores have ended, or rest."""

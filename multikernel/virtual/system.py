@@ -25,7 +25,7 @@ from multikernel.native._native import KINDS, VERDICTS
 from multikernel.runtime import local
 from multikernel.runtime.launch import Reply
 from multikernel.runtime.plan import PAGE, Plan
-from multikernel.timeline.events import Traced, kept, room
+from multikernel.timeline.events import Traced, kept
 from multikernel.timeline.trace import Trace
 from multikernel.user import memory
 from multikernel.user.access import READ_BYTES, WRITE_BYTES, core_number, handle_word
@@ -238,7 +238,7 @@ class VirtualSystem:
         """Before anything runs: what the cores do is traced, for that file. whole: of this system
         alone.
         """
-        self.virtual.native.keep_trace(room(self.plan.cores))
+        self.virtual.native.keep_trace(trace.events(self.plan.cores))
         self._trace = trace, whole
 
     def traced(self) -> Traced:

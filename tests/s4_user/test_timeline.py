@@ -58,9 +58,11 @@ def rest(system: Any) -> None:
         time.sleep(0.01)
 
 
-def traced(path: Path, options: dict[str, Any], **how: Any) -> tuple[Any, Counter[str]]:
+def traced(
+    path: Path, options: dict[str, Any], most: int = 1 << 16, **how: Any
+) -> tuple[Any, Counter[str]]:
     """What was told of a system, and what it did; the file is written."""
-    trace = Trace(path)
+    trace = Trace(path, most)
     with multikernel.boot(trace=trace, **options) as system:
         done = work(system, **how)
         rest(system)
@@ -158,11 +160,9 @@ def test_a_modelled_run_gives_the_same_bytes_and_takes_as_long_untraced(tmp_path
 
 @pytest.mark.parametrize("name", ["real", "modelled"])
 def test_where_a_core_keeps_less_than_there_was_the_rest_still_fits_together(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path
 ) -> None:
-    for module in ("multikernel.runtime.asked", "multikernel.virtual.system"):
-        monkeypatch.setattr(f"{module}.room", lambda cores: 512)
-    told, done = traced(tmp_path / "file", MACHINES[name], count=60)
+    told, done = traced(tmp_path / "file", MACHINES[name], most=512, count=60)
     assert told.lost > 0
     assert 0 < sum(len(core.operations) for core in told.cores) < done.total()
     assert all(told.since <= one.sent < one.received <= told.until for one in told.messages)
