@@ -25,8 +25,9 @@ from multikernel.knowledge.block_cost import Budget, budget
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.knowledge.trees import KINDS as TREE_KINDS
+from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.topology.model import Topology
-from multikernel.native._native import KINDS
+from multikernel.native._native import KINDS, tsc
 from multikernel.routing.choosing import Choice, choose, of_kind, to_all
 from multikernel.routing.measuring import placement
 from multikernel.runtime import inspection
@@ -34,6 +35,8 @@ from multikernel.runtime.asked import one_of, planned
 from multikernel.runtime.inspection import Words
 from multikernel.runtime.launch import Launched
 from multikernel.runtime.plan import CapabilityProtocol, Kernel, LockScope, Plan, Transport
+from multikernel.timeline.events import Traced, kept
+from multikernel.timeline.trace import Trace
 from multikernel.user import memory, task
 from multikernel.user.access import ClientAccess, core_number
 from multikernel.user.capability import Capability, ram_of, root_of
@@ -150,6 +153,7 @@ class System:
 
     def __init__(self, plan: Plan, poll: Budget) -> None:
         self.plan = plan
+        self._trace: tuple[Trace, int, bool] | None = None
         self.poll = poll
         self.launched = Launched(plan)
         try:
@@ -181,8 +185,31 @@ class System:
         return f"<{self.kernel} system {self.plan.system}: {cores} on CPUs {cpus}, {state}>"
 
     def close(self) -> None:
-        """Takes the system down: every process of it is gone when this returns. Idempotent."""
+        """Takes the system down: every process of it is gone when this returns. Then what was
+        traced is written: raises OutputError. Idempotent.
+        """
         self.launched.close()
+        traced, self._trace = self._trace, None
+        if traced is not None:
+            trace, since, whole = traced
+            trace.add(self.traced(since))
+            if whole:
+                trace.write()
+
+    def trace_to(self, trace: Trace, *, whole: bool) -> None:
+        """From now on what is traced is for that file. whole: of this system alone."""
+        self._trace = trace, tsc(), whole
+
+    def traced(self, since: int) -> Traced:
+        """What its cores did since then (cycles) and until now, where that is kept."""
+        segment, plan = self.launched.segment, self.plan
+        cores = tuple(
+            kept(f"core {core} (CPU {cpu})", segment.trace(core))
+            for core, cpu in enumerate(plan.cpus)
+        )
+        by = "" if plan.transport == "call-line" else f", by {plan.transport}"
+        title = f"{self.kernel}, {plan.cores} cores of this host{by}"
+        return Traced(title, tsc_rate().hz, cores, since)
 
     def own(self, handle: object, kind: type[Frame] | type[Page], where: str) -> None:
         """Raises SystemClosed when the system is closed, BadInput unless it is such a handle,
@@ -319,6 +346,7 @@ def boot(
     trees: str | Mapping[int, Edges] | None = None,
     lock_scope: LockScope = "big",
     record: str | os.PathLike[str] | None = None,
+    trace: str | os.PathLike[str] | Trace | None = None,
     machine: str | None = None,
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
@@ -336,12 +364,17 @@ def boot(
     capabilities are locked by: "big", the kernel's one lock; "region", one for each region of
     memory. record: a directory, for finding out why replicas differ: there each core of a
     multikernel writes down what its monitor is given, 256 MiB in all at most; by default what
-    the environment's MULTIKERNEL_RECORD says. machine: in virtual time on that modelled machine,
+    the environment's MULTIKERNEL_RECORD says. trace: a file for ui.perfetto.dev, of what the cores
+    of a multikernel did from the end of this call on, the last 65 536 events of each; it is written
+    when the system is closed, and needs the extra `trace`. (A Trace takes several systems; whoever
+    made it writes it.) machine: in virtual time on that modelled machine,
     by name, file or shape (machine.models); then cores is a number, by default all, and what comes
     back is a VirtualSystem. Raises BadInput, BootFailed, SegmentFull.
     """
+    whole = trace is not None and not isinstance(trace, Trace)
+    file = trace if trace is None or isinstance(trace, Trace) else Trace(trace)
     if machine is not None:
-        return _modelled(machine, cores, kernel, memory, slots, capabilities, trees)
+        return _modelled(machine, cores, kernel, memory, slots, capabilities, trees, file, whole)
     topology = Topology.read()
     plan = planned(
         topology,
@@ -354,6 +387,7 @@ def boot(
         capabilities=capabilities,
         lock_scope=lock_scope,
         record=record,
+        trace=None if file is None else file.events,
     )
     if trees is not None and not isinstance(trees, (str, Mapping)):
         raise BadInput(
@@ -378,6 +412,8 @@ def boot(
         except BaseException:
             system.close()
             raise
+    if file is not None:
+        system.trace_to(file, whole=whole)
     return system
 
 
@@ -389,6 +425,8 @@ def _modelled(
     slots: int | None,
     capabilities: CapabilityProtocol,
     trees: str | Mapping[int, Edges] | None,
+    trace: Trace | None,
+    whole: bool,
 ) -> System:
     from multikernel.machine.models.reading import read
     from multikernel.virtual.system import booted
@@ -397,7 +435,10 @@ def _modelled(
         raise BadInput("the multikernel alone is modelled", value=kernel, where="boot kernel")
     if cores is not None and not isinstance(cores, int):
         raise BadInput("of a modelled machine so many cores", value=repr(cores), where="boot cores")
-    system = booted(read(machine, where="boot machine"), cores, memory, slots, capabilities, trees)
+    model = read(machine, where="boot machine")
+    system = booted(model, cores, memory, slots, capabilities, trees)
+    if trace is not None:
+        system.trace_to(trace, whole=whole)
     return cast(System, system)
 
 

@@ -8,8 +8,18 @@ from typing import Any
 import click
 
 from multikernel.cli.bench_compare import command as compare
-from multikernel.cli.options import Run, measuring_options, request_of, those_with
+from multikernel.cli.options import (
+    Run,
+    measuring_options,
+    request_of,
+    those_with,
+    trace_option,
+    tracing,
+)
 from multikernel.experiments import registry
+
+TRACED = 4096
+"""Events of each core that a trace of experiments keeps: they boot many systems."""
 
 
 @click.group("bench")
@@ -53,16 +63,33 @@ def list_() -> None:
     metavar="DIR",
     help="Go on with a run that was stopped: experiments that lie there are not run again.",
 )
+@trace_option
 def run(
-    names: tuple[str, ...], output: str | None, as_json: bool, resume: str | None, **asked: Any
+    names: tuple[str, ...],
+    output: str | None,
+    as_json: bool,
+    resume: str | None,
+    trace: str | None,
+    **asked: Any,
 ) -> None:
-    """Run experiments by name, or all of them by `all`, and print their table and warnings."""
+    """Run experiments by name, or all of them by `all`, and print their table and warnings.
+
+    With --trace nothing is measured, for what is traced takes longer: some operations of every
+    configuration of a multikernel are run once, and the last 4 096 events of each core are kept.
+    """
     if "all" in names:
         modelled = asked["machine"] is not None
         names = tuple(one.name for one in registry.listed() if one.modelled or not modelled)
     for name in names:
         registry.get(name)
-    request, wanted = request_of(**asked), list(dict.fromkeys(names))
+    wanted = list(dict.fromkeys(names))
+    if trace is not None:
+        with tracing(trace, TRACED) as kept:
+            request = request_of(**asked, trace=kept)
+            for name in those_with(wanted, request) if request.only else wanted:
+                registry.get(name)(request).traced()
+        return
+    request = request_of(**asked)
     if request.only:
         wanted = those_with(wanted, request)
     running = Run(output, as_json, resume)

@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from multikernel.cli.options import cores_option, placement_of
+from multikernel.cli.options import (
+    cores_option,
+    modelled_placement,
+    placement_of,
+    trace_option,
+    tracing,
+)
 from multikernel.cli.output import loss_in
 from multikernel.cli.printing import table
 from multikernel.errors import BadInput
@@ -77,23 +83,49 @@ RIGHT = (0, 1, 2, 4, 5, 6)
     show_default=True,
     help="Physical memory, in bytes or such as 64M or 1G.",
 )
+@click.option(
+    "--machine",
+    metavar="NAME|FILE|SHAPE",
+    help="In virtual time on that modelled machine (multikernel machine list), for a program.",
+)
+@trace_option
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM.py ARGS…]")
-def command(cores: str | None, memory: str, program: tuple[str, ...], **how: Any) -> int:
+def command(
+    cores: str | None,
+    memory: str,
+    machine: str | None,
+    trace: str | None,
+    program: tuple[str, ...],
+    **how: Any,
+) -> int:
     """Boot a kernel and show its cores until Ctrl-C, or run a program in it.
 
     More cores than CPUs share them: 8 cores on 2 CPUs work. With a program (after --), the program
     runs in this process and reaches the kernel by multikernel.current(); its exit code becomes this
-    command's.
+    command's. On a modelled machine (--machine) the system is a virtual one, and nothing is shown
+    without a program.
     """
     from multikernel import system as system_
 
-    placement, size = placement_of(cores, oversubscribe=True), _bytes(memory)
+    size = _bytes(memory)
+    if machine is None:
+        where: Any = list(placement_of(cores, oversubscribe=True).cpus)
+    else:
+        where = len(modelled_placement(machine, cores).cpus)
+        if not program:
+            raise BadInput(
+                "of a modelled machine there is nothing to look at", value=machine,
+                where="--machine", hint="name a program: -- program.py",
+            )  # fmt: skip
     if program:
         _check(program[0])
         # As Python does for a script; before the boot, because cores look for modules where this
         # process does.
         sys.path.insert(0, os.path.dirname(os.path.abspath(program[0])))
-    with system_.boot(list(placement.cpus), memory=size, **how) as booted:
+    with (
+        tracing(trace) as kept,
+        system_.boot(where, memory=size, machine=machine, trace=kept, **how) as booted,
+    ):
         if not program:
             _stay(booted)
         with system_.as_current(booted):

@@ -28,6 +28,8 @@ from multikernel.machine.topology.model import Topology
 from multikernel.results import store
 from multikernel.results.document import Document
 from multikernel.results.encoding import encode_all
+from multikernel.timeline.events import EVENTS_MOST
+from multikernel.timeline.trace import Trace
 
 
 def together(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
@@ -46,6 +48,11 @@ cores_option = click.option(
     metavar="N|LIST",
     help="How many cores, such as 4, or which CPUs, such as 0,2-3. Without it: one core on every"
     " CPU allowed here.",
+)
+trace_option = click.option(
+    "--trace",
+    metavar="FILE",
+    help="Write there what the multikernel's cores did, for https://ui.perfetto.dev.",
 )
 output_options = together(
     click.option(
@@ -90,6 +97,23 @@ def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
             + (f"; {outside}: name them" if outside else ""),
         )
     return placement
+
+
+@contextmanager
+def tracing(file: str | None, most: int = EVENTS_MOST) -> Iterator[Trace | None]:
+    """A trace of the systems that are booted within the block, written at its end. most: of events
+    that a core keeps. Raises BadInput, OutputError.
+    """
+    if file is None:
+        yield None
+        return
+    trace = Trace(file, most)
+    try:
+        yield trace
+    finally:
+        if trace.told:
+            trace.write()
+            click.echo(f"trace: {trace}", err=True)
 
 
 def note(sentence: str) -> None:
@@ -139,9 +163,12 @@ def request_of(
     only: str | None = None,
     time: str | None = None,
     machine: str | None = None,
+    trace: Trace | None = None,
 ) -> Request:
     """What the experiments are asked. Raises BadInput."""
-    if machine is not None:
+    if trace is not None:
+        size = "smoke"
+    elif machine is not None:
         size = size or "modelled"
     chosen = SIZES[size or ("quick" if quick else "full")]
     return Request(
@@ -154,6 +181,7 @@ def request_of(
         progress=progress_to_stderr,
         model=None if machine is None else read(machine),
         machine=machine,
+        trace=trace,
     )
 
 

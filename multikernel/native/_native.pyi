@@ -12,6 +12,11 @@ from typing_extensions import Buffer
 
 KINDS: dict[str, int]
 VERDICTS: dict[str, int]
+OPERATIONS_AGREED: dict[str, int]
+PHASES: dict[str, int]
+INPUTS_TO_MONITORS: dict[str, int]
+OUTPUT_REPLIES: int
+TRACE: dict[str, int]
 VERDICT_CAPABILITY_BASE: int
 RIGHTS: dict[str, int]
 PROTOCOLS: dict[str, int]
@@ -33,7 +38,12 @@ SEGMENT_HEADER_BYTES: int
 ADDRESS_BASE: int
 
 def kernel_segment_bytes(
-    cores: int, window: int, user_channels: int, ring_slots: int, shared_bytes: int
+    cores: int,
+    window: int,
+    user_channels: int,
+    ring_slots: int,
+    shared_bytes: int,
+    trace_events: int = ...,
 ) -> int: ...
 def shared_state_bytes(
     cores: int, slots_per_core: int, cnodes: int, lock_scope: int, memory_bytes: int
@@ -64,7 +74,13 @@ class Histogram:
 class Segment:
     @staticmethod
     def create(
-        fd: int, cores: int, window: int, user_channels: int, ring_slots: int, shared_bytes: int
+        fd: int,
+        cores: int,
+        window: int,
+        user_channels: int,
+        ring_slots: int,
+        shared_bytes: int,
+        trace_events: int = ...,
     ) -> Segment: ...
     @staticmethod
     def attach(fd: int, size: int) -> Segment: ...
@@ -73,6 +89,7 @@ class Segment:
     @property
     def size(self) -> int: ...
     def region(self, core: int) -> tuple[int, int]: ...
+    def trace(self, core: int) -> tuple[bytes, int]: ...
     def go(self) -> None: ...
     @property
     def going(self) -> bool: ...
@@ -270,6 +287,8 @@ class VirtualKernel:
         capability_protocol: int,
     ) -> None: ...
     def plant(self, root: int, edges: array[int]) -> None: ...
+    def keep_trace(self, events: int) -> None: ...
+    def trace(self, core: int) -> tuple[bytes, int]: ...
     def idle(self, core: int, how: int) -> None: ...
     def ask(
         self,

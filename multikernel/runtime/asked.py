@@ -10,7 +10,7 @@ import os
 import resource
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from multikernel.errors import BadInput
 from multikernel.machine import limits
@@ -53,8 +53,11 @@ def planned(
     capabilities: CapabilityProtocol,
     lock_scope: LockScope,
     record: str | os.PathLike[str] | None,
+    trace: Callable[[int], int] | None,
 ) -> Plan:
-    """The plan of a system, but for its trees and its poll budget. Raises BadInput."""
+    """The plan of a system, but for its trees and its poll budget. trace: events that each of so
+    many cores is to keep. Raises BadInput.
+    """
     one_of(KERNELS, kernel, "kernel", "kernel")
     cpus = resolve(cores, topology, where="cores").cpus
     count = len(cpus)
@@ -77,6 +80,8 @@ def planned(
         why = f"the {kernel}'s cores share no state, so they lock none"
         raise _other_kernel(why, lock_scope, "lock_scope", "shared")
     directory = _record_directory(record, kernel)
+    if trace is not None and kernel != "multikernel":
+        raise _other_kernel(f"the {kernel} kernel has no monitors to trace", kernel, "trace")
     refusal = refusal_of(transport, count, kernel) if transport in HOST_TRANSPORTS else None
     if refusal is not None:
         raise refusal
@@ -99,6 +104,7 @@ def planned(
         transport=transport,
         capabilities=capabilities,
         record=directory,
+        trace=0 if trace is None else trace(count),
         lock_scope=lock_scope,
         addresses=_addresses(count, mappings),
         sys_path=tuple(sys.path),

@@ -45,7 +45,8 @@ class Plan:
     its cores - 1 edges (parent in the low half, child in the high half) in sending order; the other
     roots send to all. record: a directory, where each core of a multikernel writes down what its
     monitor is given (native/multikernel/record.h), or "". lock_scope: one of LOCK_SCOPES, of the
-    shared kernel. addresses: bytes of the range that mappings lie in.
+    shared kernel. trace: so many events each core of a multikernel keeps, the last ones; a power of
+    two, or 0. addresses: bytes of the range that mappings lie in.
     """
 
     kernel: Kernel
@@ -61,6 +62,7 @@ class Plan:
     capabilities: CapabilityProtocol = "two-phase"
     trees: bytes = b""
     record: str = ""
+    trace: int = 0
     lock_scope: str = "big"
     addresses: int = ADDRESS_BYTES
     sys_path: tuple[str, ...] = ()

@@ -74,7 +74,7 @@ class _Supervisor:
             if plan.kernel == "shared"
             else 0
         )
-        geometry = (plan.cores, plan.window, plan.channels, plan.ring_slots, shared)
+        geometry = (plan.cores, plan.window, plan.channels, plan.ring_slots, shared, plan.trace)
         size = _native.kernel_segment_bytes(*geometry)
         segments.require(size + plan.memory)
         kernel = segments.create(size, beside=plan.memory)

@@ -25,6 +25,8 @@ from multikernel.native._native import KINDS, VERDICTS
 from multikernel.runtime import local
 from multikernel.runtime.launch import Reply
 from multikernel.runtime.plan import PAGE, Plan
+from multikernel.timeline.events import Traced, kept
+from multikernel.timeline.trace import Trace
 from multikernel.user import memory
 from multikernel.user.access import READ_BYTES, WRITE_BYTES, core_number, handle_word
 from multikernel.user.capability import Capability, ram_of, root_of
@@ -189,6 +191,7 @@ class VirtualSystem:
         memory.booted(self.plan.system, self._access)
         self._groups = Groups(self._access)
         self.cores = [VirtualCore(self, index) for index in range(cores)]
+        self._trace: tuple[Trace, bool] | None = None
 
     def __enter__(self) -> VirtualSystem:
         return self
@@ -221,8 +224,29 @@ class VirtualSystem:
         self.virtual.settle()
 
     def close(self) -> None:
-        """Ends all programs. Idempotent."""
+        """Ends all programs. Then what was traced is written: raises OutputError. Idempotent."""
         self._access.programs.close()
+        traced, self._trace = self._trace, None
+        if traced is not None:
+            trace, whole = traced
+            self.virtual.settle()  # what is under way arrives
+            trace.add(self.traced())
+            if whole:
+                trace.write()
+
+    def trace_to(self, trace: Trace, *, whole: bool) -> None:
+        """Before anything runs: what the cores do is traced, for that file. whole: of this system
+        alone.
+        """
+        self.virtual.native.keep_trace(trace.events(self.plan.cores))
+        self._trace = trace, whole
+
+    def traced(self) -> Traced:
+        """What its cores did until now, where that is kept."""
+        count = self.plan.cores
+        cores = [kept(f"core {core}", self.virtual.native.trace(core)) for core in range(count)]
+        title = f"{self.kernel}, {count} cores of {self.machine.title}"
+        return Traced(title, self.machine.ghz.value * 1e9, tuple(cores), simulated=True)
 
     def ram(
         self, size: int, *, to: Capability | None = None, slot: int | None = None

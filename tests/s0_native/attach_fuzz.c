@@ -90,7 +90,8 @@ static struct geometry draw_geometry(void)
                              .window = 1 + draw(CALL_WINDOW_MAX),
                              .user_channels = 1 + draw(66),
                              .ring_slots = one_in(2) ? 0 : RING_SLOTS_MIN << draw(6),
-                             .shared_bytes = one_in(2) ? 0 : draw(1 << 20)};
+                             .shared_bytes = one_in(2) ? 0 : draw(1 << 20),
+                             .trace_events = one_in(2) ? 0 : 1ull << draw(10)};
 }
 
 static void lies_inside(const struct segment *segment, const void *part, uint64_t bytes)
@@ -135,6 +136,7 @@ static void attach_segment(struct segment *segment)
                 segment_client_set(segment, &region, last, CLIENT_CHANNELS - 1, CLIENT_LINES - 1),
                 8 * core_set_words(is->cores));
     lies_inside(segment, segment_at(segment, last, region.scratch), SCRATCH_BYTES);
+    lies_inside(segment, segment_trace(segment, &region, last), trace_bytes(is->trace_events));
     lies_inside(segment, (char *)segment + segment->shared_offset, is->shared_bytes);
 }
 

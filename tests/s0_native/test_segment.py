@@ -12,8 +12,8 @@ import pytest
 
 from multikernel.native import _native
 
-# cores, window, user channels, ring slots, shared bytes
-GEOMETRY = (3, 2, 1, 32, 5000)
+# cores, window, user channels, ring slots, shared bytes, events of a trace
+GEOMETRY = (3, 2, 1, 32, 5000, 64)
 SIZE = _native.kernel_segment_bytes(*GEOMETRY)
 FIELDS = (
     "magic",
@@ -24,9 +24,10 @@ FIELDS = (
     "user_channels",
     "ring_slots",
     "shared_bytes",
+    "trace_events",
     "size",
 )
-HEAD = struct.Struct("<QIIIIIIQQ")
+HEAD = struct.Struct("<QIIIIIIQQQ")
 
 
 @pytest.fixture
@@ -73,6 +74,8 @@ def test_one_segment_seen_twice(memory: int) -> None:
         ("user_channels", 64, "layout"),
         ("ring_slots", 0, "layout"),
         ("shared_bytes", 1 << 20, "layout"),
+        ("trace_events", 128, "layout"),
+        ("trace_events", 65, "layout"),
         ("size", 1 << 40, "layout"),
     ],
 )

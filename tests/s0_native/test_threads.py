@@ -118,6 +118,15 @@ def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
         assert "data race" in done.stderr
 
 
+# Full, and written over many times while it is copied; and never full.
+@pytest.mark.parametrize("events", [4, 64, 1 << 20])
+def test_what_is_copied_of_a_trace_is_whole(compiler: Compiler, events: int) -> None:
+    program = compiler.build("trace_client.c")
+    done = subprocess.run([program, "400000", str(events)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[1]) > 0
+
+
 # One caller, which is watched; more than are watched, by one level of hints and by two.
 @pytest.mark.parametrize(
     ("rounds", "callers", "apart"), [(60_000, 1, 1), (5_000, 6, 1), (5_000, 8, 1), (5_000, 8, 30)]

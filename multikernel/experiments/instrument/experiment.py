@@ -20,7 +20,7 @@ from multikernel.experiments.instrument import modelled
 from multikernel.experiments.instrument.arms import Arm, On, Ratio, Spec, caution, control_ratios
 from multikernel.experiments.instrument.collector import Collector, Ready
 from multikernel.experiments.instrument.floors import floor_arms, floors_of, root_pairs, settle
-from multikernel.experiments.instrument.machines import MULTIKERNEL
+from multikernel.experiments.instrument.machines import MULTIKERNEL, Booted
 from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, Pair
 from multikernel.machine.environment import Environment
@@ -98,6 +98,20 @@ class Experiment:
         arms = self.chosen()
         collector, boots = self.measured(arms)
         return self._document(environment, arms, collector, boots)
+
+    def traced(self) -> None:
+        """Runs what it measures of multikernels, for the request's trace. Raises BadInput."""
+        arms = [
+            arm
+            for arm in self.chosen()
+            if isinstance(arm.on, Booted) and arm.on.kernel == "multikernel"
+        ]
+        if not arms:
+            raise BadInput(
+                "nothing of this experiment runs on a multikernel", value=self.entry.name,
+                where="--trace", hint="such as unmap or two-phase-commit",
+            )  # fmt: skip
+        self.measured(arms)
 
     def measured(self, arms: list[Arm]) -> tuple[Collector, list[Boot]]:
         """What slices of these arms brought, and all boots."""

@@ -41,13 +41,14 @@ class Booted:
         mapping calls take longer than another's, as they do in a process that first ran elsewhere.
         """
         if request.model is not None:
-            return self._modelled(request, request.model)
+            return self._modelled(stack, request, request.model)
         cpus = list(request.placement.cpus[: self.cores])
         if self.one_cpu:
             cpus = [cpus[0], cpus[0]]
         for left in reversed(range(TRIES)):
             with ExitStack() as inner:
-                system = system_.boot(cpus, kernel=self.kernel, **dict(self.options))
+                trace = request.trace if self.kernel == "multikernel" else None
+                system = system_.boot(cpus, kernel=self.kernel, trace=trace, **dict(self.options))
                 bench = Bench(inner.enter_context(system))
                 if request.size.measures and not bench.crowded:
                     local = bench.local_on_each(LOCAL)
@@ -62,14 +63,18 @@ class Booted:
                 break
         return self._prepared(bench)
 
-    def _modelled(self, request: Request, model: Model) -> Bench:
+    def _modelled(self, stack: ExitStack, request: Request, model: Model) -> Bench:
         from multikernel.experiments.instrument.modelled import ModelledBench, Unmodelled
 
         options = dict(self.options)
         if self.one_cpu or options.get("transport", "call-line") != "call-line":
             return cast(Bench, Unmodelled())
         cores = request.cores if self.cores is None else self.cores
-        return self._prepared(ModelledBench(model, cores, self.kernel, options, request.seed))
+        bench = ModelledBench(model, cores, self.kernel, options, request.seed)
+        if request.trace is not None and self.kernel == "multikernel":
+            bench.modelled.trace_to(request.trace, whole=False)
+            stack.callback(bench.modelled.close)
+        return self._prepared(bench)
 
     def _prepared(self, bench: Bench) -> Bench:
         if self.program is not None:

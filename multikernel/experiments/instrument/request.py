@@ -16,6 +16,7 @@ from multikernel.machine.models.model import Model
 from multikernel.machine.models.tables import topology_of
 from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Mode
+from multikernel.timeline.trace import Trace
 
 BATCHES: dict[Mode, int] = {"back-to-back": 100, "single": 1}
 """Operations that are timed together, by the floor's modes."""
@@ -57,7 +58,8 @@ class Request:
     and Linux are compared by, not what takes long and compares the multikernel with itself; only:
     systems, variants or keys, () for all; seconds: as many boots as fit in, in place of the size's;
     progress: called with a few words on what is going on; model: a modelled machine in place of
-    this host, whose cores are 0 to n - 1; machine: what it was asked for by.
+    this host, whose cores are 0 to n - 1; machine: what it was asked for by; trace: of what the
+    multikernels do.
     """
 
     placement: Placement
@@ -68,6 +70,7 @@ class Request:
     seconds: float | None = None
     model: Model | None = None
     machine: str | None = None
+    trace: Trace | None = field(default=None, compare=False)
     progress: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
     def __post_init__(self) -> None:

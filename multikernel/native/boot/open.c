@@ -93,6 +93,20 @@ static int open_all(struct driver *d, int memory, const struct driver_options *o
     return open_watches(d, o);
 }
 
+/* 0, or an errno. */
+static int open_trace(struct driver *d)
+{
+    const uint64_t events = d->segment->geometry.trace_events;
+    if (!events)
+        return 0;
+    d->trace = malloc(sizeof *d->trace);
+    if (!d->trace)
+        return ENOMEM;
+    *d->trace =
+        (struct trace){.log = segment_trace(d->segment, &d->region, d->me), .mask = events - 1};
+    return 0;
+}
+
 struct driver *driver_open(struct segment *segment, int memory, const struct driver_options *o,
                            const char **refused)
 {
@@ -111,6 +125,10 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
     d->disabled = 1;
     segment_region(&segment->geometry, &d->region);
     d->doorbell = segment_doorbell(segment, d->me);
+    if (open_trace(d)) {
+        errno = ENOMEM;
+        return NULL;
+    }
     const int error = open_all(d, memory, o, refused);
     if (error) {
         errno = error;

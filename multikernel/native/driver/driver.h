@@ -129,6 +129,7 @@ struct driver {
     struct patience patience;
     uint32_t slice_us;
     uint64_t program_set[CORE_SET_WORDS_MAX]; /* cores that the program's own request names */
+    struct trace *trace;                      /* NULL: none is kept */
     struct tree_staging staging;
     uint64_t cycles_per_us;
 

@@ -10,6 +10,12 @@ enum {
     STOP_LOOKS = 1024, /* a core that spins for long sees the end of the system all the same */
 };
 
+static void mark(struct driver *d, enum trace_kind kind)
+{
+    if (d->trace)
+        trace_mark(d->trace, arch_cycles(), kind);
+}
+
 static void park(struct driver *d)
 {
     uint32_t seen = doorbell_bell(d->doorbell);
@@ -21,10 +27,12 @@ static void park(struct driver *d)
                      atomic_load_explicit(d->pending, memory_order_relaxed) != d->pending_seen;
         atomic_fetch_add_explicit(&d->doorbell->parks, 1, memory_order_relaxed);
         const uint32_t slice_us = again ? SHORT_SLICE_US : d->slice_us;
+        mark(d, TRACE_PARKS);
         if (d->transport->park)
             d->transport->park(d, slice_us);
         else
             doorbell_park(d->doorbell, seen, slice_us);
+        mark(d, TRACE_WOKEN);
         watch_doubted(d);
     }
     doorbell_poll(d->doorbell);
@@ -59,6 +67,7 @@ enum event driver_run(struct driver *d)
     interrupt_arm();
     driver_enter(d);
     interrupt_tick(d, false);
+    mark(d, TRACE_PROGRAM_ENDED);
     while (d->event == EVENT_NONE) {
         /* Relaxed: a hint; driver_unpin_dropped looks itself. */
         if (atomic_load_explicit(&d->dropped, memory_order_relaxed))
@@ -77,6 +86,8 @@ enum event driver_run(struct driver *d)
     }
     enum event event = d->event;
     d->event = EVENT_NONE;
+    if (event == EVENT_RUN)
+        mark(d, TRACE_PROGRAM);
     interrupt_tick(d, event == EVENT_RUN);
     driver_leave(d);
     driver_keep_out(d, false);

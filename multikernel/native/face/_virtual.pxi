@@ -65,6 +65,8 @@ cdef extern from "virtual/monitors.h":
             const message *request, const uint64_t *kept)
     bint monitors_run(monitors *m, virtual_answer *answer) nogil
     double monitors_measure(monitors *m, work_sample *samples)
+    bint monitors_trace(monitors *m, uint64_t events)
+    const trace_log *monitors_traced(const monitors *m, uint32_t core)
 
 cdef extern from "virtual/bare.h":
     uint64_t bare_tree(const machine *m, uint32_t buffers, bint meets, uint32_t root, uint32_t cores,
@@ -240,6 +242,7 @@ cdef class VirtualKernel:
     cdef monitors *m
     cdef work_sample *samples
     cdef object _kept
+    cdef uint64_t _traced
     cdef VirtualMachine _machine
     cdef uint32_t _cores
 
@@ -271,6 +274,22 @@ cdef class VirtualKernel:
             raise ValueError("a tree has one edge less than cores")
         if not monitors_plant(self.m, root, &given[0]):
             raise ValueError(f"no tree below core {root}")
+
+    def keep_trace(self, uint64_t events):
+        """Before anything runs: what each core does is kept, the last so many events, a power of
+        two.
+        """
+        if not events or events & (events - 1) or self._traced:
+            raise ValueError("a power of two, once")
+        self._traced = events
+        if not monitors_trace(self.m, events):
+            raise MemoryError("a trace")
+
+    def trace(self, uint32_t core):
+        """What a core has done, as _trace has it; (b"", 0) where that is not kept."""
+        if core >= self._cores:
+            raise IndexError(core)
+        return _trace(monitors_traced(self.m, core), self._traced)
 
     def idle(self, uint32_t core, uint8_t how):
         """What a core does while nothing comes: 0 polls, 1 computes, 2 sleeps."""

@@ -36,3 +36,10 @@ static inline void segment_core_state(struct segment *segment, uint32_t core, ui
     out[4] = atomic_load_explicit(&doorbell->interrupts, memory_order_relaxed);
     out[5] = atomic_load_explicit(&doorbell->parks, memory_order_relaxed);
 }
+
+static inline const struct trace_log *segment_core_trace(struct segment *segment, uint32_t core)
+{
+    struct region region;
+    segment_region(&segment->geometry, &region);
+    return segment->geometry.trace_events ? segment_trace(segment, &region, core) : NULL;
+}

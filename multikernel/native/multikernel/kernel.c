@@ -194,6 +194,7 @@ static int open(struct driver *d, const struct driver_options *o)
                                           .backoff = o->cycles_per_us};
     k->ahead = k->environment;
     k->next_tick = NEVER;
+    k->trace = d->trace;
     struct monitor_shape shape = multikernel_shape(d->cores, o->slots_per_core, o->cnodes);
     shape.pages = o->memory_bytes / PAGE_BYTES;
     shape.capability_protocol = o->capability_protocol;
@@ -212,6 +213,7 @@ static int open(struct driver *d, const struct driver_options *o)
     monitor_init(k->monitor, d->me, &shape, o->address_base, o->address_size);
     for (uint32_t i = 0; i < o->tree_count; i++)
         monitor_planted(k->monitor, o->trees[(size_t)i * d->cores]);
+    k->watched = k->record || k->trace;
     if (k->record)
         record_begin(k->record, &k->environment);
     d->kernel_state = k;

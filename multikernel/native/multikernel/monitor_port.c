@@ -3,6 +3,7 @@
  * and replies. */
 #include <string.h>
 
+#include "monitor/tracing.h"
 #include "multikernel/multikernel.h"
 
 /* What the requester is told. New Frames are cleared here: nobody has heard of them, and nobody can
@@ -14,14 +15,32 @@ static void for_requester(const struct driver *d, struct message *reply, const s
     reply_of_done(reply, done);
 }
 
+/* Noted before it is on its way, so that nobody has it earlier. */
+static inline void sends(const struct driver *d, enum output_kind kind, uint32_t to,
+                         const struct message *message)
+{
+    struct trace *trace = multikernel_of(d)->trace;
+    if (trace)
+        trace_sent(trace, arch_cycles(), kind, to, message);
+}
+
 /* All have it before any is notified: that may take long. */
 static void send(struct driver *d, const struct output *output, const struct output_entry *entry)
 {
     const uint32_t receivers = output_receivers(output, entry);
-    for (uint32_t i = 0; i < receivers; i++)
+    for (uint32_t i = 0; i < receivers; i++) {
+        sends(d, entry->kind, output_receiver(output, entry, i), &entry->message);
         outgoing_send(d, output_receiver(output, entry, i), &entry->message);
+    }
     for (uint32_t i = 0; i < receivers; i++)
         outgoing_notify(d, output_receiver(output, entry, i));
+}
+
+static inline void done(const struct driver *d, const struct output_entry *entry)
+{
+    struct trace *trace = multikernel_of(d)->trace;
+    if (trace)
+        trace_done(trace, arch_cycles(), entry->token, &entry->message);
 }
 
 /* The verdict of a DONE for the ticket, with the result: the caller answers. Else PENDING. */
@@ -34,25 +53,54 @@ static enum verdict deliver(struct driver *d, const struct output *output, uint6
         if (entry->kind <= OUTPUT_NOTICE) {
             send(d, output, entry);
         } else if (entry->kind == OUTPUT_REPLY) {
+            sends(d, OUTPUT_REPLY, entry->to, &entry->message);
             outgoing_reply(d, entry->token, &entry->message, !entry->unawaited);
-        } else if (ticket && entry->token == ticket) {
-            for_requester(d, result, &entry->message);
-            verdict = message_verdict(&entry->message);
         } else {
-            struct message reply = {{0}};
-            for_requester(d, &reply, &entry->message);
-            driver_reply(d, entry->token, &reply);
+            done(d, entry);
+            if (ticket && entry->token == ticket) {
+                for_requester(d, result, &entry->message);
+                verdict = message_verdict(&entry->message);
+            } else {
+                struct message reply = {{0}};
+                for_requester(d, &reply, &entry->message);
+                driver_reply(d, entry->token, &reply);
+            }
         }
     }
     return verdict;
 }
 
-static void step(struct multikernel *k, const struct input *input)
+RARE static void step_watched(struct multikernel *k, const struct input *input)
 {
+    if (k->trace)
+        trace_mark(k->trace, arch_cycles(), TRACE_STEP);
     if (k->record)
         record_step(k->record, &k->environment, input, k->output);
     else
         monitor_step(k->monitor, &k->environment, input, k->output);
+    if (k->trace)
+        trace_stepped(k->trace, arch_cycles(), k->output);
+}
+
+static void step(struct multikernel *k, const struct input *input)
+{
+    if (k->watched)
+        step_watched(k, input);
+    else
+        monitor_step(k->monitor, &k->environment, input, k->output);
+}
+
+/* Behind the load that saw the message: who has it first reads a later clock than who sent it. */
+static inline void began(struct multikernel *k, const struct input *input)
+{
+    if (k->trace)
+        trace_began(k->trace, arch_cycles_behind(), input);
+}
+
+static inline void ended(struct multikernel *k)
+{
+    if (k->trace)
+        trace_mark(k->trace, arch_cycles(), TRACE_ENDED);
 }
 
 static void wants_tick(struct multikernel *k)
@@ -62,8 +110,9 @@ static void wants_tick(struct multikernel *k)
     atomic_store_explicit(&k->waiting, k->next_tick != NEVER, memory_order_relaxed);
 }
 
-enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t ticket,
-                          struct message *result)
+/* monitor_turn, of what has begun. */
+static enum verdict turn(struct driver *d, const struct input *input, uint64_t ticket,
+                         struct message *result)
 {
     struct multikernel *k = multikernel_of(d);
     step(k, input);
@@ -74,7 +123,15 @@ enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t 
         deliver(d, k->output, 0, NULL);
     }
     wants_tick(k);
+    ended(k);
     return verdict;
+}
+
+enum verdict monitor_turn(struct driver *d, const struct input *input, uint64_t ticket,
+                          struct message *result)
+{
+    began(multikernel_of(d), input);
+    return turn(d, input, ticket, result);
 }
 
 enum verdict monitor_local(struct driver *d, const struct input *input, uint64_t *made)
@@ -107,11 +164,13 @@ static bool answers_first(struct driver *d, const struct arrival *a, const struc
     struct message reply;
     message_copy(&reply, &a->message);
     reply.word[0] = f.head;
+    sends(d, OUTPUT_REPLY, a->from, &reply);
     outgoing_reply(d, a->address, &reply, true);
     step(k, input);
     assert(k->output->count == 1 && k->output->local == NO_OPERATION &&
            memcmp(&k->output->entry[0].message, &reply, sizeof reply) == 0);
     wants_tick(k);
+    ended(k);
     return true;
 }
 
@@ -130,10 +189,11 @@ bool monitor_message(struct driver *d, const struct arrival *a)
         return false;
     } else if (kind >= KIND_RELEASE) {
         return_line(d, a);
-    } else if (a->first && answers_first(d, a, &input)) {
-        return true;
     }
-    monitor_turn(d, &input, 0, NULL);
+    began(multikernel_of(d), &input);
+    if (!a->reply && kind < KIND_RELEASE && a->first && answers_first(d, a, &input))
+        return true;
+    turn(d, &input, 0, NULL);
     if (multikernel_of(d)->output->work.waits && d->transport->later)
         d->transport->later(d, a->message.word[1]);
     return true;

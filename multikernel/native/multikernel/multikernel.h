@@ -9,6 +9,8 @@ struct multikernel {
     _Alignas(LINE_BYTES) struct monitor *monitor;
     struct output *output;
     struct record *record;    /* NULL: nothing is written down */
+    struct trace *trace;      /* the driver's */
+    bool watched;             /* there is one of the two */
     _Atomic uint64_t waiting; /* the monitor wants a tick; where the loop sees it */
     uint64_t next_tick;       /* ... when, in cycles */
     struct environment environment;

@@ -24,7 +24,8 @@ void segment_region(const struct geometry *g, struct region *region)
     region->client_sets = region->sets + OPERATION_LANES * region->set_stride;
     at = region->client_sets + CLIENT_CHANNELS * CLIENT_LINES * region->set_stride;
     region->scratch = at;
-    region->bytes = round_up(at + SCRATCH_BYTES, PAGE_BYTES);
+    region->trace = round_up(at + SCRATCH_BYTES, PAD_BYTES);
+    region->bytes = round_up(region->trace + trace_bytes(g->trace_events), PAGE_BYTES);
 }
 
 uint64_t segment_bytes(const struct geometry *g)
@@ -65,6 +66,7 @@ static bool makes_sense(const struct geometry *g)
 {
     return g->cores - 1 < CORES_MAX && g->window - 1 < CALL_WINDOW_MAX &&
            g->user_channels - 1 < USER_CHANNELS_MAX && g->shared_bytes < 1ull << 48 &&
+           g->trace_events <= TRACE_EVENTS_MAX && !(g->trace_events & (g->trace_events - 1)) &&
            (!g->ring_slots || (g->ring_slots >= RING_SLOTS_MIN && g->ring_slots <= RING_SLOTS_MAX &&
                                !(g->ring_slots & (g->ring_slots - 1))));
 }

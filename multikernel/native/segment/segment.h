@@ -3,7 +3,8 @@
  * the owner, pinned, is the first to touch it and it lies in the owner's memory:
  *
  *   doorbell | call lines from each core | user channels from each core | rings from each core |
- *   the client's lines | its tree's tables | core sets | scratch memory, which no kernel uses
+ *   the client's lines | its tree's tables | core sets | scratch memory, which no kernel uses |
+ *   its trace, where one is kept
  *
  * Offsets, never pointers; magic, version and geometry are checked on attach. Made and unlinked by
  * the supervisor. The header's first page says where everything lies, so every process keeps a copy
@@ -15,6 +16,7 @@
 
 #include "base/align.h"
 #include "base/core_set.h"
+#include "base/trace.h"
 #include "channel/call_line.h"
 #include "channel/doorbell.h"
 #include "channel/ring.h"
@@ -29,6 +31,7 @@ enum {
     OPERATION_LANES = 32,
     USER_CHANNELS_MAX = 1 << 16, /* more than anybody asks for */
     SCRATCH_BYTES = 128 * PAD_BYTES,
+    TRACE_EVENTS_MAX = 1 << 24,
     HEADER_BYTES = 2 * PAGE_BYTES,
 };
 
@@ -39,6 +42,7 @@ struct geometry {
     uint32_t user_channels; /* single call lines an ordered pair for programs, at least 1 */
     uint32_t ring_slots;    /* of the ring an ordered pair; 0: no rings */
     uint64_t shared_bytes;  /* of the shared kernel's state; 0: another kernel */
+    uint64_t trace_events;  /* that a core's trace keeps, a power of two; 0: there is none */
 };
 
 struct segment {
@@ -65,6 +69,7 @@ struct region {
     uint64_t sets, set_stride;   /* core sets that the owner's operations name, by lane */
     uint64_t client_sets;        /* ... and the client's requests, by channel and line */
     uint64_t scratch;
+    uint64_t trace;
     uint64_t bytes;
 };
 
@@ -125,4 +130,10 @@ static inline uint64_t *segment_client_set(struct segment *segment, const struct
 {
     return segment_at(segment, core,
                       region->client_sets + (channel * CLIENT_LINES + line) * region->set_stride);
+}
+/* What a core does, where that is kept. */
+static inline struct trace_log *segment_trace(struct segment *segment, const struct region *region,
+                                              uint32_t core)
+{
+    return segment_at(segment, core, region->trace);
 }

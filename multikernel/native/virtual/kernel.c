@@ -18,7 +18,7 @@ static enum verdict begin(struct monitors *m, uint32_t number, struct request *r
 {
     request->ticket = number;
     const struct input input = {.kind = INPUT_REQUEST, .request = request};
-    monitors_turn(m, m->ask[number].core, &input, false);
+    monitors_turn(m, m->ask[number].core, &input);
     return VERDICT_PENDING;
 }
 

@@ -1,3 +1,5 @@
+/* What each modelled monitor is given, the time that its steps take, and what becomes of what they
+ * put out. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -93,6 +95,35 @@ static void keep(void *context, uint32_t lane, const uint64_t *set)
         memcpy(*own, set, bytes);
 }
 
+/* --- Its trace --- */
+
+static struct trace *trace_of(const struct monitors *m, uint32_t core)
+{
+    return m->trace ? &m->trace[core] : NULL;
+}
+
+static void mark(const struct monitors *m, uint32_t core, enum trace_kind kind)
+{
+    struct trace *trace = trace_of(m, core);
+    if (trace)
+        trace_mark(trace, m->world.clock, kind);
+}
+
+static void began(const struct monitors *m, uint32_t core, uint64_t now, const struct input *input)
+{
+    struct trace *trace = trace_of(m, core);
+    if (trace)
+        trace_began(trace, now, input);
+}
+
+static void sends(const struct monitors *m, uint32_t core, enum output_kind kind, uint32_t to,
+                  const struct message *message)
+{
+    struct trace *trace = trace_of(m, core);
+    if (trace)
+        trace_sent(trace, m->world.clock, kind, to, message);
+}
+
 /* --- A step --- */
 
 static void sample(struct monitors *m, uint32_t key, uint64_t cycles, uint32_t messages)
@@ -123,15 +154,18 @@ static void step(struct monitors *m, uint32_t core, const struct input *input)
     m->environment.now = m->world.clock;
     m->mmu_cycles = 0;
     m->stepping = core;
-    const uint64_t began = m->samples ? arch_cycles() : 0;
+    mark(m, core, TRACE_STEP);
+    const uint64_t before = m->samples ? arch_cycles() : 0;
     monitor_step(m->monitor[core], &m->environment, input, m->output);
-    const uint64_t took = m->samples ? arch_cycles() - began : 0;
+    const uint64_t took = m->samples ? arch_cycles() - before : 0;
     const uint32_t messages = messages_of(m->output);
     const uint32_t key = work_key(input->kind, &m->output->work, messages > 0);
     if (m->samples)
         sample(m, key, took, messages);
     const double *table = m->world.core[core].idle == IDLE_POLLS ? m->work->warm : m->work->cold;
     world_charge(&m->world, machine->work_scale * table[key] + m->mmu_cycles);
+    if (m->trace)
+        trace_stepped(&m->trace[core], m->world.clock, m->output);
 }
 
 /* What was sent is there before its sender looks whether the receiver polls (channel/doorbell.h). */
@@ -148,6 +182,7 @@ static void send(struct monitors *m, uint32_t core, const struct output_entry *e
     const uint32_t receivers = output_receivers(m->output, entry);
     for (uint32_t i = 0; i < receivers; i++) {
         world_charge(&m->world, m->world.machine->work_scale * m->work->message);
+        sends(m, core, entry->kind, output_receiver(m->output, entry, i), &entry->message);
         world_send(&m->world, core, output_receiver(m->output, entry, i),
                    entry->kind == OUTPUT_REPLY, entry->token, &entry->message);
     }
@@ -159,15 +194,18 @@ static void deliver(struct monitors *m, uint32_t core, bool answered)
 {
     for (uint32_t i = 0; i < m->output->count; i++) {
         const struct output_entry *entry = &m->output->entry[i];
-        if (entry->kind == OUTPUT_DONE)
+        if (entry->kind == OUTPUT_DONE) {
+            if (m->trace)
+                trace_done(&m->trace[core], m->world.clock, entry->token, &entry->message);
             m->port->done(m, (uint32_t)entry->token, &entry->message);
-        else if (!answered || entry->kind != OUTPUT_REPLY)
+        } else if (!answered || entry->kind != OUTPUT_REPLY)
             send(m, core, entry);
     }
 }
 
-/* As multikernel/monitor_port.c does: the step, what it puts out, its own part. */
-void monitors_turn(struct monitors *m, uint32_t core, const struct input *input, bool answered)
+/* As multikernel/monitor_port.c does: the step, what it puts out, its own part. answered: its reply
+ * has been sent. */
+static void turn(struct monitors *m, uint32_t core, const struct input *input, bool answered)
 {
     step(m, core, input);
     deliver(m, core, answered);
@@ -177,6 +215,7 @@ void monitors_turn(struct monitors *m, uint32_t core, const struct input *input,
         deliver(m, core, false);
     }
     m->changed = 0;
+    mark(m, core, TRACE_ENDED);
     const uint64_t wanted = m->output->next_tick;
     if (wanted == NEVER)
         return;
@@ -185,6 +224,12 @@ void monitors_turn(struct monitors *m, uint32_t core, const struct input *input,
         m->tick_at[core] = at;
         world_wake(&m->world, core, at, TICK);
     }
+}
+
+void monitors_turn(struct monitors *m, uint32_t core, const struct input *input)
+{
+    began(m, core, m->world.clock, input);
+    turn(m, core, input, false);
 }
 
 /* Where it is plain what a step comes to, the rights go and the answer leaves first. */
@@ -200,6 +245,7 @@ static bool answers_first(struct monitors *m, uint32_t core, const struct input 
     }
     struct message reply = *input->message;
     reply.word[0] = f.head;
+    sends(m, core, OUTPUT_REPLY, input->from, &reply);
     world_send(&m->world, core, input->from, true, input->token, &reply);
     fence(m, core, input->from);
     return true;
@@ -212,14 +258,15 @@ static void message(void *context, uint32_t core, const struct packet *packet)
         m->port->came(m, packet);
         return;
     }
-    world_charge(&m->world, m->world.machine->work_scale * m->work->driver);
     const struct input input = {.kind = packet->reply ? INPUT_REPLY : INPUT_MESSAGE,
                                 .from = packet->from,
                                 .token = packet->from,
                                 .message = &packet->message};
+    began(m, core, m->world.now, &input);
+    world_charge(&m->world, m->world.machine->work_scale * m->work->driver);
     const bool answered =
         !packet->reply && !m->world.core[core].first && answers_first(m, core, &input);
-    monitors_turn(m, core, &input, answered);
+    turn(m, core, &input, answered);
 }
 
 static void woken(void *context, uint32_t core, uint32_t what)
@@ -229,7 +276,7 @@ static void woken(void *context, uint32_t core, uint32_t what)
     if (what != TICK)
         m->port->woken(m, core, what);
     else if (m->tick_at[core] <= m->world.now) /* else one was wanted earlier, and came */
-        monitors_turn(m, core, &tick, false);
+        monitors_turn(m, core, &tick);
 }
 
 /* --- The interface --- */
@@ -250,6 +297,26 @@ bool monitors_plant(struct monitors *m, uint32_t root, const uint32_t *edges)
     for (uint32_t core = 0; core < m->shape.cores; core++)
         monitor_planted(m->monitor[core], root);
     return true;
+}
+
+bool monitors_trace(struct monitors *m, uint64_t events)
+{
+    const uint32_t cores = m->shape.cores;
+    m->trace = calloc(cores, sizeof *m->trace);
+    for (uint32_t core = 0; m->trace && core < cores; core++) {
+        /* aligned as its counts are, and only what is written to costs memory */
+        char *log = mmap(NULL, trace_bytes(events), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (log == MAP_FAILED)
+            return false;
+        m->trace[core] = (struct trace){.log = (struct trace_log *)(void *)log, .mask = events - 1};
+    }
+    return m->trace != NULL;
+}
+
+const struct trace_log *monitors_traced(const struct monitors *m, uint32_t core)
+{
+    return m->trace ? m->trace[core].log : NULL;
 }
 
 double monitors_measure(struct monitors *m, struct work_sample *samples)
@@ -344,6 +411,10 @@ void monitors_close(struct monitors *m)
         free(m->pieces[i].edges);
     if (m->memory != MAP_FAILED)
         munmap(m->memory, m->shape.pages * PAGE + PAGE);
+    for (size_t core = 0; m->trace && core < cores; core++)
+        if (m->trace[core].log)
+            munmap(m->trace[core].log, trace_bytes(m->trace[core].mask + 1));
+    free(m->trace);
     free(m->monitor);
     free(m->table);
     free(m->pieces);

@@ -35,6 +35,12 @@ bool monitors_ask(struct monitors *m, uint64_t time, uint32_t from, uint32_t cor
 /* Goes on until a program has its answer; false: nothing more happens. */
 bool monitors_run(struct monitors *m, struct answer *answer);
 
+/* Before anything runs: what each core does is kept, the last so many events, a power of two. False:
+ * no memory. */
+bool monitors_trace(struct monitors *m, uint64_t events);
+/* NULL: that is not done. */
+const struct trace_log *monitors_traced(const struct monitors *m, uint32_t core);
+
 /* From now on steps are timed on this host, into that table of WORK_KEYS; NULL: no more. The mean of
  * what reading the clock takes of a sample, in cycles. */
 double monitors_measure(struct monitors *m, struct work_sample *samples);

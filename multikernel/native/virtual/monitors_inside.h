@@ -2,6 +2,7 @@
 #pragma once
 
 #include "driver/requests.h"
+#include "monitor/tracing.h"
 #include "virtual/monitors.h"
 
 /* A message that carries a program's request, or its reply, has its number and this for a token;
@@ -51,6 +52,7 @@ struct monitors {
     struct routing routing;
     const struct work_table *work;
     struct work_sample *samples;
+    struct trace *trace; /* by core; NULL: none is kept */
     struct monitor_shape shape;
     size_t block;
     struct monitor **monitor;
@@ -73,9 +75,8 @@ struct monitors {
 struct monitors *monitors_open(const struct port *port, const struct machine *machine,
                                const struct work_table *work, const struct monitor_shape *shape);
 void monitors_close(struct monitors *m);
-/* Steps that core's monitor, whose clock is the world's, and does what comes of it. answered: its
- * reply has been sent. */
-void monitors_turn(struct monitors *m, uint32_t core, const struct input *input, bool answered);
+/* Steps that core's monitor, whose clock is the world's, and does what comes of it. */
+void monitors_turn(struct monitors *m, uint32_t core, const struct input *input);
 /* An input that puts nothing out, answered at once: PIN, UNPIN, CREATE, FRAMES. */
 enum verdict monitors_local(struct monitors *m, uint32_t core, const struct input *input,
                             uint64_t *made);
