@@ -27,7 +27,8 @@ def list_() -> None:
     name, figure = (max(len(getattr(one, what)) for one in known) for what in ("name", "figure"))
     for one in known:
         seconds = "–" if one.seconds is None else f"{one.seconds} s"
-        how = " Also --machine." if one.modelled else ""
+        how = " Simulated only: --machine." if one.simulated_only else ""
+        how = how or (" Also --machine." if one.modelled else "")
         click.echo(f"{one.name:<{name}}  {one.figure:<{figure}}  {seconds:>5}  {one.summary}{how}")
 
 
@@ -58,11 +59,15 @@ def run(
 ) -> None:
     """Run experiments by name, or all of them by `all`, and print their table and warnings."""
     if "all" in names:
-        modelled = asked["machine"] is not None
-        names = tuple(one.name for one in registry.listed() if one.modelled or not modelled)
-    for name in names:
-        registry.get(name)
+        here = asked["machine"] is None
+        known = registry.listed()
+        names = tuple(
+            one.name for one in known if (not one.simulated_only if here else one.modelled)
+        )
+    classes = [registry.get(name) for name in names]
     request, wanted = request_of(**asked), list(dict.fromkeys(names))
+    for experiment in classes:
+        experiment.check(request)
     if request.only:
         wanted = those_with(wanted, request)
     running = Run(output, as_json, resume)
