@@ -23,7 +23,7 @@ BROADCAST = "broadcast"
 MOST, CORES_TIMES = 200, 16_384
 """Operations of a slice: so many, or as many as make with the cores so much; at least LEAST."""
 LEAST = 4
-FEW, SMALL = 8, 64
+FEW, SMALL = 10, 64
 """Up to so many cores each number is run; on machines up to the second one, 3 · 2ⁿ too."""
 KINDS = ("sequential", "binary", "cluster", "numa-aware", "hierarchical", CHOSEN)
 
@@ -63,8 +63,8 @@ class Scale(Experiment):
         return Booted(cores=cores, options=(("trees", "sequential"),), prepare=furnish)
 
     def pairs(self) -> list[Pair]:
-        """Core 0, and the last of each number of cores."""
-        return [(0, cores - 1) for cores in self.by_cores]
+        """Core 0 with the nearest and the farthest in number."""
+        return [(0, core) for core in sorted({1, self.request.cores - 1})]
 
     def key(self, operation: str, shape: Shape) -> str:
         """The full number of cores is left out of it."""
@@ -84,7 +84,6 @@ class Scale(Experiment):
                 "operation": operation, "tree": shape.name, "depth": shape.tree.depth, **POLLED,
                 **shape.about,
             },
-            floor=((0, shape.cores - 1),),
         )  # fmt: skip
         slice_of = self._broadcast if operation == BROADCAST else self._operate
         return Arm(spec.key.replace("-", " "), (spec,), on, partial(slice_of, spec, shape))
