@@ -73,10 +73,10 @@ def test_the_same_run_twice() -> None:
 
 
 def test_sending_in_turn_is_cheaper_among_few_and_dearer_among_many() -> None:
-    for on in (AMD, SERVERS):
+    for on, tree in ((AMD, "cluster"), (SERVERS, "binary")):
         for operation in ("agreement", "unmap", "retype"):
             trees = scale.curves(document_of(*on))[operation]
-            found = scale.course(trees["sequential"], trees["binary"])
+            found = scale.course(trees["sequential"], trees[tree])
             assert [side for *_, side in found.runs if side] == [-1, 1], (on, operation)
             assert len(found.crossings) == 1
             in_turn = medians(document_of(*on), operation, "sequential")
@@ -100,9 +100,8 @@ def test_what_is_busiest_is_named() -> None:
         about: dict[str, Any] = dict(one.parameters)
         assert 0 < about["core_busy"] <= 1
         assert 0 <= about.get("link_busy", 0) <= 1
-        across = about.get("busiest_link", "").count("server")
-        assert one.cores <= 32 or across == 1, one.key
         if about["tree"] == "sequential" and one.cores > 8:
+            assert one.cores <= 32 or "server 0" in about["busiest_link"]
             assert about["busiest_core"] == "core 0"
             assert about["core_busy"] > 0.9
 
