@@ -12,7 +12,7 @@ import pytest
 
 from multikernel.machine.models.reading import read
 from multikernel.native._native import PROTOCOLS, cores_word
-from multikernel.virtual.kernel import Kernel, machine
+from multikernel.virtual.kernel import Edges, Kernel, machine
 from multikernel.virtual.trees import build
 from multikernel.virtual.work import Work
 
@@ -24,7 +24,7 @@ AGREEMENTS = 100
 
 def booted(cores: int, roots: int) -> Kernel:
     apart = cores // roots
-    trees = {
+    trees: dict[int, Edges] = {
         root * apart: build("hierarchical", root * apart, RACK, cores, "bench")
         for root in range(roots)
     }
@@ -35,7 +35,7 @@ def agreements(kernel: Kernel, roots: int) -> None:
     """Each root maps and unmaps a page of its own on all cores, all roots at once."""
     word, kept = cores_word((1 << kernel.cores) - 1, kernel.cores)
     cores = [root * (kernel.cores // roots) for root in range(roots)]
-    frames = [kernel.request(core, "ALLOCATE", PAGE).reply[2][:2] for core in cores]
+    frames = [kernel.request(0, "ALLOCATE", PAGE).reply[2][:2] for _ in cores]
     done, pages = 0, dict.fromkeys(cores, -1)
     waiting: dict[int, int] = {}
 

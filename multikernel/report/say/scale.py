@@ -140,7 +140,7 @@ def _said(found: Course, one: str, other: str) -> str:
         -1: f"{one} is cheaper", 1: f"{other} is cheaper",
     }  # fmt: skip
     parts = [
-        f"{words[side]} with {first if first == last else f'{first} to {number(last)}'} cores"
+        f"{words[side]} with {number(first)}{'' if first == last else f' to {number(last)}'} cores"
         for first, last, side in found.runs
     ]
     text = "; ".join(parts)
