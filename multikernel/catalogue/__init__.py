@@ -77,7 +77,7 @@ class PaperValue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An experiment. figure: of the paper; summary: what is measured, in a sentence; question: what
     that answers; seconds: about how long a quick run takes on two CPUs; modelled: whether it can be
-    run in virtual time; paper: the values to show beside.
+    run in virtual time; simulated_only: and nowhere else; paper: the values to show beside.
     """
 
     name: Slug
@@ -86,6 +86,7 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     question: str = ""
     seconds: int | None = None
     modelled: bool = False
+    simulated_only: bool = False
     paper: tuple[PaperValue, ...] = ()
 
 

@@ -16,6 +16,7 @@ from multikernel.cli.options import (
     trace_option,
     tracing,
 )
+from multikernel.errors import BadInput
 from multikernel.experiments import registry
 
 TRACED = 4096
@@ -37,7 +38,8 @@ def list_() -> None:
     name, figure = (max(len(getattr(one, what)) for one in known) for what in ("name", "figure"))
     for one in known:
         seconds = "–" if one.seconds is None else f"{one.seconds} s"
-        how = " Also --machine." if one.modelled else ""
+        how = " Simulated only: --machine." if one.simulated_only else ""
+        how = how or (" Also --machine." if one.modelled else "")
         click.echo(f"{one.name:<{name}}  {one.figure:<{figure}}  {seconds:>5}  {one.summary}{how}")
 
 
@@ -78,18 +80,28 @@ def run(
     configuration of a multikernel are run once, and the last 4 096 events of each core are kept.
     """
     if "all" in names:
-        modelled = asked["machine"] is not None
-        names = tuple(one.name for one in registry.listed() if one.modelled or not modelled)
-    for name in names:
-        registry.get(name)
-    wanted = list(dict.fromkeys(names))
+        here = asked["machine"] is None
+        known = registry.listed()
+        names = tuple(
+            one.name for one in known if (not one.simulated_only if here else one.modelled)
+        )
+    classes = {name: registry.get(name) for name in names}
+    wanted = list(classes)
     if trace is not None:
+        if output or as_json or resume:
+            raise BadInput(
+                "what is traced is not measured, so there are no documents", value=trace,
+                where="--trace", hint="leave out --output, --json and --resume",
+            )  # fmt: skip
         with tracing(trace, TRACED) as kept:
             request = request_of(**asked, trace=kept)
             for name in those_with(wanted, request) if request.only else wanted:
-                registry.get(name)(request).traced()
+                classes[name].check(request)
+                classes[name](request).traced()
         return
     request = request_of(**asked)
+    for experiment in classes.values():
+        experiment.check(request)
     if request.only:
         wanted = those_with(wanted, request)
     running = Run(output, as_json, resume)

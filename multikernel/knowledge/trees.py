@@ -86,7 +86,7 @@ def build(
     if width := _arity(kind, arity):
         return Tree(
             root,
-            tuple(_complete([root, *others], width)),
+            tuple(complete([root, *others], width)),
             "binary" if width == 2 else f"{width}-ary",
         )
     if kind in ("optimum", "optimum (not proven)"):  # the second is the name of what a search gave
@@ -164,7 +164,7 @@ def _arity(kind: str, arity: int | None) -> int | None:
     return width
 
 
-def _complete(cores: list[int], width: int) -> Edges:
+def complete(cores: list[int], width: int) -> Edges:
     """Core i of the list sends to those at width · i + 1 … width · i + width."""
     return [(cores[(place - 1) // width], cores[place]) for place in range(1, len(cores))]
 

@@ -45,27 +45,55 @@ def known(model: Model, cores: int, where: str) -> tuple[Site, Costs]:
 
 
 def best(model: Model, cores: int, where: str) -> Tree:
-    """The one from core 0 that is predicted to be the fastest; of more cores than `KNOWN_MOST` the
-    hierarchical one.
+    """The one from core 0 that is predicted to be the fastest; of cores that the knowledge base is
+    not asked about, what `build` proposes.
     """
-    if cores > KNOWN_MOST or model.servers > 1:
-        edges = build("hierarchical", 0, model, cores, where)
-        return Tree(0, tuple(edges), "hierarchical")
-    return trees.candidates(0, *known(model, cores, where), search=0)[0][0]
+    if is_known(model, cores, where):
+        return trees.candidates(0, *known(model, cores, where), search=0)[0][0]
+    return Tree(0, tuple(build("chosen", 0, model, cores, where)), "by-server")
+
+
+def is_known(model: Model, cores: int, where: str) -> bool:
+    """Whether the knowledge base is asked about these cores: few enough, and of one server."""
+    return _each(model, cores, where) == cores
+
+
+def _each(model: Model, cores: int, where: str) -> int:
+    """Cores of a server that the knowledge base can be asked about; 0: they are too many."""
+    each = min(cores, len(topology_of(model, where).cpus))
+    return each if each <= KNOWN_MOST else 0
 
 
 def build(kind: str, root: int, model: Model, cores: int, where: str) -> Edges:
-    """The tree of that kind. Raises BadInput."""
+    """The tree of that kind. Raises BadInput. What is chosen of several servers goes to the first
+    core of every other one, and in each as the knowledge base proposes for it.
+    """
+    others = [core for core in range(cores) if core != root]
     if kind == "sequential":
-        return [(root, core) for core in range(cores) if core != root]
-    if kind == "hierarchical" or cores > KNOWN_MOST or model.servers > 1:
+        return [(root, core) for core in others]
+    if kind == "binary":
+        return trees.complete([root, *others], 2)
+    each = _each(model, cores, where)
+    if kind == "chosen" and each:
+        return _by_server(root, model, cores, each, where)
+    if kind == "hierarchical" or each < cores:
         return hierarchical(
             tables(model, cores, where), model.servers, root, deep=kind != "cluster"
         )
-    site, cost = known(model, cores, where)
-    if kind == "chosen":
-        return list(trees.candidates(root, site, cost, search=0)[0][0].edges)
-    return list(trees.build(kind, root, site, cost).edges)
+    return list(trees.build(kind, root, *known(model, cores, where)).edges)
+
+
+def _by_server(root: int, model: Model, cores: int, each: int, where: str) -> Edges:
+    leaders = [root if first <= root < first + each else first for first in range(0, cores, each)]
+    edges = [(root, leader) for leader in leaders if leader != root]
+    proposed: dict[tuple[int, int], tuple[tuple[int, int], ...]] = {}
+    for first, leader in zip(range(0, cores, each), leaders, strict=True):
+        key = leader - first, min(each, cores - first)
+        if key not in proposed:
+            whole = known(model, key[1], where)
+            proposed[key] = trees.candidates(key[0], *whole, search=0)[0][0].edges
+        edges += [(first + parent, first + child) for parent, child in proposed[key]]
+    return edges
 
 
 def hierarchical(found: Tables, servers: int, root: int, *, deep: bool = True) -> Edges:

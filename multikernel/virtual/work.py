@@ -7,6 +7,7 @@ did; what was never seen costs what is most like it does. Source: virtual/work.h
 
 from __future__ import annotations
 
+import functools
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,10 +75,9 @@ class Work(msgspec.Struct, frozen=True):
             for like in _likes(key):
                 likes[like].append(cycles)
         warm = array("d", bytes(8 * WORK["keys"]))
-        for number in range(WORK["keys"]):
-            key = key_of(number)
-            alike = next((likes[one] for one in _likes(key) if one in likes), [0.0])
-            warm[number] = known.get(key, median(alike))
+        middles = {like: median(cycles) for like, cycles in likes.items()}
+        for number, key in enumerate(_every_key()):
+            warm[number] = known[key] if key in known else _most_like(key, middles)
         cold = array("d", [COLD * cycles for cycles in warm])
         return warm + cold + array("d", [self.message, self.driver])
 
@@ -114,6 +114,15 @@ def _likes(key: Key) -> Iterator[tuple[int, ...]]:
     yield given, kind, out
     yield given, out
     yield (given,)
+
+
+@functools.cache
+def _every_key() -> tuple[Key, ...]:
+    return tuple(map(key_of, range(WORK["keys"])))
+
+
+def _most_like(key: Key, middles: Mapping[tuple[int, ...], float]) -> float:
+    return next((middles[like] for like in _likes(key) if like in middles), 0.0)
 
 
 Samples = Mapping[int, tuple[int, int, int, float, float]]

@@ -48,6 +48,24 @@ def test_routes_are_shortest_and_follow_links() -> None:
             assert [a, *(to for _, to in way)] == [*(one for one, _ in way), b] or a == b
 
 
+def test_servers_share_no_link() -> None:
+    found = tables(reading.shipped("4-servers"), 128, "4-servers")
+    places = len(found.home)
+    inside = places // 4
+    passed: list[set[int]] = [set() for _ in range(4)]
+    for a in range(places):
+        for b in range(places):
+            way = found.link[found.route[a * places + b] : found.route[a * places + b + 1]]
+            if a // inside == b // inside:
+                passed[a // inside] |= set(way)
+            else:
+                assert [found.link_names[one] for one in way] == [
+                    (a // inside, -1), (-1, b // inside),
+                ]  # fmt: skip
+    assert all(passed)
+    assert sum(map(len, passed)) == len(set().union(*passed))
+
+
 def test_what_a_message_takes_over_two_hops_is_what_table_2_says() -> None:
     """Sender's transaction, way and receiver's, as the simulator takes them, on the mean."""
     for gap in ("sender", "receiver"):

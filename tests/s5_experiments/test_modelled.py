@@ -24,7 +24,7 @@ from multikernel.results.encoding import decode, encode
 
 NAMES = (
     "shootdown", "unmap", "two-phase-commit", "retype-throughput", "shared-memory", "message",
-    "collectives",
+    "collectives", "scale",
 )  # fmt: skip
 
 

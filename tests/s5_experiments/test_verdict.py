@@ -44,7 +44,7 @@ def request(cores: int) -> Request:
 @functools.cache
 def declared() -> dict[str, Ratio]:
     """All that experiments compare, by name."""
-    names = [name for name in registry.NAMES if name not in ("latency", "unmap")]
+    names = [name for name in registry.NAMES if name not in ("latency", "unmap", "scale")]
     others = [registry.get(name)(request(2)) for name in names]
     unmaps = [Unmap(request(booted), planned(booted)) for booted in (2, 4)]
     return {ratio.name: ratio for one in (*others, *unmaps) for ratio in one.ratios()}
@@ -290,7 +290,7 @@ def test_one_number_of_cores_shows_no_growth_and_several_do() -> None:
 
 def test_every_ratio_is_of_series_that_the_experiment_has() -> None:
     for name in registry.NAMES:
-        if name in ("latency", "unmap"):
+        if name in ("latency", "unmap", "scale"):
             continue
         one = registry.get(name)(request(2))
         specs = [spec for arm in one.arms() for spec in arm.specs]

@@ -25,6 +25,7 @@ from multikernel.experiments.instrument.request import Request
 from multikernel.experiments.instrument.rig import Bench, Pair
 from multikernel.machine.environment import Environment
 from multikernel.machine.host.cpus import resolve
+from multikernel.machine.models.reading import names as machines
 from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Boot, Caution, Document, environment_of
 
@@ -43,15 +44,27 @@ class Experiment:
     """The machine between whose cores the floors are measured."""
 
     def __init__(self, request: Request) -> None:
-        """request: as it was asked; where cores share CPUs it is made small. Raises BadInput for a
-        modelled machine, if it cannot be run in virtual time.
+        """request: as it was asked; where cores share CPUs it is made small. Raises BadInput as
+        `check` does.
         """
-        if request.model is not None and not self.entry.modelled:
+        self.check(request)
+        self.request = request.fitted()
+
+    @classmethod
+    def check(cls, request: Request) -> None:
+        """Raises BadInput for a modelled machine, if it cannot be run in virtual time, and without
+        one, if it can be run nowhere else.
+        """
+        if request.model is not None and not cls.entry.modelled:
             raise BadInput(
-                "this experiment has not been modelled", value=self.entry.name, where="--machine",
+                "this experiment has not been modelled", value=cls.entry.name, where="--machine",
                 hint="multikernel bench list says which have",
             )  # fmt: skip
-        self.request = request.fitted()
+        if request.model is None and cls.entry.simulated_only:
+            raise BadInput(
+                "this experiment runs in virtual time alone", value=cls.entry.name,
+                where="--machine", hint=f"name a modelled machine: {', '.join(machines())}, …",
+            )  # fmt: skip
 
     # --- What it declares ---
 

@@ -23,7 +23,9 @@ MOST_CORES = 4096
 @dataclass(frozen=True)
 class Tables:
     """place: of every core. home, distance, hops, route, link and costs: see virtual/machine.h of
-    the native core. distances: what each kind of distance is called.
+    the native core. distances: what each kind of distance is called. link_names: from and to which
+    package, counted through all servers; and from or to which server, where the other end is the
+    switch (-1).
     """
 
     place: Sequence[int]
@@ -75,20 +77,21 @@ def tables(model: Model, cores: int, where: str) -> Tables:
     hops, distance, route, link = [], [], [0], []
     links = sorted({pair for pair in next_on if between[pair] == 1})
     number_of = {pair: number for number, pair in enumerate(links)}
+    out = servers * len(links)
     for a in range(servers * inside):
         for b in range(servers * inside):
             if a // inside != b // inside:
                 hops.append(0)
                 distance.append(used.index("server"))
                 # The way out of one server and into the other.
-                link += [len(links) + 2 * (a // inside), len(links) + 2 * (b // inside) + 1]
+                link += [out + 2 * (a // inside), out + 2 * (b // inside) + 1]
             else:
                 from_, to = packages[a % inside], packages[b % inside]
                 hops.append(between[from_, to])
                 distance.append(used.index(relations[a % inside * inside + b % inside]))
                 at = from_
                 while at != to:
-                    link.append(number_of[at, next_on[at, to]])
+                    link.append(a // inside * len(links) + number_of[at, next_on[at, to]])
                     at = next_on[at, to]
             route.append(len(link))
     costs = [_line(model, message_for(model, one), between) for one in used]
@@ -98,7 +101,9 @@ def tables(model: Model, cores: int, where: str) -> Tables:
                 "a message takes less than its parts: send, gap, handling and the way",
                 value=name, where=f"{where}, message",
             )  # fmt: skip
-    names = [*links, *(pair for server in range(servers) for pair in ((server, -1), (-1, server)))]
+    each = len(set(packages))
+    names = [(server * each + a, server * each + b) for server in range(servers) for a, b in links]
+    names += [pair for server in range(servers) for pair in ((server, -1), (-1, server))]
     one = model.transfer.memory == "in one place"
     homes = [number // inside if one else number for number in range(servers * inside)]
     return Tables(place, homes, distance, hops, costs, route, link, names, used)

@@ -42,8 +42,9 @@ cdef extern from "multikernel/multikernel.h":
 cdef extern from "virtual/world.h":
     struct core_ "core":
         uint8_t idle
+        uint64_t busy
     struct lines_ "lines":
-        uint64_t *link_busy
+        uint64_t *link_passed
     struct world:
         core_ *core
         lines_ lines
@@ -327,8 +328,12 @@ cdef class VirtualKernel:
         return w.now, w.sent, w.handled, w.happened, w.charged
 
     def links(self):
-        """Cycles that each link was busy."""
-        return [monitors_world(self.m).lines.link_busy[i] for i in range(self._machine.m.links)]
+        """Transactions that passed each link."""
+        return [monitors_world(self.m).lines.link_passed[i] for i in range(self._machine.m.links)]
+
+    def busy(self):
+        """Cycles in which each core waited for a message's line, or did something."""
+        return [monitors_world(self.m).core[i].busy for i in range(self._cores)]
 
     def measure(self):
         """From now on steps are timed on this host; cycles that the clock takes of each."""

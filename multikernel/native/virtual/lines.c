@@ -25,8 +25,8 @@ bool lines_open(struct lines *lines, const struct machine *m)
     lines->probe = calloc((size_t)m->places * m->places, sizeof *lines->probe);
     lines->home_free = calloc(m->homes, sizeof *lines->home_free);
     lines->link_free = calloc(m->links + 1, sizeof *lines->link_free);
-    lines->link_busy = calloc(m->links + 1, sizeof *lines->link_busy);
-    if (!lines->probe || !lines->home_free || !lines->link_free || !lines->link_busy)
+    lines->link_passed = calloc(m->links + 1, sizeof *lines->link_passed);
+    if (!lines->probe || !lines->home_free || !lines->link_free || !lines->link_passed)
         return false;
     for (uint32_t requester = 0; m->probes_all && requester < m->places; requester++)
         for (uint32_t home = 0; home < m->places; home++)
@@ -39,7 +39,7 @@ void lines_close(struct lines *lines)
     free(lines->probe);
     free(lines->home_free);
     free(lines->link_free);
-    free(lines->link_busy);
+    free(lines->link_passed);
 }
 
 /* Not before that server has nothing to do; it has, from then on. */
@@ -57,7 +57,7 @@ static uint64_t pass(struct lines *lines, uint64_t start, uint32_t from, uint32_
     const uint32_t i = pair(m, from, to);
     for (uint32_t at = m->route[i]; at < m->route[i + 1]; at++) {
         start = serve(start, &lines->link_free[m->link[at]], m->link_interval);
-        lines->link_busy[m->link[at]] += (uint64_t)m->link_interval;
+        lines->link_passed[m->link[at]]++;
     }
     return start;
 }

@@ -5,10 +5,10 @@
 
 struct lines {
     const struct machine *machine;
-    double *probe;       /* places * places, requester and home: hops, where all are asked */
-    uint64_t *home_free; /* since when each home, */
-    uint64_t *link_free; /* ... and each link has nothing to do */
-    uint64_t *link_busy; /* cycles that each link was busy: the bottleneck has most */
+    double *probe;         /* places * places, requester and home: hops, where all are asked */
+    uint64_t *home_free;   /* since when each home, */
+    uint64_t *link_free;   /* ... and each link has nothing to do */
+    uint64_t *link_passed; /* transactions that passed each link */
 };
 
 /* False: no memory. */

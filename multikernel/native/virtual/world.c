@@ -164,9 +164,10 @@ static void looked(struct world *w, uint32_t core)
             p->ready = move(w, FETCH, p);
         i = p->next;
     }
-    const uint64_t ready = w->packet[first].ready;
+    const uint64_t ready = w->packet[first].ready > w->now ? w->packet[first].ready : w->now;
     c->first = w->packet[first].next;
-    push(w, ready > w->now ? ready : w->now, FETCHED, first);
+    c->busy += ready - w->now;
+    push(w, ready, FETCHED, first);
 }
 
 static void begin(struct world *w)
@@ -179,6 +180,7 @@ static void end(struct world *w, uint32_t core, bool woken)
 {
     struct core *c = &w->core[core];
     const uint32_t deferred = c->deferred;
+    c->busy += w->clock - w->now;
     c->free_at = w->clock;
     if (deferred && (!woken || !c->first)) {
         c->deferred = w->packet[deferred].next;

@@ -40,8 +40,9 @@ enum idle { IDLE_POLLS, IDLE_COMPUTES, IDLE_SLEEPS };
 enum buffers { BUFFERS_RECEIVER, BUFFERS_SENDER };
 
 struct core {
-    uint64_t free_at;                 /* it has nothing to do */
-    uint32_t stores;                  /* its stores under way: lines that are not its own yet */
+    uint64_t free_at; /* it has nothing to do */
+    uint64_t busy;    /* cycles in which it waited for a message's line, or did something */
+    uint32_t stores;  /* its stores under way: lines that are not its own yet */
     uint32_t store_first, store_last; /* where they keep order: packets behind the one that is */
     uint32_t first, last;             /* packets that have arrived, 0: none */
     uint32_t deferred; /* what it is to be woken for, once it has nothing else to do */

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from multikernel.report.draw import chart
 from multikernel.report.draw.bars import Mark
@@ -60,10 +60,12 @@ class Line:
 
 def lines(
     several: Sequence[Line], x_axis: str, y_axis: str, *, marks: Sequence[Mark] = (),
-    standing: Sequence[Mark] = (), linear: bool = False, steps: bool = False,
+    standing: Sequence[Mark] = (), linear: bool = False, logarithmic: bool = False,
+    steps: bool = False,
 ) -> chart.Chart:  # fmt: skip
-    """The chart. marks: values drawn across; standing: choices drawn upright; linear: both axes
-    are; steps: shares from 0 to 100 over values, which get a logarithmic axis.
+    """The chart. marks: values drawn across; standing: choices drawn upright; linear,
+    logarithmic: both axes are, however little they span; steps: shares from 0 to 100 over values,
+    which get a logarithmic axis.
     """
     named = [line.label for line in several if line.label]
     columns = (
@@ -83,7 +85,7 @@ def lines(
             _shares(axes)
         else:
             _across(axes, several, standing, linear)
-            _up(axes, several, marks, linear)
+            _up(axes, several, marks, linear, logarithmic)
         small: dict[str, Any] = {"size": chart.SMALL, "color": chart.SOFT}
         for mark in marks:
             axes.axhline(mark.value, **chart.DASHED)
@@ -159,17 +161,24 @@ def _across(axes: Axes, several: Sequence[Line], standing: Sequence[Mark], linea
 
 
 def _shares(axes: Axes) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import NullFormatter
 
     axes.set_xscale("log")
     axes.set_ylim(0, 100)
     axes.set_yticks([0, 25, 50, 75, 90, 100])
-    low, high = axes.get_xlim()
-    if high < 30 * low:  # a power of ten alone says little
-        axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    _finer(axes, "x", *axes.get_xlim())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(lambda value, _: short(value))
     axes.grid(axis="x")
+
+
+def _finer(axes: Axes, along: Literal["x", "y"], low: float, high: float) -> None:
+    """On a logarithmic axis whose powers of ten alone say little."""
+    from matplotlib.ticker import LogLocator
+
+    if high < 30 * low:
+        axis = axes.xaxis if along == "x" else axes.yaxis
+        axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
 
 
 def _apart(axes: Axes, xs: Sequence[float]) -> list[float]:
@@ -186,14 +195,17 @@ def _apart(axes: Axes, xs: Sequence[float]) -> list[float]:
     return kept
 
 
-def _up(axes: Axes, several: Sequence[Line], marks: Sequence[Mark], linear: bool) -> None:
+def _up(
+    axes: Axes, several: Sequence[Line], marks: Sequence[Mark], linear: bool, logarithmic: bool
+) -> None:
     points = [point for line in several for point in line.points]
     known = (end for point in points for end in (point.low, point.y, point.high))
     ends = [*(end for end in known if end is not None), *(mark.value for mark in marks)]
     low, high = min(ends, default=0.0), max(ends, default=1.0)
-    if not linear and low > 0 and high > SPAN * low:
+    if not linear and low > 0 and (logarithmic or high > SPAN * low):
         axes.set_yscale("log")
         axes.set_ylim(low / 1.2, high * 1.2)
+        _finer(axes, "y", low, high)
     else:
         axes.set_ylim(min(low, 0.0), high * 1.05 or 1.0)
     axes.yaxis.set_major_formatter(lambda value, _: short(value))

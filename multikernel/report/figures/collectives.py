@@ -13,7 +13,7 @@ from multikernel.catalogue import OTHERS, PLOT, paper
 from multikernel.report.draw.bars import Group
 from multikernel.report.figures import generic, parts
 from multikernel.report.figures.figure import Block, Figure
-from multikernel.report.say.wording import MODES, capital, grouped
+from multikernel.report.say.wording import MODES, capital, grouped, names_of
 from multikernel.results.document import Document, Mode, Series
 
 BESIDES = ("operation", "kind", "same", "tree", "target", "told", "depth")
@@ -44,9 +44,7 @@ def draw_shootdown(document: Document) -> list[Block]:
     found: list[Block] = []
     for mode, measured in grouped(ours, lambda one: one.mode).items():
         every = parts.by_name(
-            replace(one, variant=name)
-            for one in measured
-            for name in parts.names_of(one, one.variant)
+            replace(one, variant=name) for one in measured for name in names_of(one, one.variant)
         )
         title = f"Notifying all cores and hearing from all, {MODES[mode]}"
         equal = (EQUAL,) if len(every) > len(measured) else ()
@@ -89,7 +87,7 @@ def _operation(series: Series) -> str:
 def _trees(series: Series) -> list[str]:
     """All names of its tree."""
     tree = series.parameters.get("tree")
-    return [] if tree is None else parts.names_of(series, str(tree))
+    return [] if tree is None else names_of(series, str(tree))
 
 
 def _by_tree(title: str, own: Sequence[Series], notes: tuple[str, ...]) -> Figure:

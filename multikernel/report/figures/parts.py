@@ -96,14 +96,17 @@ def lines_over(
 
 def line_figure(
     title: str, several: Sequence[Line], x_axis: str, measured: Sequence[Series], *,
-    y_axis: str = "", linear: bool = False, marks: Sequence[Mark] = (),
+    y_axis: str = "", linear: bool = False, logarithmic: bool = False, marks: Sequence[Mark] = (),
     standing: Sequence[Mark] = (), notes: Iterable[str] = (), paper: tuple[PaperValue, ...] = (),
 ) -> Figure:  # fmt: skip
     """A figure of lines, described by every point. y_axis: the series' unit if not given; linear,
-    marks, standing: as `draw.lines` has them.
+    logarithmic, marks, standing: as `draw.lines` has them.
     """
     unit = y_axis or unit_of(measured[0])
-    drawing = lines(several, x_axis, unit, marks=marks, standing=standing, linear=linear)
+    drawing = lines(
+        several, x_axis, unit, marks=marks, standing=standing, linear=linear,
+        logarithmic=logarithmic,
+    )  # fmt: skip
     words = [
         f"{line.label}: " + ", ".join(f"{number(one.y)} at {number(one.x)}" for one in line.points)
         for line in several
@@ -128,12 +131,6 @@ def portions(title: str, every: Sequence[T], most: int) -> list[tuple[str, Seque
     if len(pieces) < 2:
         return [(title, piece) for piece in pieces]
     return [(f"{title} ({at} of {len(pieces)})", piece) for at, piece in enumerate(pieces, 1)]
-
-
-def names_of(series: Series, name: str) -> list[str]:
-    """That name, and those of what came to the same."""
-    same = str(series.parameters.get("same", ""))
-    return [name, *filter(None, same.split(","))]
 
 
 def renamed(series: Series, *more: object) -> Series:

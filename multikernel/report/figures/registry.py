@@ -16,6 +16,7 @@ from multikernel.report.figures import (
     generic,
     latency,
     message,
+    scale,
     shared_memory,
     transport,
     unmap,
@@ -41,7 +42,11 @@ FIGURES: Mapping[str, Draw] = {
     "two-phase-commit": capabilities.draw_retype,
     "retype-throughput": capabilities.draw_throughput,
     "capabilities": capabilities.draw_operations,
+    "scale": scale.draw,
 }
+
+OVER_CORES = ("scale",)
+"""What is about growth alone: how its operations are distributed says nothing."""
 
 
 def place_of(experiment: str) -> tuple[int, str]:
@@ -58,7 +63,8 @@ def draw(document: Document) -> list[Block]:
     own: list[Block] = []
     if document.series:
         own = FIGURES.get(document.experiment, generic.draw)(document) or generic.draw(document)
-        own = [*own, *distributions.draw(document)]
+        if document.experiment not in OVER_CORES:
+            own = [*own, *distributions.draw(document)]
     found = [*own, *missing]
     return [_as_simulated(block, document) for block in found] if document.simulated else found
 

@@ -56,6 +56,12 @@ def host_transport_of(series: Series) -> str | None:
     return None if transport in (None, "call-line", "ring") else str(transport)
 
 
+def names_of(series: Series, name: str) -> list[str]:
+    """That name, and those of what came to the same."""
+    same = str(series.parameters.get("same", ""))
+    return [name, *filter(None, same.split(","))]
+
+
 def unit_of(series: Series) -> str:
     return "TSC cycles" if series.unit == "tsc-cycles" else series.unit
 
