@@ -348,6 +348,7 @@ def boot(
     record: str | os.PathLike[str] | None = None,
     trace: str | os.PathLike[str] | Trace | None = None,
     machine: str | None = None,
+    calibration: str | None = None,
 ) -> System:
     """Boots a kernel and returns it running; close it, or use it as a context manager.
 
@@ -369,12 +370,20 @@ def boot(
     when the system is closed, and needs the extra `trace`. (A Trace takes several systems; whoever
     made it writes it.) machine: in virtual time on that modelled machine,
     by name, file or shape (machine.models); then cores is a number, by default all, and what comes
-    back is a VirtualSystem. Raises BadInput, BootFailed, SegmentFull.
+    back is a VirtualSystem. calibration: of local work there, "here" or a file (virtual.work), by
+    default the reference. Raises BadInput, BootFailed, SegmentFull.
     """
     whole = trace is not None and not isinstance(trace, Trace)
     file = trace if trace is None or isinstance(trace, Trace) else Trace(trace)
     if machine is not None:
-        return _modelled(machine, cores, kernel, memory, slots, capabilities, trees, file, whole)
+        return _modelled(
+            machine, cores, kernel, memory, slots, capabilities, trees, calibration, file, whole
+        )
+    if calibration is not None:
+        raise BadInput(
+            "a calibration is of a modelled machine's work", value=calibration,
+            where="boot calibration", hint='add machine="8x4-amd"',
+        )  # fmt: skip
     topology = Topology.read()
     plan = planned(
         topology,
@@ -425,6 +434,7 @@ def _modelled(
     slots: int | None,
     capabilities: CapabilityProtocol,
     trees: str | Mapping[int, Edges] | None,
+    calibration: str | None,
     trace: Trace | None,
     whole: bool,
 ) -> System:
@@ -436,7 +446,7 @@ def _modelled(
     if cores is not None and not isinstance(cores, int):
         raise BadInput("of a modelled machine so many cores", value=repr(cores), where="boot cores")
     model = read(machine, where="boot machine")
-    system = booted(model, cores, memory, slots, capabilities, trees)
+    system = booted(model, cores, memory, slots, capabilities, trees, calibration)
     if trace is not None:
         system.trace_to(trace, whole=whole)
     return cast(System, system)

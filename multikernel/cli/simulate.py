@@ -30,8 +30,9 @@ def command(check: bool, calibrate: str | None, cores: str | None) -> None:
         raise BadInput("two CPUs are needed", value=len(placement.cpus), where="--cores")
     if not check:
         from multikernel.virtual.calibrating import calibrate as measured
+        from multikernel.virtual.calibrating import this_host
 
-        work = measured(placement.cpus[0], "a host calibrated by its user")
+        work = measured(placement.cpus[0], this_host())
     else:
         from multikernel.experiments.checking import check as checked
 

@@ -27,7 +27,7 @@ from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.cpus import Placement
 from multikernel.results.histogram import Histogram
 from multikernel.virtual import here
-from multikernel.virtual.calibrating import calibrate
+from multikernel.virtual.calibrating import calibrate, this_host
 from multikernel.virtual.work import Work
 
 PAIR = (0, 1)
@@ -116,12 +116,12 @@ def check(placement: Placement, progress: Callable[[str], None]) -> Checked:
     progress("what software takes, in one process")
     floor, local = (median(one[name] for one in counting) for name in ("floor", "local"))
     state = name_of(floor)
-    work = calibrate(request.placement.cpus[0], f"this host, {state}")
+    work = calibrate(request.placement.cpus[0], f"{this_host()}, {state}")
     model = here.model(
         work, floor=floor, local=local, ghz=tsc_rate().hz / 1e9, topology="2x1", state=state
     )
-    plain = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1)
-    furnished = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1)
+    plain = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1, work)
+    furnished = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1, work)
     furnished.system.cores[0].run(capability_loops.furnish)
     single = median(one["single"] for one in counting)
     rows = [Row("a line there and back, bare", plain.line(*PAIR) + work.bare, floor)]

@@ -11,10 +11,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import msgspec
 
 from multikernel.errors import BootFailed, ProtocolError
+from multikernel.machine.host.clock import tsc_rate
+from multikernel.machine.host.processor import Host
 from multikernel.machine.models.model import Local, Message, Model, Number, Transfer
 from multikernel.native._native import (
     CAPABILITY_ANY_SLOT,
@@ -26,8 +29,10 @@ from multikernel.native._native import (
 )
 from multikernel.runtime import child
 from multikernel.virtual.kernel import CNODES, Answer, Kernel, machine
-from multikernel.virtual.work import Work, merged
+from multikernel.virtual.work import Samples, Work, merged
 
+HERE = "here"
+"""In place of a file: this host, now."""
 WORLDS = (2, 8, 32)
 STEPS, RUNS, BATCHES, PROTECTS = 3000, 5, 1000, 400
 READ, WRITE = 1, 3
@@ -49,10 +54,31 @@ def free_machine() -> Model:
     )  # fmt: skip
 
 
+def this_host() -> str:
+    """What a calibration says of where it was made: processor, hypervisor, counter and day."""
+    host = Host.read()
+    under = f" under {host.hypervisor or 'a hypervisor'}" if host.virtualised else ""
+    return (
+        f"{host.cpu_model}{under}, TSC {tsc_rate().hz / 1e9:.3f} GHz, {datetime.now(UTC):%Y-%m-%d}"
+    )[:200]
+
+
+def asked(text: str | None, where: str) -> Work | None:
+    """By "here" this host's, measured now on the first CPU allowed; else a file's; None: none was
+    asked for. where: the option. Raises BadInput, BootFailed.
+    """
+    if text is None:
+        return None
+    if text != HERE:
+        return Work.from_file(text, where)
+    return calibrate(min(os.sched_getaffinity(0)), this_host())
+
+
 def calibrate(cpu: int, host: str) -> Work:
     """On that CPU. host: what is said of it in the table. Raises BootFailed."""
+    ghz = tsc_rate().hz / 1e9
     done = subprocess.run(
-        child.command("multikernel.virtual.calibrating", str(cpu), host),
+        child.command("multikernel.virtual.calibrating", str(cpu), host, str(ghz)),
         stdout=subprocess.PIPE, check=False, text=True,
     )  # fmt: skip
     if done.returncode:
@@ -99,22 +125,23 @@ def _made(answer: Answer) -> int:
     return words[0]
 
 
-def _steps(host: str) -> Work:
-    free, nothing = free_machine(), Work(host)
-    runs = []
+def _steps(host: str, ghz: float) -> Work:
+    free, nothing = free_machine(), Work.of_steps(host, ghz)
+    runs: dict[bool, list[tuple[float, Samples]]] = {False: [], True: []}
     for cores in WORLDS * RUNS:
-        kernel = Kernel(machine(free, cores, "free"), nothing, cnodes=CNODES)
-        for operations in (_operations, _capabilities):
-            operations(kernel, 20)
-            clock = kernel.native.measure()
-            operations(kernel, STEPS // cores)
-            runs.append((clock, kernel.native.samples_by_key()))
-    return merged(runs, host)
+        for cold, found in runs.items():
+            kernel = Kernel(machine(free, cores, "free"), nothing, cnodes=CNODES)
+            for operations in (_operations, _capabilities):
+                operations(kernel, 20)
+                clock = kernel.native.measure(cold)
+                operations(kernel, STEPS // cores)
+                found.append((clock, kernel.native.samples_by_key()))
+    return merged(runs[False], runs[True], host, ghz)
 
 
-def _main(cpu: int, host: str) -> Work:
+def _main(cpu: int, host: str, ghz: float) -> Work:
     os.sched_setaffinity(0, {cpu})
-    work = _steps(host)
+    work = _steps(host, ghz)
     kernel = Kernel(machine(free_machine(), 2, "free"), work)
     word, kept = cores_word(3, 2)
     offset, generation = kernel.request(0, "ALLOCATE", PAGE).reply[2][:2]
@@ -132,4 +159,4 @@ def _main(cpu: int, host: str) -> Work:
 
 
 if __name__ == "__main__":
-    print(_main(int(sys.argv[1]), sys.argv[2]).to_json())
+    print(_main(int(sys.argv[1]), sys.argv[2], float(sys.argv[3])).to_json())

@@ -34,6 +34,7 @@ from multikernel.user.group import Group, Groups
 from multikernel.user.memory import Frame, Page
 from multikernel.user.outcome import error_of
 from multikernel.user.trees import Edges, encoded, install
+from multikernel.virtual.calibrating import asked
 from multikernel.virtual.kernel import Kernel, machine
 from multikernel.virtual.programs import Program, Programs, current
 from multikernel.virtual.trees import build
@@ -183,7 +184,7 @@ class VirtualSystem:
         )  # fmt: skip
         self.native = machine(model, cores, where)
         self.virtual = Kernel(
-            self.native, work or Work.reference(), dict(trees),
+            self.native, (work or Work.reference()).on(model), dict(trees),
             slots=self.plan.slots, pages=memory_bytes // PAGE, cnodes=16,
             owner=capabilities == "owner",
         )  # fmt: skip
@@ -302,9 +303,9 @@ ROOTS_MOST = 64
 
 def booted(
     model: Model, cores: int | None, memory_bytes: int, slots: int | None, capabilities: str,
-    trees: str | Mapping[int, Edges] | None,
+    trees: str | Mapping[int, Edges] | None, calibration: str | None = None,
 ) -> VirtualSystem:  # fmt: skip
-    """As `boot` has it. Raises BadInput."""
+    """As `boot` has it. Raises BadInput, BootFailed."""
     where = "boot machine"
     most = len(topology_of(model, where).cpus) * model.servers
     count = min(most, MOST_CORES) if cores is None else cores
@@ -319,5 +320,5 @@ def booted(
         checked = {}
     return VirtualSystem(
         model, count, memory_bytes=memory_bytes, slots=slots, capabilities=capabilities,
-        trees=checked, where=where,
+        trees=checked, where=where, work=asked(calibration, "boot calibration"),
     )  # fmt: skip

@@ -167,7 +167,7 @@ def test_more_cores_take_longer_and_a_tree_less_long() -> None:
 
 
 def test_on_a_machine_where_nothing_costs_anything_time_stands_still() -> None:
-    kernel = Kernel(machine(free_machine(), 4, "free"), Work("none"))
+    kernel = Kernel(machine(free_machine(), 4, "free"), Work.of_steps("none", 1.0))
     offset, generation = kernel.request(0, "ALLOCATE", 4096).reply[2][:2]
     page = kernel.request(0, "MAP", offset, 4096, 3, 15, generation).reply
     assert page[0] == 0

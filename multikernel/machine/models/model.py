@@ -113,15 +113,22 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         yield from _of("transfer", self.transfer)
         yield from _of("local", self.local)
 
-    def varied(self, values: Mapping[str, float], **other: object) -> Model:
-        """The same with other values at those places; other: of the transfer (gap, coherence)."""
+    def varied(self, values: Mapping[str, float | str], **other: object) -> Model:
+        """The same with other values at those places, numbers' or readings' ("transfer.gap");
+        other: of the transfer (gap, coherence).
+        """
+        if not values and not other:
+            return self
         whole = msgspec.to_builtins(self)
         for place, value in values.items():
             *path, last = place.split(".")
             part = whole
             for step in path:
                 part = part[step]
-            part[last]["value"] = value
+            if isinstance(part[last], dict):
+                part[last]["value"] = value
+            else:
+                part[last] = value
         whole["transfer"].update(other)
         return msgspec.convert(whole, Model)
 

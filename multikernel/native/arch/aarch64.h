@@ -34,6 +34,17 @@ static inline void arch_prefetch_write(const void *line)
     __builtin_prefetch(line, 1, 3);
 }
 
+/* Out of all caches, to the point of coherency; through once `arch_evicted` is. */
+static inline void arch_evict(const void *line)
+{
+    __asm__ volatile("dc civac, %0" ::"r"(line) : "memory");
+}
+
+static inline void arch_evicted(void)
+{
+    __asm__ volatile("dsb ish" ::: "memory");
+}
+
 static inline uintptr_t arch_fault_pc(const ucontext_t *context)
 {
     return (uintptr_t)context->uc_mcontext.pc;

@@ -39,6 +39,18 @@ static inline void arch_prefetch_write(const void *line)
     __asm__ volatile("prefetchw %0" ::"m"(*(const char *)line));
 }
 
+/* Out of all caches, on every core. `clflush`: every x86-64 has it, which `clflushopt` is not true
+ * of; loads may pass it, so a fence follows the last one. */
+static inline void arch_evict(const void *line)
+{
+    __asm__ volatile("clflush %0" ::"m"(*(const char *)line) : "memory");
+}
+
+static inline void arch_evicted(void)
+{
+    __asm__ volatile("mfence" ::: "memory");
+}
+
 static inline uintptr_t arch_fault_pc(const ucontext_t *context)
 {
     return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];

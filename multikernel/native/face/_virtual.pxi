@@ -65,7 +65,7 @@ cdef extern from "virtual/monitors.h":
     bint monitors_ask(monitors *m, uint64_t time, uint32_t from_, uint32_t core, uint64_t ticket,
             const message *request, const uint64_t *kept)
     bint monitors_run(monitors *m, virtual_answer *answer) nogil
-    double monitors_measure(monitors *m, work_sample *samples)
+    double monitors_measure(monitors *m, work_sample *samples, bint cold)
     bint monitors_trace(monitors *m, uint64_t events)
     const trace_log *monitors_traced(const monitors *m, uint32_t core)
 
@@ -335,14 +335,16 @@ cdef class VirtualKernel:
         """Cycles in which each core waited for a message's line, or did something."""
         return [monitors_world(self.m).core[i].busy for i in range(self._cores)]
 
-    def measure(self):
-        """From now on steps are timed on this host; cycles that the clock takes of each."""
+    def measure(self, bint cold=False):
+        """From now on steps are timed on this host; cycles that the clock takes of each. cold: the
+        state of a monitor has left the caches when its turn begins.
+        """
         if not self.samples:
             self.samples = <work_sample *>calloc(WORK_KEYS, sizeof(work_sample))
             if not self.samples:
                 raise MemoryError("samples")
         memset(self.samples, 0, WORK_KEYS * sizeof(work_sample))
-        return monitors_measure(self.m, self.samples)
+        return monitors_measure(self.m, self.samples, cold)
 
     def samples_by_key(self):
         """What was measured: key -> (count, messages put out, least, mean, variance) in cycles."""

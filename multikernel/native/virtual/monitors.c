@@ -11,7 +11,11 @@
 #include "monitor/operation.h"
 #include "virtual/monitors_inside.h"
 
-enum { TICK = 0, PAGE = 4096 }; /* what a core is woken for: a tick, or the number of an ask */
+enum {
+    TICK = 0,
+    PAGE = 4096,
+    LINE = 64
+}; /* what a core is woken for: a tick, or the number of an ask */
 /* Where mappings lie in every modelled core's address space; nothing is there. */
 #define ADDRESSES      (1ull << 40)
 #define ADDRESSES_EACH (1ull << 30)
@@ -203,10 +207,27 @@ static void deliver(struct monitors *m, uint32_t core, bool answered)
     }
 }
 
+static void evict(const void *from, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += LINE)
+        arch_evict((const char *)from + at);
+}
+
+/* What a core that did something else meanwhile has no longer near: the monitor's state and where
+ * it puts its output. Its code stays. */
+static void make_cold(struct monitors *m, uint32_t core)
+{
+    evict(m->monitor[core], m->block);
+    evict(m->output, monitor_output_size(m->shape.cores));
+    arch_evicted();
+}
+
 /* As multikernel/monitor_port.c does: the step, what it puts out, its own part. answered: its reply
  * has been sent. */
 static void turn(struct monitors *m, uint32_t core, const struct input *input, bool answered)
 {
+    if (m->evicts)
+        make_cold(m, core);
     step(m, core, input);
     deliver(m, core, answered);
     while (m->output->local != NO_OPERATION) {
@@ -319,7 +340,7 @@ const struct trace_log *monitors_traced(const struct monitors *m, uint32_t core)
     return m->trace ? m->trace[core].log : NULL;
 }
 
-double monitors_measure(struct monitors *m, struct work_sample *samples)
+double monitors_measure(struct monitors *m, struct work_sample *samples, bool cold)
 {
     enum { READINGS = 20000, MOST = 400 };
     uint64_t sum = 0, count = 0;
@@ -331,6 +352,7 @@ double monitors_measure(struct monitors *m, struct work_sample *samples)
         }
     }
     m->samples = samples;
+    m->evicts = samples && cold;
     return count ? (double)sum / (double)count : 0;
 }
 

@@ -41,6 +41,7 @@ bool monitors_trace(struct monitors *m, uint64_t events);
 /* NULL: that is not done. */
 const struct trace_log *monitors_traced(const struct monitors *m, uint32_t core);
 
-/* From now on steps are timed on this host, into that table of WORK_KEYS; NULL: no more. The mean of
- * what reading the clock takes of a sample, in cycles. */
-double monitors_measure(struct monitors *m, struct work_sample *samples);
+/* From now on steps are timed on this host, into that table of WORK_KEYS; NULL: no more. cold: a
+ * monitor's state has left the caches when it begins a turn. The mean of what reading the clock
+ * takes of a sample, in cycles. */
+double monitors_measure(struct monitors *m, struct work_sample *samples, bool cold);

@@ -1,7 +1,7 @@
 /* What the work of a step costs, in cycles of the machine that it was measured on: a table by what
  * the step was given, and by what it says that it did (struct work). Measured where steps are made
- * over and over, so that code and state are near (warm); what is out of the caches costs 4 to 5
- * times as much, so there are two tables. */
+ * over and over, so that code and state are near (warm), and where the state has left the caches
+ * (cold), which costs ten times as much: two tables. */
 #pragma once
 
 #include "monitor/monitor.h"
