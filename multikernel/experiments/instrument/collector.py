@@ -52,6 +52,7 @@ class Collector:
         self.dropped: Counter[str] = Counter()
         self.why: dict[str, Counter[str]] = defaultdict(Counter)
         self._keys: dict[str, set[str]] = defaultdict(set)
+        self._medians: dict[tuple[str, frozenset[int]], dict[int, float]] = {}
         self.left_out: frozenset[int] = frozenset()
         """Boots that do not count."""
         self.step = None if request.model is not None else tsc_step()
@@ -90,12 +91,17 @@ class Collector:
     def keep(self, number: int, outcome: Outcome) -> None:
         for key, histogram in outcome.samples.items():
             self._tallies[key][number].append(histogram)
+        self._medians.clear()
         self.sums.update(outcome.sums)
 
     def medians(self, key: str) -> dict[int, float]:
         """The median of an arm in each boot that has one and counts."""
-        step = self._step_of(self.stands_for.get(key, key).removesuffix(CONTROL))
-        return {boot: one.summary(step)["p50"] for boot, one in self._by_boot(key).items()}
+        found = self._medians.get((key, self.left_out))
+        if found is None:
+            step = self._step_of(self.stands_for.get(key, key).removesuffix(CONTROL))
+            found = {boot: one.summary(step)["p50"] for boot, one in self._by_boot(key).items()}
+            self._medians[key, self.left_out] = found
+        return found
 
     def _step_of(self, key: str) -> float | None:
         """The clock's, where its steps are in the samples; floors are named by their mode."""
@@ -113,6 +119,7 @@ class Collector:
     def discard(self, key: str) -> None:
         """An arm that turned out to be something else: it has no series and no ratios."""
         self._tallies.pop(key, None)
+        self._medians.clear()
 
     def has(self, key: str) -> bool:
         """Whether any sample of it counts."""
