@@ -10,6 +10,7 @@ import click
 from multikernel.cli.bench_compare import command as compare
 from multikernel.cli.options import (
     Run,
+    calibration_option,
     measuring_options,
     request_of,
     those_with,
@@ -60,6 +61,7 @@ def list_() -> None:
     help="In virtual time on that modelled machine (multikernel machine list), with --cores of its"
     " cores.",
 )
+@calibration_option
 @click.option(
     "--resume",
     metavar="DIR",

@@ -30,6 +30,7 @@ from multikernel.results.document import Document
 from multikernel.results.encoding import encode_all
 from multikernel.timeline.events import EVENTS_MOST
 from multikernel.timeline.trace import Trace
+from multikernel.virtual.calibrating import asked
 
 
 def together(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
@@ -53,6 +54,12 @@ trace_option = click.option(
     "--trace",
     metavar="FILE",
     help="Write there what the multikernel's cores did, for https://ui.perfetto.dev.",
+)
+calibration_option = click.option(
+    "--calibration",
+    metavar="here|FILE",
+    help="What local work takes on a modelled machine, in place of the reference: measured here"
+    " and now, or by `multikernel simulate --calibrate FILE`.",
 )
 output_options = together(
     click.option(
@@ -164,12 +171,18 @@ def request_of(
     time: str | None = None,
     machine: str | None = None,
     trace: Trace | None = None,
+    calibration: str | None = None,
 ) -> Request:
     """What the experiments are asked. Raises BadInput."""
     if trace is not None:
         size = "smoke"
     elif machine is not None:
         size = size or "modelled"
+    if machine is None and calibration is not None:
+        raise BadInput(
+            "a calibration is of a modelled machine's work", value=calibration,
+            where="--calibration", hint="add --machine",
+        )  # fmt: skip
     chosen = SIZES[size or ("quick" if quick else "full")]
     return Request(
         placement_of(cores, oversubscribe=oversubscribe)
@@ -182,6 +195,7 @@ def request_of(
         model=None if machine is None else read(machine),
         machine=machine,
         trace=trace,
+        calibration=asked(calibration, "--calibration"),
     )
 
 
@@ -192,7 +206,12 @@ def modelled_placement(machine: str, cores: str | None) -> Placement:
     if cores is not None and not re.fullmatch(r"\d{1,5}", cores):
         raise BadInput("of a modelled machine so many cores", value=cores, where="--cores")
     count = most if cores is None else int(cores)
-    tables(model, count, "--cores")
+    if not 1 <= count <= most:
+        raise BadInput(
+            f"this machine has {most} cores that can be modelled", value=count, where="--cores",
+            hint="ask for fewer, or for a larger machine",
+        )  # fmt: skip
+    tables(model, count, f"--machine, {machine}")
     return Placement(tuple(range(count)))
 
 

@@ -313,15 +313,28 @@ class Caution(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     text: Annotated[str, Meta(min_length=1)]
 
 
+class Calibration(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What local work takes in a simulated document. host: where it was measured, with a clock of
+    so many GHz; spread: by how much of itself it differed there, the median step; reference:
+    whether it is the one that is shipped.
+    """
+
+    host: Annotated[str, Meta(min_length=1)]
+    ghz: Positive
+    spread: Annotated[float, Meta(ge=0)]
+    reference: bool
+
+
 class Document(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One experiment's result. experiment: its registered name. simulated: no hardware was
-    measured; machine: which one was simulated.
+    measured; machine: which one was simulated; calibration: of what it rests on.
     """
 
     schema: Literal["multikernel-results/2"] = SCHEMA
     experiment: Slug
     simulated: bool = False
     machine: str | None = None
+    calibration: Calibration | None = None
     environment: Environment
     boots: list[Boot]
     floor: list[Floor]

@@ -25,7 +25,7 @@ def _without(kind: type[msgspec.Struct], *names: str, **others: Any) -> type[msg
 _Series = _without(Series, "key", "by_boot")
 _Ratio = _without(Ratio, "over", "under", "kind", "words")
 _Document = _without(
-    Document, "simulated", "machine", "boots", "unmeasured",
+    Document, "simulated", "machine", "calibration", "boots", "unmeasured",
     schema=Literal["multikernel-results/1"], series=list[_Series], ratios=list[_Ratio],  # type: ignore[valid-type]
 )  # fmt: skip
 

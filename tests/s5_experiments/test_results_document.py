@@ -26,6 +26,7 @@ def test_the_fields_are_those_of_the_schema() -> None:
         "experiment",
         "simulated",
         "machine",
+        "calibration",
         "environment",
         "boots",
         "floor",
@@ -162,7 +163,7 @@ def first_schema() -> dict[str, Any]:
     """The same document as the first schema had it."""
     plain = json.loads(encode(documents.document()))
     for one, names in (
-        (plain, ("simulated", "machine", "boots", "unmeasured")),
+        (plain, ("simulated", "machine", "calibration", "boots", "unmeasured")),
         (plain["series"][0], ("key", "by_boot")),
         (plain["ratios"][0], ("over", "under", "kind", "words")),
     ):

@@ -9,15 +9,19 @@ of the machine.
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from statistics import median
 from typing import Any, ClassVar
 
+from msgspec.structs import replace as replaced
+
 from multikernel.catalogue import Entry
 from multikernel.errors import BadInput, MeasurementRefused
 from multikernel.experiments.instrument import modelled
 from multikernel.experiments.instrument.arms import Arm, On, Ratio, Spec, caution, control_ratios
+from multikernel.experiments.instrument.bands import Bands, bands, small
 from multikernel.experiments.instrument.collector import Collector, Ready
 from multikernel.experiments.instrument.floors import floor_arms, floors_of, root_pairs, settle
 from multikernel.experiments.instrument.machines import MULTIKERNEL, Booted
@@ -162,13 +166,18 @@ class Experiment:
         specs = [] if crowded else [self.revised(spec, collector) for spec in self.specs()]
         series = [one for spec in specs if (one := collector.series(spec)) is not None]
         there = {one.key for one in series}
+        asked = [*control_ratios(arms), *self.ratios()]
+        ratios = [found for ratio in asked if (found := collector.ratio(ratio)) is not None]
         of_the_host = [
             caution(caveat.code, caveat.text)
             for caveat in environment.caveats()
             if model is None and not (_before_us and caveat.code == "load")
         ]
         if model is not None:
-            of_the_host = modelled.cautions(model)
+            band = self._bands()
+            of_the_host = modelled.cautions(model, self.request.work)
+            of_the_host += band.cautions(series, ratios)
+            series = [replaced(one, parameters=band.on(one)) for one in series]
         _before_us.append(self.entry.name)
         warnings = collector.warnings()
         if not series and not crowded:
@@ -180,16 +189,22 @@ class Experiment:
         if not floors and not crowded:
             text = "No floor could be measured: nothing is given as a multiple of it."
             warnings.append(caution("no-floor", text))
-        asked = [*control_ratios(arms), *self.ratios()]
         named = [(spec, arm.name) for arm in arms for spec in arm.specs]
         return Document(
             experiment=self.entry.name, environment=record, boots=[] if crowded else boots,
             floor=[] if crowded else list(floors.values()), series=series,
             unmeasured=[collector.unmeasured(*one) for one in named if one[0].key not in there],
-            ratios=[found for ratio in asked if (found := collector.ratio(ratio)) is not None],
+            ratios=ratios,
             warnings=[*warnings, *_moved(boots), *said, *of_the_host],
             simulated=model is not None, machine=self.request.machine,
+            calibration=None if model is None else modelled.calibration_of(self.request.work),
         )  # fmt: skip
+
+    def _bands(self) -> Bands:
+        """What numbers that nobody knows may make of the series."""
+        brief = copy(self)
+        brief.request = small(self.request)
+        return bands(brief.chosen(), brief.request)
 
 
 def names_of(arm: Arm) -> set[str]:

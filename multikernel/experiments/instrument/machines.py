@@ -64,13 +64,20 @@ class Booted:
         return self._prepared(bench)
 
     def _modelled(self, stack: ExitStack, request: Request, model: Model) -> Bench:
-        from multikernel.experiments.instrument.modelled import ModelledBench, Unmodelled
+        from multikernel.experiments.instrument.modelled import (
+            ModelledBench,
+            Unmodelled,
+            varied,
+        )
 
         options = dict(self.options)
         if self.one_cpu or options.get("transport", "call-line") != "call-line":
             return cast(Bench, Unmodelled())
         cores = request.cores if self.cores is None else self.cores
-        bench = ModelledBench(model, cores, self.kernel, options, request.seed)
+        work = varied(request.work, request.seed)
+        bench = ModelledBench(
+            model, cores, self.kernel, options, request.seed, work, dict(request.assumed)
+        )
         if request.trace is not None and self.kernel == "multikernel":
             bench.modelled.trace_to(request.trace, whole=False)
             stack.callback(bench.modelled.close)

@@ -29,7 +29,7 @@ from multikernel.native._native import (
     Histogram,
     cores_word,
 )
-from multikernel.results.document import Caution, Environment
+from multikernel.results.document import Calibration, Caution, Environment
 from multikernel.runtime.plan import Kernel
 from multikernel.user.trees import Edges, install
 from multikernel.virtual.kernel import COMPUTES, POLLS, packed
@@ -60,19 +60,33 @@ def attempt(slice_of: Callable[[], Outcome]) -> Outcome:
         return Outcome(reason="not-modelled")
 
 
-def cautions(model: Model) -> list[Caution]:
+def calibration_of(work: Work) -> Calibration:
+    """What a document says of it."""
+    return Calibration(
+        host=work.host, ghz=work.ghz, spread=round(work.spread, 3),
+        reference=work == Work.reference(),
+    )  # fmt: skip
+
+
+def cautions(model: Model, work: Work) -> list[Caution]:
     """What holds of everything that a simulated document says."""
     assumed = sum(number.mark == "assumed" for _, number in model.numbers())
-    work = Work.reference()
     text = (
         f"Simulated: no hardware was measured. The multikernel's own code ran on a model of"
         f" {model.title}, {assumed} of whose numbers are assumed (multikernel machine show); its"
-        f" local work is what it took on {work.host}, times {model.local.work_scale.value:g}. Not"
+        f" local work is what it took on {work.host}, times {model.local.work_scale.value:g}, and"
+        " where its state is out of the caches as many nanoseconds more as there (assumed). Not"
         " modelled: full channels, caches but for the lines of messages, contention for memory, and"
         " the host's kernel. The interval is of seeds, which draw think times and the calibration's"
-        " spread: what is assumed may lie farther off."
+        f" spread ({work.spread:.0%}): what is assumed may lie farther off."
     )
     found = [Caution(code="simulated", text=text)]
+    if not calibration_of(work).reference:
+        text = (
+            f"Local work is not the reference calibration's but that of {work.host}: a document"
+            " that rests on another one differs by that too."
+        )
+        found.append(Caution(code="other-calibration", text=text))
     if model.chosen_after_seeing:
         found.append(Caution(code="chosen-after-seeing", text=model.chosen_after_seeing))
     return found
@@ -94,26 +108,39 @@ class Unmodelled:
         raise NotModelled(name)
 
 
-def varied(work: Work, draw: random.Random) -> Work:
-    """The calibration, each cost somewhere within its spread."""
-    entries = tuple(
-        msgspec.structs.replace(
-            one, cycles=one.cycles * (1 + draw.uniform(-0.5, 0.5) * min(one.spread, 0.5))
-        )
-        for one in work.entries
-    )
-    return msgspec.structs.replace(work, entries=entries)
+def varied(work: Work, seed: int) -> Work:
+    """The calibration, each cost somewhere within its spread. The host's state of the moment made
+    all steps dearer or cheaper together: a factor that all share, of the median step's spread;
+    around it each errs by itself. Of their own errors alone a sum of many steps would hardly
+    differ from seed to seed, and its interval be too narrow.
+    """
+    draw, replace = random.Random(f"work {seed}"), msgspec.structs.replace
+
+    def factor(spread: float) -> float:
+        return 1 + draw.uniform(-0.5, 0.5) * min(spread, 0.5)
+
+    common = factor(work.spread)
+    entries = []
+    for one in work.entries:
+        times = common * factor(one.spread)
+        cold = None if one.cold is None else one.cold * times
+        entries.append(replace(one, cycles=one.cycles * times, cold=cold))
+    message, driver = work.message * common, work.driver * common
+    return replace(work, entries=tuple(entries), message=message, driver=driver)
 
 
 class ModelledBench(Bench):
     """A modelled system under measurement."""
 
     def __init__(
-        self, model: Model, cores: int, kernel: Kernel, options: Mapping[str, Any], seed: int
-    ) -> None:
-        """Raises BadInput."""
+        self, model: Model, cores: int, kernel: Kernel, options: Mapping[str, Any], seed: int,
+        work: Work, assumed: Mapping[str, float | str] | None = None,
+    ) -> None:  # fmt: skip
+        """work: what steps take; assumed: numbers that the machine has in place of the model's,
+        for which its trees are made. Raises BadInput.
+        """
         self.kernel, self.crowded, self.cpus = kernel, False, tuple(range(cores))
-        self.model, self.draw = model, random.Random(seed)
+        self.model, self.draw = model.varied(assumed or {}), random.Random(seed)
         self.watch: Any = None
         self._floor_base = self._meetings = 0
         self._along: dict[int, Any] = {}
@@ -124,13 +151,13 @@ class ModelledBench(Bench):
         if kernel == "multikernel" and cores > 2 and trees != "sequential":
             planted = {0: build(str(trees), 0, model, cores, "trees")}
         self.modelled = VirtualSystem(
-            model, cores, memory_bytes=options.get("memory", MEMORY), slots=64, trees=planted,
+            self.model, cores, memory_bytes=options.get("memory", MEMORY), slots=64, trees=planted,
             capabilities=options.get("capabilities", "two-phase"),
-            work=varied(Work.reference(), self.draw),
+            work=work,
         )  # fmt: skip
         self.virtual = self.modelled.virtual
         self.work = CHECK * self.draw.uniform(0.9, 1.1)
-        self.tables = tables(model, cores, "machine")
+        self.tables = tables(self.model, cores, "machine")
         self.furniture: dict[str, Any] = {}
         self.system: Any = _System(self)
         offset, name, *_ = self.ask(0, "ALLOCATE", loops.PAGE)
@@ -228,10 +255,11 @@ Arguments = Mapping[int, tuple[Any, ...]]
 
 def same(report: Report, plan: Plan, cycles: Callable[[], float], suffix: str = "") -> None:
     """All of a plan, which comes to the same each time."""
+    value = max(1, round(cycles()))
     for name, count, _ in plan:
         times = Histogram()
         for _ in range(min(count, MOST)):
-            times.add(max(1, round(cycles())))
+            times.add(value)
         report.keep(**{name + suffix: times})
 
 

@@ -17,6 +17,7 @@ from multikernel.machine.models.tables import topology_of
 from multikernel.machine.topology.model import Topology
 from multikernel.results.document import Mode
 from multikernel.timeline.trace import Trace
+from multikernel.virtual.work import Work
 
 BATCHES: dict[Mode, int] = {"back-to-back": 100, "single": 1}
 """Operations that are timed together, by the floor's modes."""
@@ -58,8 +59,10 @@ class Request:
     and Linux are compared by, not what takes long and compares the multikernel with itself; only:
     systems, variants or keys, () for all; seconds: as many boots as fit in, in place of the size's;
     progress: called with a few words on what is going on; model: a modelled machine in place of
-    this host, whose cores are 0 to n - 1; machine: what it was asked for by; trace: of what the
-    multikernels do.
+    this host, whose cores are 0 to n - 1; machine: what it was asked for by; calibration: of local
+    work there, None for the reference; assumed: values that some of the model's numbers have
+    instead (models.model), while arms and trees are those of the model; trace: of
+    what the multikernels do.
     """
 
     placement: Placement
@@ -71,6 +74,8 @@ class Request:
     model: Model | None = None
     machine: str | None = None
     trace: Trace | None = field(default=None, compare=False)
+    calibration: Work | None = None
+    assumed: tuple[tuple[str, float | str], ...] = ()
     progress: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
     def __post_init__(self) -> None:
@@ -102,6 +107,11 @@ class Request:
     @property
     def cores(self) -> int:
         return len(self.placement.cpus)
+
+    @property
+    def work(self) -> Work:
+        """What local work takes on a modelled machine."""
+        return self.calibration or Work.reference()
 
     @property
     def trusted(self) -> bool:

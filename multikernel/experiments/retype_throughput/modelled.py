@@ -5,8 +5,9 @@ from multikernel.experiments.instrument.loops import PAGE, Report
 from multikernel.experiments.instrument.modelled import Arguments, ModelledBench, NotModelled
 from multikernel.native._native import CAPABILITY_TYPES, Histogram
 
-WINDOW = 2_000_000
-"""Cycles that are counted, of each core; longer where it has got nothing done by then."""
+WINDOW, LEAST = 500_000_000, 300_000
+"""Cycles that are counted, of each core: for each second that is asked for, a quarter of it, and at
+least; longer where it has got nothing done by then."""
 FRAME = CAPABILITY_TYPES["Frame"] << 16 | 1 << 32
 
 
@@ -45,7 +46,7 @@ def at_once(
         raise NotModelled("the shared kernel's capabilities")
     work = next(iter(calls.values()))[0]
     kernel, begun = bench.virtual, bench.virtual.now
-    ends = begun + WINDOW
+    ends = begun + max(LEAST, round(WINDOW * work.seconds))
     lanes: dict[int, tuple[int, int, int]] = {}
     done = {core: [0, begun] for core in range(work.cores)}
     sources = {

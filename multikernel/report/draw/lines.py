@@ -24,6 +24,8 @@ LEFT, RIGHT, TOP, PLOT, FOOT, ENTRY = 0.5, 0.1, 0.22, 1.75, 0.4, 0.145
 WIDE = chart.WIDTH - LEFT - RIGHT
 SPAN = 100.0
 """Values that differ by more get a logarithmic axis."""
+BEYOND = 2.0
+"""How many times as far as the points the axis of values follows a band."""
 TICKS = 9
 SHAPES = ("o", "s", "^", "D", "v", "X")
 STROKES: tuple[Any, ...] = (
@@ -34,19 +36,20 @@ STROKES: tuple[Any, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """low, high: of the error bar, None without one."""
+    """low, high: of the error bar, None without one; band: of what is shaded there."""
 
     x: float
     y: float
     low: float | None = None
     high: float | None = None
+    band: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """joined: whether the points are joined; paper: whether it is the paper's; kind: a system,
-    whose colour it gets, else by its place; bare: without a sign at each point;
-    shaded: its ends are those of a band, not of error bars.
+    whose colour it gets, else by its place; bare: without a sign at each point; dashed: it is
+    simulated, beside what is measured.
     """
 
     label: str
@@ -55,7 +58,7 @@ class Line:
     joined: bool = True
     paper: bool = False
     bare: bool = False
-    shaded: bool = False
+    dashed: bool = False
 
 
 def lines(
@@ -79,8 +82,10 @@ def lines(
             figure, height, left=LEFT, right=RIGHT, top=TOP, bottom=FOOT + rows * ENTRY
         )
         axes.grid(axis="y")
-        for index, line in enumerate(several):
-            _line(axes, line, index)
+        index = -1
+        for line in several:
+            index += not line.dashed  # else in the colour of the line before
+            _line(axes, line, max(index, 0))
         if steps:
             _shares(axes)
         else:
@@ -124,12 +129,14 @@ def _line(axes: Axes, line: Line, index: int) -> None:
     stroke: Any = STROKES[index % len(STROKES)] if line.bare else "-"
     if line.paper:
         stroke = (0, (3, 3))
-    if line.shaded:
-        lows = [point.y if point.low is None else point.low for point in line.points]
-        highs = [point.y if point.high is None else point.high for point in line.points]
+    if line.dashed:
+        stroke = (0, (4, 1.6))
+    if any(point.band for point in line.points):
+        bands = [point.band or (point.y, point.y) for point in line.points]
+        lows, highs = zip(*bands, strict=True)
         xs = [point.x for point in line.points]
-        axes.fill_between(xs, lows, highs, color=colour, alpha=0.18, linewidth=0)
-    for point in () if line.paper or line.shaded else line.points:
+        axes.fill_between(xs, lows, highs, color=colour, alpha=0.12, linewidth=0)
+    for point in () if line.paper else line.points:
         chart.error_bar(axes, point.x, (point.low, point.high), "y")
     axes.plot(
         [point.x for point in line.points], [point.y for point in line.points],
@@ -137,7 +144,7 @@ def _line(axes: Axes, line: Line, index: int) -> None:
         label=f" {label}" if label.startswith("_") else label,
         color=colour, linestyle=stroke if line.joined else "none", linewidth=1.1,
         marker="" if line.bare else SHAPES[index % len(SHAPES)], markersize=3.4,
-        markerfacecolor="white" if line.paper else colour, markeredgewidth=0.8,
+        markerfacecolor="white" if line.paper or line.dashed else colour, markeredgewidth=0.8,
     )  # fmt: skip
 
 
@@ -202,6 +209,9 @@ def _up(
     known = (end for point in points for end in (point.low, point.y, point.high))
     ends = [*(end for end in known if end is not None), *(mark.value for mark in marks)]
     low, high = min(ends, default=0.0), max(ends, default=1.0)
+    # A band may be many times as wide as all that is drawn: it goes out of the picture then.
+    shaded = [end for point in points for end in point.band or ()]
+    low, high = max(min([low, *shaded]), low / BEYOND), min(max([high, *shaded]), high * BEYOND)
     if not linear and low > 0 and (logarithmic or high > SPAN * low):
         axes.set_yscale("log")
         axes.set_ylim(low / 1.2, high * 1.2)

@@ -13,7 +13,7 @@ from multikernel.catalogue import PaperValue
 from multikernel.report.draw.bars import Bar, Group, Mark, bars
 from multikernel.report.draw.lines import Line, Point, lines
 from multikernel.report.figures.figure import Figure
-from multikernel.report.say.wording import amount, interval_note, labels, number, unit_of
+from multikernel.report.say.wording import amount, assumed, interval_note, labels, number, unit_of
 from multikernel.results.document import Document, Floor, Series
 
 LINES = 8
@@ -64,7 +64,7 @@ def bar_figure(
 
 
 def point_of(series: Series, x: float) -> Point:
-    return Point(x, series.p50, *_ends(series))
+    return Point(x, series.p50, *_ends(series), assumed(series))
 
 
 def _ends(series: Series) -> tuple[float | None, float | None]:

@@ -23,6 +23,7 @@ from multikernel.report.figures import (
     unmap_by_cores,
 )
 from multikernel.report.figures.figure import Block, Table
+from multikernel.report.say.wording import assumed
 from multikernel.results.document import Document
 
 Draw = Callable[[Document], list[Block]]
@@ -72,7 +73,12 @@ def draw(document: Document) -> list[Block]:
 def _as_simulated(block: Block, document: Document) -> Block:
     said = f"simulated: {document.machine}"
     title = f"{block.title} ({said})"
-    note = f"Simulated on a model of {document.machine}: no hardware was measured."
+    note = f"Simulated on a model of {document.machine}: no hardware was measured. Boots are seeds."
+    if any(map(assumed, document.series)):
+        note += (
+            " Shaded: as far as one number of the machine that nobody knows moves the median; the"
+            " warnings say which."
+        )
     if isinstance(block, Table):
         return replace(block, title=title, notes=(note, *block.notes))
     drawing = block.drawing

@@ -151,10 +151,10 @@ def _band(curves: Curves, order: str) -> Line:
         for end in ("nominal", "low", "high")
     )
     points = tuple(
-        Point(cores, value, low.get(cores, value), high.get(cores, value))
+        Point(cores, value, band=(low.get(cores, value), high.get(cores, value)))
         for cores, value in sorted(nominal.items())
     )
-    return Line(f"interrupt kernel, {order.replace('-', ' ')}", points, shaded=True)
+    return Line(f"interrupt kernel, {order.replace('-', ' ')}", points)
 
 
 def _by_tree(curves: Curves, protocol: str) -> Figure:

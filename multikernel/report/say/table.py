@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import IO
 
 from multikernel.report.say.wording import (
+    assumed,
     counted,
     fixed,
     grouped,
@@ -28,7 +29,8 @@ NUMBERS = range(5, 10)
 NOTE = (
     "TSC cycles: median of all samples (batches of b operations are means: b=…). median of boots:"
     " the interval of the median over fresh boots. × floor: over one cache line there and back, in"
-    " the same mode."
+    " the same mode. Simulated: a boot is a seed; assumed: as far as a number of the machine that"
+    " nobody knows moves the median (the warnings say which)."
 )
 
 
@@ -87,9 +89,14 @@ def _row(document: Document, series: Series) -> tuple[str, ...]:
         number(series.p50) + unit,
         "–" if ns is None else f"{ns:,.0f}".replace(",", " "),
         fixed(series.over_floor, 2),
-        span(series.median_interval) + unit,
+        span(series.median_interval) + unit + _band(series),
         f"{number(series.p5)} – {number(series.p99)}{unit}",
     )
+
+
+def _band(series: Series) -> str:
+    band = assumed(series)
+    return f", assumed {number(band[0])} – {number(band[1])}" if band else ""
 
 
 def _what(document: Document, series: Series) -> str:

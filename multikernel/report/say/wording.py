@@ -161,6 +161,14 @@ def _detail(name: str, value: object) -> str:
     return f"{LEADS.get(name, name.replace('_', ' ') + ' ')}{value}"
 
 
+def assumed(series: Series) -> tuple[float, float] | None:
+    """Between what the median of a simulated series lies, as numbers that nobody knows may be
+    other ones; None without such a band.
+    """
+    low, high = (series.parameters.get(f"assumed_{end}") for end in ("low", "high"))
+    return (low, high) if isinstance(low, float) and isinstance(high, float) else None
+
+
 def interval_note(series: Sequence[Series], what: str = "Bars and points") -> str:
     """What bars and whiskers are, or, of a table, its numbers and intervals."""
     begin = f"{what}: median of all samples."
