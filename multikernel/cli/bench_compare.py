@@ -40,8 +40,13 @@ HEADINGS = ("series", "old", "new", "unit", "change", "interval", "verdict")
 @click.option(
     "--different-machines", is_flag=True, help="Compare runs of different machines nevertheless."
 )
+@click.option(
+    "--simulated", is_flag=True, help="Hold a measured run against a simulated one (--machine)."
+)
 @json_option("the comparison")
-def command(old: str, new: str, threshold: str, different_machines: bool, as_json: bool) -> int:
+def command(
+    old: str, new: str, threshold: str, different_machines: bool, simulated: bool, as_json: bool
+) -> int:
     """Compare two runs: result directories, or documents.
 
     First the floors: where they differ, the host had the CPUs in another state, and medians say
@@ -54,7 +59,9 @@ def command(old: str, new: str, threshold: str, different_machines: bool, as_jso
 
     share = _share(threshold)
     before, after = collect([old], skip), collect([new], skip)
-    found = compare(before, after, threshold=share, different_machines=different_machines)
+    found = compare(
+        before, after, threshold=share, different_machines=different_machines, simulated=simulated
+    )
     if as_json:
         click.echo(json.dumps(record(found), indent=2, ensure_ascii=False))
     else:
@@ -98,6 +105,7 @@ def record(found: Comparison) -> dict[str, Any]:
             | _both(one)
             for one in found.changes
         ],
+        "simulated": list(found.simulated),
         "only_old": list(found.only_old),
         "only_new": list(found.only_new),
     }  # fmt: skip
@@ -116,6 +124,9 @@ def show(found: Comparison) -> None:
     from multikernel.report.say.table import plain
     from multikernel.report.say.wording import short
 
+    for side in found.simulated:
+        print(f"Simulated, not measured, is the run {side}. Better and worse are what it is beside")
+        print("the other one; a ratio says more than a median, whose clocks and processors differ.")
     for name, old, new in found.floors:
         moved = ": another state of the host, so medians say nothing" if name in found.moved else ""
         print(f"{name}: floor {short(old)} against {short(new)} cycles{moved}")

@@ -36,10 +36,16 @@ from multikernel.report.draw.chart import FORMS, Form
 @click.option(
     "--text", is_flag=True, help="Print answer, table, verdict and warnings; draw nothing."
 )
+@click.option(
+    "--beside",
+    is_flag=True,
+    help="Also draw what was measured and what was simulated (--machine) in one figure: solid and"
+    " dashed.",
+)
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(
     sources: tuple[str, ...], output: str | None, figures: str | None, form_: Form | None,
-    text: bool, force: bool,
+    text: bool, beside: bool, force: bool,
 ) -> None:  # fmt: skip
     """Draw results as one self-contained HTML page.
 
@@ -69,7 +75,9 @@ def command(
             what = "figures or a page, not both at once"
             raise BadInput(what, value=output, where="--output", hint=hint)
         documents = export.collect(sources, skip)
-        written = export.write_figures(documents, figures, form_ or "svg", replace=force)
+        written = export.write_figures(
+            documents, figures, form_ or "svg", replace=force, together=beside
+        )
         print(f"{len(written)} figures: {figures}")
         return
     if form_ is not None:
@@ -77,6 +85,6 @@ def command(
             "a format is of figures", value=form_, where="--format",
             hint="add --figures DIR; a page's form follows its file's name",
         )  # fmt: skip
-    page = export.form_of(export.DEFAULT if output is None else output)
+    page = export.form_of(export.DEFAULT if output is None else output, together=beside)
     documents = export.collect(sources, skip)
     print(export.write(page(documents), output, replace=force))

@@ -4,8 +4,10 @@ Guarantees: the floors come first, for they say whether both runs found the host
 they did not, medians are compared with nothing claimed. Ratios, which were taken within boots, come
 second, and are what is gated on where both runs have some; medians last. Of medians only what was
 measured in the same way is compared: the same experiment, system, variant, cores, parameters,
-measure, mode, batch and unit. What a change is called is the judge's (`judge`), by the wider of
-both runs' controls. Runs of different machines are recognised, and what differs is named.
+measure, mode, batch and unit. A measured document and a simulated one are held against each other
+only where that is asked for, and then nothing but that. What a change is called is the judge's
+(`judge`), by the wider of both runs' controls. Runs of different machines are recognised, and what
+differs is named.
 
 Method: `METHOD`. If the intervals of two runs, which are independent, cover c and d, that of the
 change covers at least c + d − 1 (Bonferroni): 87.5 % for two runs of 5 boots.
@@ -106,6 +108,8 @@ class Comparison:
     moved: list[str] = field(default_factory=list)
     only_old: list[str] = field(default_factory=list)
     only_new: list[str] = field(default_factory=list)
+    simulated: list[str] = field(default_factory=list)
+    """Which side is, and on which machine, where the other one is measured."""
 
     @property
     def crossed(self) -> list[Change | RatioChange]:
@@ -120,27 +124,38 @@ def compare(
     *,
     threshold: float = 0.1,
     different_machines: bool = False,
+    simulated: bool = False,
 ) -> Comparison:
     """Holds the latest document of each experiment against its partner.
 
-    threshold: 0.1 is crossed by what takes 10 % longer, or does 10 % less. Raises BadInput for
-    different machines unless they are wanted, and where nothing was measured in both.
+    threshold: 0.1 is crossed by what takes 10 % longer, or does 10 % less. simulated: one side is
+    measured, the other one simulated, which are different machines. Raises BadInput for that unless
+    it is wanted, and where it is wanted and not so; for different machines unless they are wanted;
+    and where nothing was measured in both.
     """
     ours, theirs = _latest(old), _latest(new)
     both = {name: (ours[name], theirs[name]) for name in ours if name in theirs}
+    for name, (before, after) in both.items():
+        if (before.simulated != after.simulated) != simulated:
+            raise _mixed(name, before, simulated=simulated)
     machine = _each(machine_differences, both.values())
-    if machine and not different_machines:
+    if machine and not different_machines and not simulated:
         raise BadInput(
             "these runs are of different machines",
             value="; ".join(machine),
             hint="add --different-machines to compare them nevertheless",
         )
     found = Comparison(threshold, machine, _each(condition_differences, both.values()))
+    if simulated:
+        found.simulated = sorted({_simulated(*one) for one in both.values()})
+    found.conditions += dict.fromkeys(
+        phrase for one in both.values() for phrase in _calibrations(*one)
+    )
     for name, (before, after) in both.items():
         floors = _floor(before), _floor(after)
         if all(floors):
             found.floors.append((name, *floors))
-            if max(floors) > ALIKE * min(floors):
+            if max(floors) > ALIKE * min(floors) and not simulated:
                 found.moved.append(name)
         found.ratios += _ratio_changes(before, after, threshold)
     for name in dict.fromkeys([*ours, *theirs]):
@@ -156,6 +171,29 @@ def compare(
             hint="compare runs of the same experiments on as many cores",
         )
     return found
+
+
+def _mixed(name: str, old: Document, *, simulated: bool) -> BadInput:
+    """What is wrong with a pair."""
+    if simulated:
+        what = f"both runs are {'simulated' if old.simulated else 'measured'}"
+        return BadInput(what, value=name, hint="leave out --simulated")
+    return BadInput(
+        f"the {'old' if old.simulated else 'new'} run is simulated, and the other one measured",
+        value=name, hint="add --simulated to hold the one against the other",
+    )  # fmt: skip
+
+
+def _simulated(old: Document, new: Document) -> str:
+    return f"{'old' if old.simulated else 'new'}: {(old if old.simulated else new).machine}"
+
+
+def _calibrations(old: Document, new: Document) -> list[str]:
+    """Nothing where both rest on one, or either is measured."""
+    a, b = old.calibration, new.calibration
+    if a is None or b is None or a == b:
+        return []
+    return [f"calibration: {a.host} against {b.host}"]
 
 
 def name_of(experiment: str, series: Series) -> str:

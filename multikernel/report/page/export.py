@@ -14,6 +14,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from msgspec import structs
 from multikernel.errors import BadInput, DocumentError
 from multikernel.report.draw.chart import Chart, Form
 from multikernel.report.draw.markup import clean
-from multikernel.report.figures import registry
+from multikernel.report.figures import beside, registry
 from multikernel.report.figures.figure import Figure, file_of
 from multikernel.report.page.machines import machines
 from multikernel.report.page.page import page
@@ -75,12 +76,14 @@ def _latest_run() -> Path:
     return runs[-1]  # their names begin with the time
 
 
-def as_html(documents: Sequence[Document]) -> bytes:
-    return page(documents).encode("utf-8", "replace")
+def as_html(documents: Sequence[Document], together: bool = False) -> bytes:
+    return page(documents, together=together).encode("utf-8", "replace")
 
 
-def figures_of(documents: Sequence[Document]) -> list[tuple[str, Figure]]:
-    """All figures, each with a name for its file. Raises BadInput where there is none."""
+def figures_of(documents: Sequence[Document], together: bool = False) -> list[tuple[str, Figure]]:
+    """All figures, each with a name for its file. together: those too in which a simulated document
+    stands beside a measured one. Raises BadInput where there is none.
+    """
     found: list[tuple[str, Figure]] = []
     counts: Counter[str] = Counter()
     for machine in machines(documents):
@@ -89,18 +92,21 @@ def figures_of(documents: Sequence[Document]) -> list[tuple[str, Figure]]:
                 if isinstance(block, Figure):
                     counts[document.experiment] += 1
                     found.append((f"{document.experiment}-{counts[document.experiment]}", block))
+    for number, (name, figure) in enumerate(beside.draw(documents) if together else (), 1):
+        found.append((f"{name}-beside-{number}", figure))
     if not found:
         raise BadInput("these documents hold no series to draw")
     return found
 
 
 def write_figures(
-    documents: Sequence[Document], directory: str, form: Form, *, replace: bool = False
-) -> list[Path]:
+    documents: Sequence[Document], directory: str, form: Form, *, replace: bool = False,
+    together: bool = False,
+) -> list[Path]:  # fmt: skip
     """Their files. All are drawn before one is written. Raises BadInput, OutputError."""
     files = {
         Path(directory) / f"{name}.{form}": figure.drawing.save(form)
-        for name, figure in figures_of(documents)
+        for name, figure in figures_of(documents, together)
         if isinstance(figure.drawing, Chart)
     }
     taken = next((target for target in files if os.path.lexists(target) and not replace), None)
@@ -115,8 +121,8 @@ def write_figures(
     return list(files)
 
 
-def as_svg(documents: Sequence[Document]) -> bytes:
-    return file_of([figure for _, figure in figures_of(documents)])
+def as_svg(documents: Sequence[Document], together: bool = False) -> bytes:
+    return file_of([figure for _, figure in figures_of(documents, together)])
 
 
 COLUMNS = (
@@ -186,8 +192,10 @@ FORMS: dict[str, Callable[[Sequence[Document]], bytes]] = {
 }
 
 
-def form_of(output: str) -> Callable[[Sequence[Document]], bytes]:
-    """By the file's suffix; raises BadInput."""
+def form_of(output: str, *, together: bool = False) -> Callable[[Sequence[Document]], bytes]:
+    """By the file's suffix; together: as `figures_of` has it, where anything is drawn. Raises
+    BadInput.
+    """
     suffix = Path(output).suffix.lower()
     if suffix not in FORMS:
         raise BadInput(
@@ -195,7 +203,8 @@ def form_of(output: str) -> Callable[[Sequence[Document]], bytes]:
             value=json.dumps(output, ensure_ascii=False), where=WHERE,
             hint="end it in .html, .svg, .csv or .json",
         )  # fmt: skip
-    return FORMS[suffix]
+    form = FORMS[suffix]
+    return partial(form, together=True) if together and form in (as_html, as_svg) else form
 
 
 def write(data: bytes, output: str | None, *, replace: bool = False, where: str = WHERE) -> Path:

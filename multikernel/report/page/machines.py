@@ -46,7 +46,9 @@ def machines(documents: Iterable[Document]) -> list[Machine]:
     groups: list[list[Document]] = []
     for document in documents:
         for group in groups:
-            if not machine_differences(group[0].environment, document.environment):
+            first = group[0]
+            alike = first.simulated == document.simulated
+            if alike and not machine_differences(first.environment, document.environment):
                 if document not in group:
                     group.append(document)
                 break

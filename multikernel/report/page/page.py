@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from multikernel.catalogue import SOURCE, PaperValue, entries
 from multikernel.report.draw.markup import PAGE_STYLE, Child, Markup, element, joined
-from multikernel.report.figures import registry
+from multikernel.report.figures import beside, registry
 from multikernel.report.figures.figure import Block, Figure, svg
 from multikernel.report.page import machines as machines_
 from multikernel.report.page.machines import Machine
@@ -35,7 +35,8 @@ ROWS = 300
 OUTCOMES = {"better": "▲ better", "worse": "▼ worse", "same": "= same", "unknown": "? unknown"}
 
 
-def page(documents: Sequence[Document]) -> str:
+def page(documents: Sequence[Document], *, together: bool = False) -> str:
+    """together: with figures in which a simulated document stands beside a measured one."""
     found = machines_.machines(documents)
     names = (f"f{number}" for number in itertools.count(1))
     title = "Multikernel report: " + "; ".join(
@@ -54,10 +55,21 @@ def page(documents: Sequence[Document]) -> str:
     body = element(
         "body",
         _header(found),
-        element("main", *(_section(one, names, alone=len(found) == 1) for one in found)),
+        element(
+            "main",
+            *(_section(one, names, alone=len(found) == 1) for one in found),
+            *_together(beside.draw(documents) if together else (), names),
+        ),
         element("footer", element("p", FOOTER, class_="quiet")),
     )
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
+
+
+def _together(found: Sequence[tuple[str, Figure]], names: Iterator[str]) -> list[Markup]:
+    """Nothing where nothing is."""
+    shown: set[tuple[PaperValue, ...]] = set()
+    title = [element("h2", "Measured and simulated")] if found else []
+    return title + [_block(figure, names, shown) for _, figure in found]
 
 
 def _header(found: Sequence[Machine]) -> Markup:
