@@ -255,11 +255,10 @@ Arguments = Mapping[int, tuple[Any, ...]]
 
 def same(report: Report, plan: Plan, cycles: Callable[[], float], suffix: str = "") -> None:
     """All of a plan, which comes to the same each time."""
-    value = max(1, round(cycles()))
     for name, count, _ in plan:
         times = Histogram()
         for _ in range(min(count, MOST)):
-            times.add(value)
+            times.add(max(1, round(cycles())))
         report.keep(**{name + suffix: times})
 
 
