@@ -59,7 +59,7 @@ def list_() -> None:
     "--machine",
     metavar="NAME|FILE|SHAPE",
     help="In virtual time on that modelled machine (multikernel machine list), with --cores of its"
-    " cores.",
+    " cores; with --quick ends of assumed ranges are not tried.",
 )
 @calibration_option
 @click.option(

@@ -72,7 +72,11 @@ output_options = together(
 )
 measuring_options = together(
     cores_option,
-    click.option("--quick", is_flag=True, help="Fewer boots: less sure, but sooner there."),
+    click.option(
+        "--quick",
+        is_flag=True,
+        help="Fewer boots: less sure, but sooner there.",
+    ),
     click.option(
         "--boots",
         type=click.IntRange(1, 1000),
@@ -196,6 +200,7 @@ def request_of(
         machine=machine,
         trace=trace,
         calibration=asked(calibration, "--calibration"),
+        bands=not quick,
     )
 
 

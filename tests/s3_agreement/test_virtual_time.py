@@ -25,7 +25,8 @@ def kernel_of(cores: int, route: str, owner: bool) -> Kernel:
         root: [((a + root) % cores, (b + root) % cores) for a, b in chain] for root in range(cores)
     }
     return Kernel(
-        machine(free_machine(), cores, "free"), Work.of_steps("none", 1.0), trees if route == "chain" else None,
+        machine(free_machine(), cores, "free"), Work.of_steps("none", 1.0),
+        trees if route == "chain" else None,
         slots=1, cnodes=16, owner=owner,
     )  # fmt: skip
 

@@ -32,7 +32,12 @@ NAMES = (
 def document_of(name: str, machine: str = "8x4-amd", cores: int = 6, seed: int = 1) -> Document:
     size = replace(SIZES["modelled"], boots=2, scale=0.05)
     request = Request(
-        Placement(tuple(range(cores))), size, seed=seed, model=read(machine), machine=machine
+        Placement(tuple(range(cores))),
+        size,
+        seed=seed,
+        model=read(machine),
+        machine=machine,
+        bands=False,
     )
     return registry.get(name)(request).run()
 

@@ -174,10 +174,11 @@ class Experiment:
             if model is None and not (_before_us and caveat.code == "load")
         ]
         if model is not None:
-            band = self._bands()
             of_the_host = modelled.cautions(model, self.request.work)
-            of_the_host += band.cautions(series, ratios)
-            series = [replaced(one, parameters=band.on(one)) for one in series]
+            if self.request.bands and self.request.size.measures:
+                band = self._bands()
+                of_the_host += band.cautions(series, ratios)
+                series = [replaced(one, parameters=band.on(one)) for one in series]
         _before_us.append(self.entry.name)
         warnings = collector.warnings()
         if not series and not crowded:

@@ -61,8 +61,9 @@ class Request:
     progress: called with a few words on what is going on; model: a modelled machine in place of
     this host, whose cores are 0 to n - 1; machine: what it was asked for by; calibration: of local
     work there, None for the reference; assumed: values that some of the model's numbers have
-    instead (models.model), while arms and trees are those of the model; trace: of
-    what the multikernels do.
+    instead (models.model), while arms and trees are those of the model; bands: whether the ends of
+    their ranges are tried too (`bands`), which takes longer than 5 seeds do;
+    trace: of what the multikernels do.
     """
 
     placement: Placement
@@ -75,6 +76,7 @@ class Request:
     machine: str | None = None
     trace: Trace | None = field(default=None, compare=False)
     calibration: Work | None = None
+    bands: bool = True
     assumed: tuple[tuple[str, float | str], ...] = ()
     progress: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
