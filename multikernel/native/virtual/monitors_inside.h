@@ -53,7 +53,7 @@ struct monitors {
     const struct work_table *work;
     struct work_sample *samples;
     struct trace *trace; /* by core; NULL: none is kept */
-    bool evicts; /* a monitor's state leaves the caches before each of its turns */
+    bool evicts;         /* a monitor's state leaves the caches before each of its turns */
     struct monitor_shape shape;
     size_t block;
     struct monitor **monitor;
