@@ -31,6 +31,8 @@ LOW, HIGH = "assumed_low", "assumed_high"
 SHARE = 0.04
 """Of the operations: a median of so few is exact enough, for think times alone are by chance."""
 NAMED = 6
+BANDS_MOST = 256
+"""Cores that this is done on: on more one run alone takes minutes."""
 
 
 class Trial(NamedTuple):

@@ -21,7 +21,7 @@ from multikernel.catalogue import Entry
 from multikernel.errors import BadInput, MeasurementRefused
 from multikernel.experiments.instrument import modelled
 from multikernel.experiments.instrument.arms import Arm, On, Ratio, Spec, caution, control_ratios
-from multikernel.experiments.instrument.bands import Bands, bands, small
+from multikernel.experiments.instrument.bands import BANDS_MOST, Bands, bands, small
 from multikernel.experiments.instrument.collector import Collector, Ready
 from multikernel.experiments.instrument.floors import floor_arms, floors_of, root_pairs, settle
 from multikernel.experiments.instrument.machines import MULTIKERNEL, Booted
@@ -175,7 +175,10 @@ class Experiment:
         ]
         if model is not None:
             of_the_host = modelled.cautions(model, self.request.work)
-            if self.request.bands and self.request.size.measures:
+            if self.request.cores > BANDS_MOST:
+                text = f"Ends of assumed ranges are tried on up to {BANDS_MOST} cores: no bands."
+                of_the_host.append(caution("no-bands", text))
+            elif self.request.bands and self.request.size.measures:
                 band = self._bands()
                 of_the_host += band.cautions(series, ratios)
                 series = [replaced(one, parameters=band.on(one)) for one in series]

@@ -2,8 +2,9 @@
 another, how many messages that takes, what is the bottleneck, and whether the chosen tree is the
 fastest.
 
-Guarantees: of two trees one is called cheaper only where the intervals of their medians lie apart;
-where they cross is read off the logarithms of both axes, between two numbers of cores that decide.
+Guarantees: of two trees one is called cheaper only where the whole interval of their ratio says so,
+which is taken within each seed, whose calibration both have; where they cross is read off the
+logarithms of both axes, between two numbers of cores that decide.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from math import exp, log
 
 from multikernel.report.say.wording import capital, names_of, number
 from multikernel.results.document import Document, Series
+from multikernel.results.statistics import ratio
 
 Curve = Mapping[int, Series]
 CHOSEN, IN_TURN = "chosen", "sequential"
@@ -79,12 +81,13 @@ def _costs(by_operation: Mapping[str, Mapping[str, Curve]]) -> Iterator[str]:
 
 def cheaper(one: Series, other: Series) -> int:
     """-1 where the first is, 1 where the other is, 0 where that cannot be told or is slight."""
-    ours, theirs = one.median_interval, other.median_interval
-    if abs(log(one.p50 / other.p50)) < SLIGHT or max(ours.low, theirs.low) <= min(
-        ours.high, theirs.high
-    ):
+    ours, theirs = ({boot.boot: boot.p50 for boot in series.by_boot} for series in (one, other))
+    both = [boot for boot in ours if boot in theirs]
+    value, interval = ratio([ours[boot] for boot in both], [theirs[boot] for boot in both])
+    slight = abs(log(one.p50 / other.p50)) < SLIGHT or (one.p50 < other.p50) != (value < 1)
+    if slight or interval.low <= 1 <= interval.high:
         return 0
-    return -1 if one.p50 < other.p50 else 1
+    return -1 if value < 1 else 1
 
 
 @dataclass(frozen=True, slots=True)
