@@ -58,7 +58,8 @@ def list_() -> None:
 @click.option(
     "--machine",
     metavar="NAME|FILE|SHAPE",
-    help="In virtual time on that modelled machine (multikernel machine list), with --cores of its"
+    help="In virtual time on that modelled machine (multikernel machine list; here: this host,"
+    " measured now), with --cores of its"
     " cores; with --quick ends of assumed ranges are not tried.",
 )
 @calibration_option

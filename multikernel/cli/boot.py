@@ -29,6 +29,7 @@ from multikernel.cli.output import loss_in
 from multikernel.cli.printing import table
 from multikernel.errors import BadInput
 from multikernel.machine.host.cpus import outside_mask
+from multikernel.machine.models.reading import read
 from multikernel.machine.topology.model import Topology
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def command(
     if machine is None:
         where: Any = list(placement_of(cores, oversubscribe=True).cpus)
     else:
-        where = len(modelled_placement(machine, cores).cpus)
+        where = len(modelled_placement(read(machine), machine, cores).cpus)
         if not program:
             raise BadInput(
                 "of a modelled machine there is nothing to look at", value=machine,

@@ -2,10 +2,12 @@
 
 import click
 
+from multikernel.cli.options import model_of
 from multikernel.errors import BadInput
 from multikernel.machine.models import reading
 from multikernel.machine.models.model import Model, Number
 from multikernel.machine.models.tables import tables, topology_of
+from multikernel.virtual.calibrating import HERE
 
 
 @click.group("machine")
@@ -25,7 +27,10 @@ def list_() -> None:
     for name in names:
         model = reading.shipped(name)
         click.echo(f"{name:<{width}}  {cores_of(model):>5} cores  {model.title}")
-    click.echo(f"\nAny shape that `multikernel topology` takes has the numbers of {reading.LIKE}.")
+    click.echo(
+        f"\nAny shape that `multikernel topology` takes has the numbers of {reading.LIKE};"
+        " `here` is this host, measured when it is asked for."
+    )
 
 
 @command.command("show")
@@ -33,9 +38,10 @@ def list_() -> None:
 def show(machine: str) -> None:
     """Print a machine: where its numbers come from, and what follows between its cores.
 
-    MACHINE is a name of the list, a .toml file, or a shape such as 8x4.
+    MACHINE is a name of the list, a .toml file, a shape such as 8x4, or `here`: this host, measured
+    now.
     """
-    model = reading.read(machine, where="machine show")
+    model = model_of(machine)[0] if machine == HERE else reading.read(machine, where="machine show")
     click.echo("\n".join(lines_of(model, machine)))
 
 

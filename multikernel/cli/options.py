@@ -22,6 +22,7 @@ from multikernel.errors import BadInput, MeasurementRefused, MultikernelError, O
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.host.cpus import Placement, left_out, outside_mask, resolve
+from multikernel.machine.models.model import Model
 from multikernel.machine.models.reading import read
 from multikernel.machine.models.tables import MOST_CORES, tables, topology_of
 from multikernel.machine.topology.model import Topology
@@ -30,7 +31,8 @@ from multikernel.results.document import Document
 from multikernel.results.encoding import encode_all
 from multikernel.timeline.events import EVENTS_MOST
 from multikernel.timeline.trace import Trace
-from multikernel.virtual.calibrating import asked
+from multikernel.virtual.calibrating import HERE, asked
+from multikernel.virtual.work import Work
 
 
 def together(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
@@ -188,25 +190,38 @@ def request_of(
             where="--calibration", hint="add --machine",
         )  # fmt: skip
     chosen = SIZES[size or ("quick" if quick else "full")]
+    model, work = (None, None) if machine is None else model_of(machine)
+    if calibration is not None:
+        work = asked(calibration, "--calibration")
     return Request(
         placement_of(cores, oversubscribe=oversubscribe)
-        if machine is None
-        else modelled_placement(machine, cores),
+        if model is None
+        else modelled_placement(model, machine, cores),
         chosen if boots is None else replace(chosen, boots=boots),
         only=tuple(name.strip() for name in (only or "").split(",") if name.strip()),
         seconds=seconds_of(time),
         progress=progress_to_stderr,
-        model=None if machine is None else read(machine),
+        model=model,
         machine=machine,
         trace=trace,
-        calibration=asked(calibration, "--calibration"),
+        calibration=work,
         bands=not quick,
     )
 
 
-def modelled_placement(machine: str, cores: str | None) -> Placement:
+def model_of(machine: str) -> tuple[Model, Work | None]:
+    """A machine, and where it is this host, measured now, what local work takes on it. Raises
+    BadInput, MeasurementRefused.
+    """
+    if machine != HERE:
+        return read(machine), None
+    from multikernel.experiments.this_host import this_machine
+
+    return this_machine(progress_to_stderr)
+
+
+def modelled_placement(model: Model, machine: str | None, cores: str | None) -> Placement:
     """So many cores of a modelled machine, by default all. Raises BadInput."""
-    model = read(machine)
     most = min(len(topology_of(model, "--machine").cpus) * model.servers, MOST_CORES)
     if cores is not None and not re.fullmatch(r"\d{1,5}", cores):
         raise BadInput("of a modelled machine so many cores", value=cores, where="--cores")

@@ -55,9 +55,10 @@ def command(
     running = Run(output, False)
     documents: list[Document] = []
     for name, machine in wanted:
+        model = shipped(machine)
         request = Request(
-            modelled_placement(machine, None), replace(SIZES["modelled"], boots=seeds),
-            progress=progress_to_stderr, model=shipped(machine), machine=machine, calibration=work,
+            modelled_placement(model, machine, None), replace(SIZES["modelled"], boots=seeds),
+            progress=progress_to_stderr, model=model, machine=machine, calibration=work,
         )  # fmt: skip
         documents += running.all([name], request)
     click.echo("\n".join(said(documents)))
