@@ -34,7 +34,15 @@ from multikernel.runtime import inspection
 from multikernel.runtime.asked import one_of, planned
 from multikernel.runtime.inspection import Words
 from multikernel.runtime.launch import Launched
-from multikernel.runtime.plan import CapabilityProtocol, Kernel, LockScope, Plan, Transport
+from multikernel.runtime.plan import (
+    KERNELS,
+    LOCK_SCOPES,
+    CapabilityProtocol,
+    Kernel,
+    LockScope,
+    Plan,
+    Transport,
+)
 from multikernel.timeline.events import Traced, kept
 from multikernel.timeline.trace import Trace
 from multikernel.user import memory, task
@@ -377,8 +385,9 @@ def boot(
     file = trace if trace is None or isinstance(trace, Trace) else Trace(trace)
     if machine is not None:
         return _modelled(
-            machine, cores, kernel, memory, slots, capabilities, trees, calibration, file, whole
-        )
+            machine, cores, kernel, memory, slots, capabilities, trees, lock_scope, calibration,
+            file, whole,
+        )  # fmt: skip
     if calibration is not None:
         raise BadInput(
             "a calibration is of a modelled machine's work", value=calibration,
@@ -434,6 +443,7 @@ def _modelled(
     slots: int | None,
     capabilities: CapabilityProtocol,
     trees: str | Mapping[int, Edges] | None,
+    lock_scope: LockScope,
     calibration: str | None,
     trace: Trace | None,
     whole: bool,
@@ -441,12 +451,14 @@ def _modelled(
     from multikernel.machine.models.reading import read
     from multikernel.virtual.system import booted
 
-    if kernel != "multikernel":
-        raise BadInput("the multikernel alone is modelled", value=kernel, where="boot kernel")
+    one_of(KERNELS, kernel, "kernel", "kernel")
+    one_of(LOCK_SCOPES, lock_scope, "lock scope", "lock_scope")
     if cores is not None and not isinstance(cores, int):
         raise BadInput("of a modelled machine so many cores", value=repr(cores), where="boot cores")
     model = read(machine, where="boot machine")
-    system = booted(model, cores, memory, slots, capabilities, trees, calibration)
+    system = booted(
+        model, cores, memory, slots, capabilities, trees, kernel, lock_scope, calibration
+    )
     if trace is not None:
         system.trace_to(trace, whole=whole)
     return cast(System, system)

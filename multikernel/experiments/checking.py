@@ -15,7 +15,7 @@ from statistics import median
 from multikernel.errors import MeasurementRefused
 from multikernel.experiments.collectives import collective
 from multikernel.experiments.instrument import capability_loops
-from multikernel.experiments.instrument.deciding import TWO_PHASE, machine
+from multikernel.experiments.instrument.deciding import BIG, TWO_PHASE, machine
 from multikernel.experiments.instrument.floors import LINES, name_of
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.machines import Booted
@@ -39,6 +39,8 @@ UNMAPS, RETYPES, LOCAL = 300, 600, 200
 BOOTS, ALIKE = 5, 1.5
 PLAIN = Booted(options=(("trees", "sequential"),))
 FURNISHED = machine(TWO_PHASE)
+SHARED = machine(BIG)
+"""Of the shared kernel one is enough: what it agrees on needs no trees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,15 @@ def _median(report_of: Callable[[], Report], name: str) -> float:
     return float(samples_of(report_of())[name].percentile(50))
 
 
-def questions(bench: Bench, furnished: Bench) -> Mapping[str, Callable[[], float]]:
+def questions(bench: Bench, furnished: Bench, shared: Bench) -> Mapping[str, Callable[[], float]]:
     """What both are asked, by name."""
     task = capability_loops.Task("retype", RETYPES)
 
-    def unmap(protocol: str) -> float:
-        return _median(lambda: bench.unmap(protocol, "polling", UNMAPS), "unmap")
+    def unmap(protocol: str, on: Bench = bench) -> float:
+        return _median(lambda: on.unmap(protocol, "polling", UNMAPS), "unmap")
 
-    def retype() -> float:
-        operate = capability_loops.operate
-        return _median(lambda: furnished.one("retype", operate, task), "times")
+    def retype(on: Bench) -> float:
+        return _median(lambda: on.one("retype", capability_loops.operate, task), "times")
 
     def barrier() -> float:
         bench.along(0, (PAIR,))
@@ -100,7 +101,9 @@ def questions(bench: Bench, furnished: Bench) -> Mapping[str, Callable[[], float
         CALL: lambda: _median(lambda: bench.ping(PAIR, 0, PLAN), SINGLE),
         "unmap, one phase": lambda: unmap("one-phase"),
         "unmap, two phases": lambda: unmap("two-phase"),
-        "retype, two phases": retype,
+        "unmap, shared kernel": lambda: unmap("two-phase", shared),
+        "retype, two phases": lambda: retype(furnished),
+        "retype, shared kernel": lambda: retype(shared),
         "barrier": barrier,
     }
 
@@ -122,10 +125,12 @@ def check(placement: Placement, progress: Callable[[str], None]) -> Checked:
     )
     plain = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1, work)
     furnished = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1, work)
-    furnished.system.cores[0].run(capability_loops.furnish)
+    shared = ModelledBench(model, 2, "shared", {}, 1, work)
+    for bench in (furnished, shared):
+        bench.system.cores[0].run(capability_loops.furnish)
     single = median(one["single"] for one in counting)
     rows = [Row("a line there and back, bare", plain.line(*PAIR) + work.bare, floor)]
-    for name, ask in questions(plain, furnished).items():
+    for name, ask in questions(plain, furnished, shared).items():
         clock = single - floor if name == CALL else 0.0
         rows.append(Row(name, ask() + clock, median(one[name] for one in counting)))
     return Checked(tuple(rows), state, floor, local, work, len(counting))
@@ -133,14 +138,14 @@ def check(placement: Placement, progress: Callable[[str], None]) -> Checked:
 
 def _measured(request: Request) -> dict[str, float]:
     with ExitStack() as stack:
-        bench, furnished = PLAIN.open(stack, request), FURNISHED.open(stack, request)
+        bench, *others = (one.open(stack, request) for one in (PLAIN, FURNISHED, SHARED))
         floors = samples_of(bench.floor(PAIR, LINES, PLAN))
         found = {
             "floor": _of_lines(floors, BACK_TO_BACK),
             "single": _of_lines(floors, SINGLE),
             "local": _median(lambda: bench.local_call(LOCAL), "local"),
         }
-        return found | {name: ask() for name, ask in questions(bench, furnished).items()}
+        return found | {name: ask() for name, ask in questions(bench, *others).items()}
 
 
 def _of_lines(floors: Mapping[str, Histogram], mode: str) -> float:

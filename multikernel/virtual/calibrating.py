@@ -24,17 +24,23 @@ from multikernel.native._native import (
     CAPABILITY_RIGHTS,
     CAPABILITY_ROOT,
     CAPABILITY_TYPES,
+    VirtualShared,
     cores_word,
     measure_software,
 )
 from multikernel.runtime import child
-from multikernel.virtual.kernel import CNODES, Answer, Kernel, machine
-from multikernel.virtual.work import Samples, Work, merged
+from multikernel.runtime.plan import LockScope
+from multikernel.virtual.kernel import CNODES, Answer, Kernel, Shared, machine
+from multikernel.virtual.work import Samples, Work, merged, shared_parts
 
 HERE = "here"
 """In place of a file: this host, now."""
 WORLDS = (2, 8, 32)
 STEPS, RUNS, BATCHES, PROTECTS = 3000, 5, 1000, 400
+SHARED_WORLDS: tuple[tuple[int, LockScope, bool], ...] = (
+    (2, "big", False), (8, "big", False), (2, "region", False), (2, "big", True),
+)  # fmt: skip
+SHARED_STEPS, SHARED_STAY = 800, 100
 READ, WRITE = 1, 3
 PAGE = 4096
 
@@ -125,6 +131,52 @@ def _made(answer: Answer) -> int:
     return words[0]
 
 
+def _shared_operations(kernel: Kernel, rounds: int, stay: int) -> None:
+    """As those of the multikernel, by all cores in turn, so many rounds each."""
+    word, kept = cores_word((1 << kernel.cores) - 1, kernel.cores)
+    frames = [kernel.request(0, "ALLOCATE", PAGE).reply[2][:2] for _ in range(kernel.cores)]
+    for number in range(rounds):
+        core = number // stay % kernel.cores
+        offset, name = frames[core]
+        page = _made(kernel.request(core, "MAP", offset, PAGE, WRITE, word, name, kept=kept))
+        kernel.request(core, "PROTECT", page, READ)
+        kernel.request(core, "UNMAP", page, 0)
+    all_rights, frame = sum(CAPABILITY_RIGHTS.values()) << 16, CAPABILITY_TYPES["Frame"] << 16
+    move, ram = 1 << 24, []
+    for core in range(kernel.cores):
+        made = _made(kernel.request(0, "CAP_CREATE", 16 * PAGE, CAPABILITY_ROOT, 2))
+        where = 1 | all_rights | move | core << 32
+        ram.append(_made(kernel.request(0, "CAP_COPY", made, CAPABILITY_ROOT, where)))
+    for number in range(rounds):
+        core = number // stay % kernel.cores
+        words = ram[core], CAPABILITY_ROOT, 3 | frame | 1 << 32, 0, PAGE
+        kernel.request(core, "CAP_DELETE", _made(kernel.request(core, "CAP_RETYPE", *words)))
+    for number in range(rounds):
+        core = number // stay % kernel.cores
+        where = 3 | all_rights | core << 32
+        copy = _made(kernel.request(core, "CAP_COPY", ram[core], CAPABILITY_ROOT, where))
+        kernel.request(core, "CAP_DELETE", copy)
+    for core in range(kernel.cores):
+        kernel.request(core, "CAP_DELETE", ram[core])
+
+
+def _shared(work: Work) -> Work:
+    """With the shared kernel's parts: first what moves where cores take turns, then times."""
+    free, nothing = free_machine(), Work.of_steps(work.host, work.ghz)
+    runs: list[tuple[float, Samples]] = []
+    for lines in (True, False):
+        for cores, scope, along in SHARED_WORLDS * (1 if lines else RUNS):
+            on = machine(free, cores, "free")
+            kernel = Kernel(on, nothing, cnodes=CNODES, shared=Shared(scope, along))
+            assert isinstance(kernel.native, VirtualShared)
+            _shared_operations(kernel, 40, 1)
+            clock = kernel.native.measure(lines)
+            _shared_operations(kernel, SHARED_STEPS, 1 if lines else SHARED_STAY)
+            runs.append((clock, kernel.native.samples_by_key()))
+    parts, ring = shared_parts(runs)
+    return msgspec.structs.replace(work, shared=parts, ring=ring)
+
+
 def _steps(host: str, ghz: float) -> Work:
     free, nothing = free_machine(), Work.of_steps(host, ghz)
     runs: dict[bool, list[tuple[float, Samples]]] = {False: [], True: []}
@@ -141,7 +193,7 @@ def _steps(host: str, ghz: float) -> Work:
 
 def _main(cpu: int, host: str, ghz: float) -> Work:
     os.sched_setaffinity(0, {cpu})
-    work = _steps(host, ghz)
+    work = _shared(_steps(host, ghz))
     kernel = Kernel(machine(free_machine(), 2, "free"), work)
     word, kept = cores_word(3, 2)
     offset, generation = kernel.request(0, "ALLOCATE", PAGE).reply[2][:2]

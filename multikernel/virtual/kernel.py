@@ -15,7 +15,8 @@ from typing import NamedTuple
 from multikernel.errors import ProtocolError
 from multikernel.machine.models.model import Model
 from multikernel.machine.models.tables import tables
-from multikernel.native._native import KINDS, VirtualKernel, VirtualMachine
+from multikernel.native._native import KINDS, VirtualKernel, VirtualMachine, VirtualShared
+from multikernel.runtime.plan import LockScope
 from multikernel.virtual.work import Work
 
 Reply = tuple[int, int, tuple[int, ...]]
@@ -62,19 +63,39 @@ def packed(edges: Iterable[tuple[int, int]]) -> array[int]:
     return array("I", [parent | child << 16 for parent, child in edges])
 
 
+class Shared(NamedTuple):
+    """A shared kernel. lock_scope: what its capabilities are locked by; along_trees: holders of a
+    page are notified so, else by one line that all poll.
+    """
+
+    lock_scope: LockScope = "big"
+    along_trees: bool = False
+
+
 class Kernel:
-    """The kernel, booted. trees: by root; a root without one sends to all."""
+    """The kernel, booted. trees: by root; a root without one sends to all. shared: the shared
+    kernel, which is given no trees here, in place of the multikernel.
+    """
 
     def __init__(
         self, on: VirtualMachine, work: Work, trees: dict[int, Edges] | None = None, *,
         slots: int = SLOTS, pages: int = PAGES, cnodes: int = 0, owner: bool = False,
+        shared: Shared | None = None,
     ) -> None:  # fmt: skip
-        self.native = VirtualKernel(on, work.table(), slots, pages, cnodes, int(owner))
+        self.native: VirtualKernel | VirtualShared
+        if shared is None:
+            self.native = VirtualKernel(on, work.table(), slots, pages, cnodes, int(owner))
+        else:
+            scope = int(shared.lock_scope == "region")
+            self.native = VirtualShared(
+                on, work.shared_table(), slots, pages, max(cnodes, 1), scope, shared.along_trees
+            )
         self.cores = on.cores
         self.now = 0
         self._asked = 0
         self._answers: dict[int, Answer] = {}
         for root, edges in (trees or {}).items():
+            assert isinstance(self.native, VirtualKernel)
             self.native.plant(root, packed(edges))
 
     def ask(self, core: int, kind: str, *words: int, at: int | None = None, of: int | None = None,

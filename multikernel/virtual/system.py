@@ -8,7 +8,8 @@
 
 Guarantees: the same calls as a running system has, for memory, capabilities, trees and programs,
 and the same handles and errors; `now` is the modelled machine's time, in cycles. Nothing of the
-host is used but one CPU; no core is a process. Groups, counters and policies are not modelled.
+host is used but one CPU; no core is a process. Counters and policies are not modelled, nor, in the
+shared kernel, groups and timelines.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from functools import partial
 from types import TracebackType
 from typing import Any, SupportsIndex
 
+from multikernel.errors import BadInput
 from multikernel.machine.models.model import Model
 from multikernel.machine.models.tables import MOST_CORES, topology_of
-from multikernel.native._native import KINDS, VERDICTS
-from multikernel.runtime import local
+from multikernel.native._native import KINDS, VERDICTS, VirtualKernel
+from multikernel.runtime import local, plan
 from multikernel.runtime.launch import Reply
-from multikernel.runtime.plan import PAGE, Plan
+from multikernel.runtime.plan import PAGE, LockScope, Plan
 from multikernel.timeline.events import Traced, kept
 from multikernel.timeline.trace import Trace
 from multikernel.user import memory
@@ -35,7 +37,7 @@ from multikernel.user.memory import Frame, Page
 from multikernel.user.outcome import error_of
 from multikernel.user.trees import Edges, encoded, install
 from multikernel.virtual.calibrating import asked
-from multikernel.virtual.kernel import Kernel, machine
+from multikernel.virtual.kernel import Kernel, Shared, machine
 from multikernel.virtual.programs import Program, Programs, current
 from multikernel.virtual.trees import build
 from multikernel.virtual.work import Work
@@ -163,34 +165,38 @@ def _as_program(
 
 
 class VirtualSystem:
-    """A multikernel on a modelled machine. machine: which; cores: its cores, in order; virtual: its
+    """A kernel on a modelled machine. machine: which; cores: its cores, in order; virtual: its
     kernel and native: its machine, for this package.
     """
 
-    kernel = "multikernel"
     simulated = True
 
     def __init__(
         self, model: Model, cores: int, *, memory_bytes: int, slots: int | None,
         capabilities: str, trees: Mapping[int, Edges], where: str = "machine",
-        work: Work | None = None,
+        work: Work | None = None, kernel: plan.Kernel = "multikernel",
+        lock_scope: LockScope = "big",
     ) -> None:  # fmt: skip
-        """Raises BadInput."""
-        self.machine = model
+        """trees: a shared kernel that has any notifies along them. Raises BadInput."""
+        self.machine, self.kernel = model, kernel
+        shared = Shared(lock_scope, bool(trees)) if kernel == "shared" else None
         cycles_per_us = max(1, round(1000 * model.ghz.value))
         self.plan = Plan(
-            "multikernel", tuple(range(cores)), memory_bytes, slots or 16, cycles_per_us,
-            system=f"virtual-{secrets.token_hex(4)}",
+            kernel, tuple(range(cores)), memory_bytes, slots or 16, cycles_per_us,
+            system=f"virtual-{secrets.token_hex(4)}", trees=encoded(trees, cores),
         )  # fmt: skip
         self.native = machine(model, cores, where)
         self.virtual = Kernel(
-            self.native, (work or Work.reference()).on(model), dict(trees),
+            self.native, (work or Work.reference()).on(model), {} if shared else dict(trees),
             slots=self.plan.slots, pages=memory_bytes // PAGE, cnodes=16,
-            owner=capabilities == "owner",
+            owner=capabilities == "owner", shared=shared,
         )  # fmt: skip
         self._access = VirtualAccess(self.plan, self.virtual)
         memory.booted(self.plan.system, self._access)
         self._groups = Groups(self._access)
+        if shared:
+            for root, edges in trees.items():
+                self.install(root, edges)
         self.cores = [VirtualCore(self, index) for index in range(cores)]
         self._trace: tuple[Trace, bool] | None = None
 
@@ -204,7 +210,7 @@ class VirtualSystem:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<virtual multikernel: {len(self.cores)} cores of {self.machine.title}>"
+        return f"<virtual {self.kernel}: {len(self.cores)} cores of {self.machine.title}>"
 
     @property
     def now(self) -> int:
@@ -237,17 +243,24 @@ class VirtualSystem:
 
     def trace_to(self, trace: Trace, *, whole: bool) -> None:
         """Before anything runs: what the cores do is traced, for that file. whole: of this system
-        alone.
+        alone. Raises BadInput in the shared kernel.
         """
-        self.virtual.native.keep_trace(trace.events(self.plan.cores))
+        self._traceable().keep_trace(trace.events(self.plan.cores))
         self._trace = trace, whole
 
     def traced(self) -> Traced:
         """What its cores did until now, where that is kept."""
         count = self.plan.cores
-        cores = [kept(f"core {core}", self.virtual.native.trace(core)) for core in range(count)]
+        native = self._traceable()
+        cores = [kept(f"core {core}", native.trace(core)) for core in range(count)]
         title = f"{self.kernel}, {count} cores of {self.machine.title}"
         return Traced(title, self.machine.ghz.value * 1e9, tuple(cores), simulated=True)
+
+    def _traceable(self) -> VirtualKernel:
+        native = self.virtual.native
+        if not isinstance(native, VirtualKernel):
+            raise BadInput("a modelled shared kernel has no timeline", value="trace", where="trace")
+        return native
 
     def ram(
         self, size: int, *, to: Capability | None = None, slot: int | None = None
@@ -285,7 +298,9 @@ class VirtualSystem:
     def group(
         self, cores: Iterable[SupportsIndex] | None = None, *, root: SupportsIndex | None = None
     ) -> Group:
-        """See System.group."""
+        """See System.group. Raises BadInput in the shared kernel."""
+        if self.kernel == "shared":
+            raise BadInput("no groups of a modelled shared kernel", value="group", where="group")
         return self._groups.open(cores, root)
 
     def close_group(self, group: Group) -> None:
@@ -303,7 +318,8 @@ ROOTS_MOST = 64
 
 def booted(
     model: Model, cores: int | None, memory_bytes: int, slots: int | None, capabilities: str,
-    trees: str | Mapping[int, Edges] | None, calibration: str | None = None,
+    trees: str | Mapping[int, Edges] | None, kernel: plan.Kernel, lock_scope: LockScope,
+    calibration: str | None = None,
 ) -> VirtualSystem:  # fmt: skip
     """As `boot` has it. Raises BadInput, BootFailed."""
     where = "boot machine"
@@ -312,7 +328,7 @@ def booted(
     if isinstance(trees, Mapping):
         checked = {root: list(edges) for root, edges in trees.items()}
         encoded(checked, count)
-    elif count > 2:
+    elif count > 2 and not (kernel == "shared" and trees is None):
         roots = range(count) if count <= ROOTS_MOST else (0,)
         kind = "chosen" if trees is None else trees
         checked = {root: build(kind, root, model, count, where) for root in roots}
@@ -321,4 +337,5 @@ def booted(
     return VirtualSystem(
         model, count, memory_bytes=memory_bytes, slots=slots, capabilities=capabilities,
         trees=checked, where=where, work=asked(calibration, "boot calibration"),
+        kernel=kernel, lock_scope=lock_scope,
     )  # fmt: skip

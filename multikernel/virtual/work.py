@@ -22,7 +22,7 @@ from msgspec import Meta
 from multikernel.errors import BadInput
 from multikernel.machine.cpu_list import shown
 from multikernel.machine.models.model import Model
-from multikernel.native._native import WORK
+from multikernel.native._native import SHARED_WORK, WORK
 
 REFERENCE = "reference.json"
 LEAST_STEPS = 20
@@ -58,16 +58,31 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cold: Cycles | None
 
 
+class SharedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Cycles of a part of the shared kernel's work on a request of that kind, up to that stage
+    (virtual/shared_work.h of the native core); of the stage that says so, lines. spread, steps: as
+    an entry's.
+    """
+
+    kind: Part
+    stage: Part
+    cycles: Cycles
+    spread: Share
+    steps: Part
+
+
 class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A calibration: of a step by key, and what is around it. message: a further message put out;
     driver: what a message of a monitor's takes of the drivers beyond one that a driver answers
-    itself; the rest: see virtual/alone.h of the native core. host: where it was measured; ghz: of
-    the clock that the cycles are of.
+    itself; shared: of the shared kernel; ring: a further core that it notifies by its line; the
+    rest: see virtual/alone.h of the native core. host: where it was measured; ghz: of the clock
+    that the cycles are of.
     """
 
     host: Annotated[str, Meta(min_length=1, max_length=200)]
     ghz: Annotated[float, Meta(ge=1e-3, le=1e3)]
     entries: tuple[Entry, ...]
+    shared: tuple[SharedPart, ...]
     message: Cycles
     driver: Cycles
     turn: Cycles
@@ -76,13 +91,15 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clear: Cycles
     bare: Cycles
     call: Cycles
+    lock: Cycles
+    ring: Cycles
 
     @classmethod
     def of_steps(
         cls, host: str, ghz: float, entries: tuple[Entry, ...] = (), message: float = 0.0
     ) -> Self:
         """Of steps alone: what is around them takes no time."""
-        return cls(host, ghz, entries, message, *([0.0] * 7))
+        return cls(host, ghz, entries, (), message, *([0.0] * 9))
 
     @property
     def spread(self) -> float:
@@ -111,9 +128,26 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
         return replace(self, entries=entries)
 
+    def shared_table(self) -> array[float]:
+        """The same of the shared kernel, as virtual/shared_work.h has it. What was never seen takes
+        what the other kinds take up to there; where the state has left the caches as many times as
+        long as a monitor's median step (assumed).
+        """
+        stages = SHARED_WORK["stages"]
+        alike: dict[int, list[float]] = defaultdict(list)
+        for part in self.shared:
+            alike[part.stage].append(part.cycles)
+        known = {part.kind * stages + part.stage: part.cycles for part in self.shared}
+        warm = array("d", bytes(8 * SHARED_WORK["keys"]))
+        for number in range(len(warm)):
+            warm[number] = known.get(number, median(alike.get(number % stages, [0.0])))
+        slower = [one.cold / one.cycles for one in self.entries if one.cold is not None]
+        cold = array("d", [(1 + median(slower or [0.0])) * cycles for cycles in warm])
+        return warm + cold + array("d", [self.lock, self.ring, self.message, self.driver])
+
     def with_software(self, driver: float, software: Mapping[str, float]) -> Work:
         """With what drivers take."""
-        names = ("turn", "system_call", "relax", "clear", "bare", "call")
+        names = ("turn", "system_call", "relax", "clear", "lock", "bare", "call")
         found = {name: float(software[name]) for name in names}
         return msgspec.structs.replace(self, driver=round(driver, 1), **found)
 
@@ -143,6 +177,10 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if entry.key in seen:
                 raise BadInput("a step that has been before", value=entry.key, where=place)
             seen.add(entry.key)
+        for number, part in enumerate(found.shared):
+            if part.stage >= SHARED_WORK["stages"] or part.kind >= SHARED_WORK["kinds"]:
+                place = f"{where}, $.shared[{number}]"
+                raise BadInput("this program knows no such part", value=part.stage, where=place)
         return found
 
     @classmethod
@@ -260,3 +298,30 @@ def merged(runs: Runs, cold: Runs, host: str, ghz: float) -> Work:
             )
         )  # fmt: skip
     return Work.of_steps(host, round(ghz, 4), tuple(entries), round(message, 2))
+
+
+def shared_parts(runs: Sequence[tuple[float, Samples]]) -> tuple[tuple[SharedPart, ...], float]:
+    """Of the shared kernel: parts, and what a further core costs that is notified by the line."""
+    points: dict[int, list[tuple[float, float, int]]] = defaultdict(list)
+    for clock, samples in runs:
+        for number, (count, told, _, mean, _) in samples.items():
+            is_time = number % SHARED_WORK["stages"] != SHARED_WORK["lines"]
+            if count >= LEAST_STEPS:
+                cycles = max(0.0, mean - clock) if is_time else mean
+                points[number].append((told / count, cycles, count))
+    slopes = [
+        (max(found)[1] - min(found)[1]) / (max(found)[0] - min(found)[0])
+        for found in points.values()
+        if max(found)[0] > min(found)[0] + 4
+    ]
+    ring = max(0.0, median(slopes)) if slopes else 0.0
+    parts = []
+    for number, found in sorted(points.items()):
+        kind, stage = divmod(number, SHARED_WORK["stages"])
+        few = min(told for told, _, _ in found) + 1
+        alike = sorted(cycles for told, cycles, _ in found if told <= few)
+        least = max(0.0, alike[0] if stage != SHARED_WORK["lines"] else alike[-1])
+        spread = max(0.0, median(alike) / least - 1) if least else 0.0
+        steps = sum(count for *_, count in found)
+        parts.append(SharedPart(kind, stage, round(least, 1), round(spread, 3), steps))
+    return tuple(parts), round(ring, 2)

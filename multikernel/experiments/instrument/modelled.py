@@ -42,10 +42,6 @@ MOST = 200
 THINK = 20_000
 """Cycles between two operations, at most."""
 MEMORY = 16 << 20
-CHECK = 160
-"""Cycles of the shared kernel's own work in an unmap, where steps were measured: the lock, the
-check, the entry (measured: what its unmap of a page that nobody else holds takes, less the call).
-"""
 
 
 class NotModelled(Exception):
@@ -72,7 +68,7 @@ def cautions(model: Model, work: Work) -> list[Caution]:
     """What holds of everything that a simulated document says."""
     assumed = sum(number.mark == "assumed" for _, number in model.numbers())
     text = (
-        f"Simulated: no hardware was measured. The multikernel's own code ran on a model of"
+        f"Simulated: no hardware was measured. The kernels' own code ran on a model of"
         f" {model.title}, {assumed} of whose numbers are assumed (multikernel machine show); its"
         f" local work is what it took on {work.host}, times {model.local.work_scale.value:g}, and"
         " where its state is out of the caches as many nanoseconds more as there (assumed). Not"
@@ -125,8 +121,14 @@ def varied(work: Work, seed: int) -> Work:
         times = common * factor(one.spread)
         cold = None if one.cold is None else one.cold * times
         entries.append(replace(one, cycles=one.cycles * times, cold=cold))
+    shared = tuple(
+        replace(one, cycles=one.cycles * common * factor(one.spread)) for one in work.shared
+    )
     message, driver = work.message * common, work.driver * common
-    return replace(work, entries=tuple(entries), message=message, driver=driver)
+    return replace(
+        work, entries=tuple(entries), shared=shared, message=message, driver=driver,
+        lock=work.lock * common, ring=work.ring * common,
+    )  # fmt: skip
 
 
 class ModelledBench(Bench):
@@ -147,16 +149,16 @@ class ModelledBench(Bench):
         self._uses = 1
         self.local = self.prepared = None
         trees = options.get("trees", "chosen")
-        planted = {}
-        if kernel == "multikernel" and cores > 2 and trees != "sequential":
-            planted = {0: build(str(trees), 0, model, cores, "trees")}
+        along = (
+            cores > 2 and trees != "sequential" if kernel == "multikernel" else "trees" in options
+        )
+        planted = {0: build(str(trees), 0, model, cores, "trees")} if along else {}
         self.modelled = VirtualSystem(
             self.model, cores, memory_bytes=options.get("memory", MEMORY), slots=64, trees=planted,
             capabilities=options.get("capabilities", "two-phase"),
-            work=work,
+            work=work, kernel=kernel, lock_scope=options.get("lock_scope", "big"),
         )  # fmt: skip
         self.virtual = self.modelled.virtual
-        self.work = CHECK * self.draw.uniform(0.9, 1.1)
         self.tables = tables(self.model, cores, "machine")
         self.furniture: dict[str, Any] = {}
         self.system: Any = _System(self)
@@ -284,12 +286,7 @@ def _ping(bench: ModelledBench, report: Report, calls: Arguments) -> None:
 
 
 def _unmap(bench: ModelledBench, report: Report, calls: Arguments) -> None:
-    ((core, (frame, polling, holding, protocol, count, _, _)),) = calls.items()
-    if bench.kernel == "shared" and not bench._along:
-        _shared_unmap(bench, report, holding, computing=len(polling) < holding)
-        return
-    if bench.kernel == "shared":
-        raise NotModelled("the shared kernel along a tree")
+    ((core, (frame, _, holding, protocol, count, _, _)),) = calls.items()
     word, kept = cores_word((1 << holding) - 1, bench.cores)
     times = {name: Histogram() for name in ("map", "unmap")}
     for _ in range(min(count, MOST)):
@@ -304,17 +301,6 @@ def _unmap(bench: ModelledBench, report: Report, calls: Arguments) -> None:
         times["unmap"].add(done.took)
         bench.think()
     report.keep(**times)
-
-
-def _shared_unmap(bench: ModelledBench, report: Report, cores: int, *, computing: bool) -> None:
-    """Under its lock, which nobody else wants: by a line that all poll, or by interrupts."""
-    native, local, times = bench.modelled.native, bench.model.local, Histogram()
-    if computing:
-        cycles = float(native.interrupts(cores, False))
-    else:
-        cycles = native.broadcast(0, cores, local.change.value + local.invalidate.value)
-    times.add(round(cycles + 2 * local.call.value + bench.work * local.work_scale.value))
-    report.keep(unmap=times)
 
 
 def _local_call(bench: ModelledBench, report: Report, calls: Arguments) -> None:
@@ -379,7 +365,7 @@ def _furnish(bench: ModelledBench, report: Report, calls: Arguments) -> None:
 
 def _operate(bench: ModelledBench, report: Report, calls: Arguments) -> None:
     ((core, (task, _)),) = calls.items()
-    if task.operation != "retype" or bench.kernel != "multikernel" or not bench.furniture:
+    if task.operation != "retype" or not bench.furniture:
         raise NotModelled(task.operation)
     ram, cnode = bench.furniture["sources"][task.source], bench.furniture["cnode"]
     times = Histogram()

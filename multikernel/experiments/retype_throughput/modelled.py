@@ -42,8 +42,6 @@ def at_once(
     """Every core keeps so many retypes in flight, each followed by its deletion. first: the slot
     that their Frames begin at. Reports by core.
     """
-    if bench.kernel == "shared":
-        raise NotModelled("the shared kernel's capabilities")
     work = next(iter(calls.values()))[0]
     kernel, begun = bench.virtual, bench.virtual.now
     ends = begun + max(LEAST, round(WINDOW * work.seconds))

@@ -52,12 +52,35 @@ cdef extern from "virtual/world.h":
         uint64_t now, sent, handled, happened, charged
         bint failed
 
-cdef extern from "virtual/monitors.h":
-    struct monitors:
-        pass
+cdef extern from "virtual/answer.h":
     struct virtual_answer "answer":
         uint64_t began, time, ticket
         message reply
+
+cdef extern from "virtual/shared_work.h":
+    enum:
+        SHARED_KEYS, STAGES, STAGE_LINES, STAGE_NOTIFIES
+    struct shared_work:
+        pass
+
+cdef extern from "virtual/shared.h":
+    struct shared_cores:
+        pass
+    struct shared_shape:
+        uint32_t slots_per_core, cnodes, lock_scope, along_trees
+        uint64_t pages
+    shared_cores *shared_cores_new(const machine *m, const shared_work *work,
+            const shared_shape *shape) nogil
+    void shared_cores_free(shared_cores *s) nogil
+    world *shared_cores_world(shared_cores *s)
+    bint shared_cores_ask(shared_cores *s, uint64_t time, uint32_t from_, uint32_t core,
+            uint64_t ticket, const message *request, const uint64_t *kept)
+    bint shared_cores_run(shared_cores *s, virtual_answer *answer) nogil
+    double shared_cores_measure(shared_cores *s, work_sample *samples, bint lines)
+
+cdef extern from "virtual/monitors.h":
+    struct monitors:
+        pass
     monitors *monitors_new(const machine *m, const work_table *work, const monitor_shape *shape) nogil
     void monitors_free(monitors *m) nogil
     world *monitors_world(monitors *m)
@@ -87,7 +110,7 @@ cdef extern from "virtual/barriers.h":
 
 cdef extern from "virtual/alone.h":
     struct software:
-        double turn, system_call, relax, clear, bare, call, protect
+        double turn, system_call, relax, clear, lock, bare, call, protect
     bint alone_measure(software *s, uint32_t batches, const char **refused) nogil
 
 
@@ -103,7 +126,7 @@ def measure_software(uint32_t batches):
         measured = alone_measure(&s, batches, &refused)
     if not measured:
         raise OSError(errno, refused.decode() if refused else "drivers")
-    return {"turn": s.turn, "system_call": s.system_call, "relax": s.relax, "clear": s.clear, "bare": s.bare, "call": s.call,
+    return {"turn": s.turn, "system_call": s.system_call, "relax": s.relax, "clear": s.clear, "lock": s.lock, "bare": s.bare, "call": s.call,
             "protect": s.protect}
 
 
@@ -348,12 +371,99 @@ cdef class VirtualKernel:
 
     def samples_by_key(self):
         """What was measured: key -> (count, messages put out, least, mean, variance) in cycles."""
-        found = {}
-        cdef work_sample *s
-        cdef uint32_t key
-        for key in range(WORK_KEYS if self.samples else 0):
-            s = &self.samples[key]
-            if s.count:
-                mean = s.cycles / s.count
-                found[key] = (s.count, s.messages, s.least, mean, s.squares / s.count - mean * mean)
-        return found
+        return _samples(self.samples, WORK_KEYS)
+
+
+SHARED_WORK = {"keys": SHARED_KEYS, "kinds": SHARED_KEYS // STAGES, "stages": STAGES, "lines": STAGE_LINES,
+               "notifies": STAGE_NOTIFIES}
+
+
+cdef dict _samples(work_sample *samples, uint32_t keys):
+    cdef work_sample *s
+    cdef uint32_t key
+    found = {}
+    for key in range(keys if samples else 0):
+        s = &samples[key]
+        if s.count:
+            mean = s.cycles / s.count
+            found[key] = (s.count, s.messages, s.least, mean, s.squares / s.count - mean * mean)
+    return found
+
+
+cdef class VirtualShared:
+    """A shared kernel on a modelled machine. work: 2 * keys + 4 doubles (virtual/shared_work.h);
+    lock_scope: 0 one lock for capabilities, 1 one a region. Its methods are VirtualKernel's.
+    """
+
+    cdef shared_cores *s
+    cdef work_sample *samples
+    cdef object _kept
+    cdef VirtualMachine _machine
+    cdef uint32_t _cores
+
+    def __cinit__(self, VirtualMachine machine, work, uint32_t slots_per_core, uint64_t pages,
+            uint32_t cnodes, uint32_t lock_scope, bint along_trees):
+        cdef double[::1] table = work
+        cdef shared_shape shape = shared_shape(slots_per_core, cnodes, lock_scope, along_trees, pages)
+        if len(work) != 2 * SHARED_KEYS + 4 or not slots_per_core or not cnodes or lock_scope > 1:
+            raise ValueError("a work table has all keys; a core has slots, and a root CNode")
+        self._kept = work
+        self._machine = machine
+        self._cores = machine.m.cores
+        with nogil:
+            self.s = shared_cores_new(&machine.m, <const shared_work *>&table[0], &shape)
+        if not self.s:
+            raise MemoryError(f"{machine.m.cores} modelled cores")
+
+    def __dealloc__(self):
+        if self.s:
+            shared_cores_free(self.s)
+        free(self.samples)
+
+    def idle(self, uint32_t core, uint8_t how):
+        if core >= self._cores or how > 2:
+            raise ValueError("no such core, or no such way")
+        shared_cores_world(self.s).core[core].idle = how
+
+    def ask(self, uint64_t time, uint32_t from_, uint32_t core, uint64_t ticket, int kind,
+            tuple words, bytes kept=b""):
+        cdef message request = _message(kind, words)
+        if from_ >= self._cores or core >= self._cores:
+            raise ValueError("no such core")
+        if kept and len(kept) < (self._cores + 63) // 64 * 8:
+            raise ValueError("a set of all cores")
+        if not shared_cores_ask(self.s, time, from_, core, ticket, &request,
+                <const uint64_t *>PyBytes_AS_STRING(kept) if kept else NULL):
+            raise MemoryError("a request")
+
+    def run(self):
+        cdef virtual_answer done
+        cdef bint there
+        with nogil:
+            there = shared_cores_run(self.s, &done)
+        if shared_cores_world(self.s).failed:
+            raise MemoryError("virtual time")
+        return (done.ticket, done.began, done.time, _reply(&done.reply)) if there else None
+
+    def counts(self):
+        cdef world *w = shared_cores_world(self.s)
+        return w.now, w.sent, w.handled, w.happened, w.charged
+
+    def links(self):
+        cdef lines_ *lines = &shared_cores_world(self.s).lines
+        return [lines.link_passed[i] for i in range(self._machine.m.links)]
+
+    def busy(self):
+        return [shared_cores_world(self.s).core[i].busy for i in range(self._cores)]
+
+    def measure(self, bint lines=False):
+        """lines: those that move are counted, and nothing is timed."""
+        if not self.samples:
+            self.samples = <work_sample *>calloc(SHARED_KEYS, sizeof(work_sample))
+            if not self.samples:
+                raise MemoryError("samples")
+        memset(self.samples, 0, SHARED_KEYS * sizeof(work_sample))
+        return shared_cores_measure(self.s, self.samples, lines)
+
+    def samples_by_key(self):
+        return _samples(self.samples, SHARED_KEYS)

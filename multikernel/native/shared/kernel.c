@@ -75,8 +75,8 @@ static enum verdict unmap(struct driver *d, const struct request *request, struc
          * own page table is changed. */
         mapping_set(&entry->page, MAPPING_RESERVED, 0);
         shared_unlock(d);
-        verdict = vspace_protect(&d->vspace, request->slot, RIGHTS_NONE);
-        vspace_retire(&d->vspace, request->slot);
+        verdict = shared_own_part(d, request->slot, CHANGE_UNMAP, RIGHTS_NONE, &entry->page);
+        shared_retire(d, request->slot);
         mapping_set(&entry->page, MAPPING_FREE, 0);
         return verdict;
     }
@@ -224,6 +224,7 @@ static int open(struct driver *d, const struct driver_options *o)
     }
     d->frames = (const struct frames *)(const void *)(state + l.frames);
     own->along_trees = o->tree_count != 0;
+    own->notification = own->along_trees ? &notification_along_trees : &notification_by_line;
     for (uint32_t i = 0; d->me == 0 && i < o->tree_count; i++)
         own->trees[o->trees[(size_t)i * d->cores]].version = 1;
     shared_capabilities_open(d, state + l.capabilities, o);

@@ -8,7 +8,7 @@ static bool is_meant(struct driver *d, uint32_t slot)
     if (k->set_words == 1)
         return change_targets(&k->line) >> d->me & 1;
     bool has = core_set_has(entry_at(k, slot)->sets, d->me);
-    /* Pairs with the fence in line_await: a core that has read holders of another time reads the
+    /* Pairs with the fence in await: a core that has read holders of another time reads the
      * line's number as it was then, or later. */
     atomic_thread_fence(memory_order_acquire);
     return has;
@@ -31,11 +31,11 @@ bool line_serve(struct driver *d)
         atomic_store_explicit(&line->failed, 1, memory_order_relaxed);
     change_acknowledge(line);
     if (what == CHANGE_UNMAP)
-        vspace_retire(&d->vspace, slot);
+        shared_retire(d, slot);
     return true;
 }
 
-void line_notify(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights)
+static void notify_holders(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights)
 {
     struct shared_kernel *k = shared_state(d);
     const uint64_t *holders = entry_at(k, slot)->sets;
@@ -52,7 +52,7 @@ void line_notify(struct driver *d, uint32_t slot, enum change_kind what, uint32_
             doorbell_ring(d->peers[core].doorbell);
 }
 
-enum verdict line_await(struct driver *d)
+static enum verdict await(struct driver *d)
 {
     struct shared_kernel *k = shared_state(d);
     _Atomic uint32_t *missing = shared_private(d)->missing;
@@ -69,3 +69,11 @@ enum verdict line_await(struct driver *d)
     }
     return atomic_load_explicit(&k->line.failed, memory_order_relaxed) ? VERDICT_HOST : VERDICT_OK;
 }
+
+static void meanwhile(struct driver *d)
+{
+    if (!line_serve(d))
+        shared_breathe(d);
+}
+
+const struct notification notification_by_line = {notify_holders, await, meanwhile};

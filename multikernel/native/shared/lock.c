@@ -5,9 +5,7 @@
 void shared_while_waiting(void *context)
 {
     struct driver *d = context;
-    if (!(shared_private(d)->along_trees ? driver_poll_transport(d) | driver_poll_replies(d)
-                                         : line_serve(d)))
-        shared_breathe(d);
+    shared_private(d)->notification->meanwhile(d);
 }
 
 void shared_lock(struct driver *d)

@@ -10,16 +10,16 @@
 /* On all that hold the page; what went wrong here, or elsewhere. */
 static enum verdict change(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights)
 {
-    const bool along_tree = shared_private(d)->along_trees;
+    const struct notification *by = shared_private(d)->notification;
     const struct shared_entry *entry = entry_at(shared_state(d), slot);
     enum verdict own = VERDICT_OK;
-    (along_tree ? tree_notify : line_notify)(d, slot, what, rights);
+    by->notify(d, slot, what, rights);
     if (core_set_has(entry->sets, d->me)) {
         own = shared_own_part(d, slot, what, rights, &entry->page);
         if (what == CHANGE_UNMAP)
-            vspace_retire(&d->vspace, slot);
+            shared_retire(d, slot);
     }
-    const enum verdict theirs = along_tree ? tree_await(d) : line_await(d);
+    const enum verdict theirs = by->await(d);
     return own != VERDICT_OK ? own : theirs;
 }
 

@@ -1,7 +1,8 @@
 /* The shared kernel's state, in the segment and private, and how the holders of a page are notified
  * of a change: by one line that all poll (line.c), or along the initiator's multicast tree
  * (tree.c). Which of the two is decided at boot; both run under the kernel's one lock, so one
- * change is under way at a time. */
+ * change is under way at a time. Lock, notification and page table are arguments (struct
+ * shared_private, struct vspace), so that the same files run in virtual time. */
 #pragma once
 
 #include <unistd.h>
@@ -41,11 +42,21 @@ struct shootdown {
     uint64_t answer_to; /* the parent's request; 0: the change is this core's, or answered */
 };
 
+/* How the holders of a page are notified. */
+struct notification {
+    /* Notifies every other holder; and waits until all have acknowledged. */
+    void (*notify)(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights);
+    enum verdict (*await)(struct driver *d);
+    /* One moment in which this core acts on what it is notified of. */
+    void (*meanwhile)(struct driver *d);
+};
+
 struct shared_private {
     struct shared_kernel *kernel;
     uint32_t *pins;     /* this core's, by slot */
     struct tree *trees; /* by root, in the segment: under the lock */
     const struct lock_algorithm *lock;
+    const struct notification *notification;
     bool along_trees; /* else by the line */
     struct shootdown shootdown;
     _Atomic uint32_t *missing; /* the line's count of those notified; NULL: there are none */
@@ -90,9 +101,14 @@ static inline uint32_t shared_others(const struct driver *d, const uint64_t *set
 static inline enum verdict shared_own_part(struct driver *d, uint32_t slot, enum change_kind what,
                                            uint32_t rights, const struct mapping *page)
 {
+    const struct mmu *mmu = &d->vspace.mmu;
     if (what == CHANGE_INSERT)
-        return vspace_insert(&d->vspace, slot, page->address, page->frame, page->length, rights);
-    return vspace_protect(&d->vspace, slot, rights);
+        return mmu->insert(mmu->context, slot, page->address, page->frame, page->length, rights);
+    return mmu->protect(mmu->context, slot, rights);
+}
+static inline void shared_retire(struct driver *d, uint32_t slot)
+{
+    d->vspace.mmu.retire(d->vspace.mmu.context, slot);
 }
 
 /* One moment of waiting for another core. */
@@ -139,16 +155,13 @@ void shared_frames_return(struct driver *d, uint64_t offset, uint64_t length);
 
 /* --- By the line: line.c --- */
 
-/* Notifies every other holder; and waits until all have acknowledged. */
-void line_notify(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights);
-enum verdict line_await(struct driver *d);
+extern const struct notification notification_by_line;
 bool line_serve(struct driver *d);
 
 /* --- Along trees: tree.c --- */
 
-/* Notifies the holders next below this core, which pass it on. */
-void tree_notify(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights);
-enum verdict tree_await(struct driver *d);
+/* To the holders next below this core, which pass it on. */
+extern const struct notification notification_along_trees;
 /* A piece of a tree that is installed, as monitor/install_tree.c has it; under the lock. */
 enum verdict shared_install_tree(struct driver *d, const struct request *request);
 /* A request of KIND_SHOOTDOWN, and the reply to one. */

@@ -53,7 +53,7 @@ static void pass_on(struct driver *d, uint32_t root, const struct message *reque
 /* A request: word 1 slot 0-31, what 32-39, rights 40-47, root 48-63; 2 the holders, of up to 64
  * cores; 3-5 address, frame, length, so that nobody need look at the entry, which the initiator has
  * just written. */
-void tree_notify(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights)
+static void notify_holders(struct driver *d, uint32_t slot, enum change_kind what, uint32_t rights)
 {
     const struct shared_entry *entry = entry_at(shared_state(d), slot);
     const struct message request = {
@@ -63,7 +63,7 @@ void tree_notify(struct driver *d, uint32_t slot, enum change_kind what, uint32_
     pass_on(d, d->me, &request);
 }
 
-enum verdict tree_await(struct driver *d)
+static enum verdict await(struct driver *d)
 {
     const struct shootdown *s = &shared_private(d)->shootdown;
     notify_all(d);
@@ -72,6 +72,14 @@ enum verdict tree_await(struct driver *d)
             shared_breathe(d);
     return s->failed ? VERDICT_HOST : VERDICT_OK;
 }
+
+static void meanwhile(struct driver *d)
+{
+    if (!(driver_poll_transport(d) | driver_poll_replies(d)))
+        shared_breathe(d);
+}
+
+const struct notification notification_along_trees = {notify_holders, await, meanwhile};
 
 /* --- Being notified --- */
 
@@ -98,7 +106,7 @@ void tree_notified(struct driver *d, const struct arrival *arrival)
     if (!s->missing)
         answer(d);
     if (what == CHANGE_UNMAP)
-        vspace_retire(&d->vspace, slot);
+        shared_retire(d, slot);
 }
 
 void tree_answered(struct driver *d, const struct message *reply)

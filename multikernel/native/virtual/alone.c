@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "boot/open.h"
+#include "locks/lock.h"
 #include "probes/probes.h"
 
 enum { MEMORY = 16 << 20, PAGE = 4096, SLOTS = 64, BOTH = 3, BATCH = 64 };
@@ -95,6 +96,8 @@ struct measuring {
     struct call_receiver receiver;
     uint64_t page;
     uint32_t rights;
+    struct lock lock;
+    struct lock_node node;
     char cleared[PAGE];
 };
 
@@ -113,6 +116,12 @@ static void clear(struct measuring *m)
 {
     memset(m->cleared, 0, sizeof m->cleared);
     __asm__ volatile("" : : "r"(m->cleared) : "memory");
+}
+
+static void lock(struct measuring *m)
+{
+    lock_mcs.acquire(&m->lock, &m->node, 0, NULL); /* nobody else wants it */
+    lock_mcs.release(&m->lock, &m->node, 0);
 }
 
 static void call(struct measuring *m)
@@ -178,6 +187,7 @@ bool alone_measure(struct software *s, uint32_t batches, const char **refused)
     s->turn = least(&m, turn, batches);
     s->clear = least(&m, clear, batches);
     s->relax = least(&m, relax, batches);
+    s->lock = least(&m, lock, batches);
     s->bare = least(&m, bare, batches);
     s->call = least(&m, call, batches);
     s->protect = least(&m, protect, batches);

@@ -342,18 +342,9 @@ const struct trace_log *monitors_traced(const struct monitors *m, uint32_t core)
 
 double monitors_measure(struct monitors *m, struct work_sample *samples, bool cold)
 {
-    enum { READINGS = 20000, MOST = 400 };
-    uint64_t sum = 0, count = 0;
-    for (int i = 0; i < READINGS; i++) {
-        const uint64_t began = arch_cycles(), took = arch_cycles() - began;
-        if (took < MOST) {
-            sum += took;
-            count++;
-        }
-    }
     m->samples = samples;
     m->evicts = samples && cold;
-    return count ? (double)sum / (double)count : 0;
+    return work_clock();
 }
 
 struct world *monitors_world(struct monitors *m)

@@ -4,16 +4,11 @@
  * in its own words (driver/requests.h), from a program on a core or on another. */
 #pragma once
 
+#include "virtual/answer.h"
 #include "virtual/work.h"
 #include "virtual/world.h"
 
 struct monitors;
-
-struct answer {
-    uint64_t began, time; /* the program asked, and goes on */
-    uint64_t ticket;      /* the caller's */
-    struct message reply; /* as a driver's */
-};
 
 /* NULL: no memory. Machine and work table outlive it; the shape's cores are the machine's. */
 struct monitors *monitors_new(const struct machine *machine, const struct work_table *work,

@@ -27,6 +27,9 @@ struct work_table {
     double driver;  /* a message that comes: the driver's way to its monitor */
 };
 
+/* What reading the clock takes, of what is timed by it: the mean, in cycles. */
+double work_clock(void);
+
 /* What was measured, by key. */
 struct work_sample {
     uint64_t count, messages;

@@ -97,9 +97,9 @@ static uint64_t next_look(const struct machine *m, uint64_t since, uint64_t now)
     return now - into + (into <= look ? look : into <= 2 * look ? 2 * look : round + look);
 }
 
-/* When a core notices that has nothing else to do. */
-static uint64_t noticed(const struct world *w, const struct core *c)
+uint64_t world_notices(const struct world *w, uint32_t core)
 {
+    const struct core *c = &w->core[core];
     switch ((enum idle)c->idle) {
     case IDLE_COMPUTES:
         return w->now + (uint64_t)(w->machine->interrupt_delivery + w->machine->trap);
@@ -149,7 +149,7 @@ static void arrived(struct world *w, uint32_t i)
     else
         c->first = i;
     c->last = i;
-    look(w, p->to, c->free_at > w->now ? c->free_at : noticed(w, c));
+    look(w, p->to, c->free_at > w->now ? c->free_at : world_notices(w, p->to));
 }
 
 /* The first is fetched, and as many of those behind it as may be under way. */

@@ -77,6 +77,9 @@ bool world_turn(struct world *world);
  * 2^28. */
 void world_wake(struct world *world, uint32_t core, uint64_t time, uint32_t what);
 
+/* When a core notices what is there now, if it has nothing else to do. */
+uint64_t world_notices(const struct world *world, uint32_t core);
+
 /* For behaviours. The core that handles something is busy for so many cycles. */
 static inline void world_charge(struct world *world, double cycles)
 {
