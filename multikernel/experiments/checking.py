@@ -12,31 +12,29 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
-from multikernel.errors import MeasurementRefused
 from multikernel.experiments.collectives import collective
 from multikernel.experiments.instrument import capability_loops
 from multikernel.experiments.instrument.deciding import BIG, TWO_PHASE, machine
-from multikernel.experiments.instrument.floors import LINES, name_of
+from multikernel.experiments.instrument.floors import name_of
 from multikernel.experiments.instrument.loops import Report
 from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.modelled import ModelledBench
 from multikernel.experiments.instrument.protocols import timed
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.instrument.rig import Bench, samples_of
+from multikernel.experiments.this_host import PLAN, alike, floors, local_call
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.cpus import Placement
-from multikernel.results.histogram import Histogram
 from multikernel.virtual import here
 from multikernel.virtual.calibrating import calibrate, this_host
 from multikernel.virtual.work import Work
 
 PAIR = (0, 1)
 BACK_TO_BACK, SINGLE = "back-to-back", "single"
-PLAN = ((BACK_TO_BACK, 20_000, 100), (SINGLE, 4_000, 1))
 CALL = "call, one at a time"
 """With a clock around each: the model has no clock in it, so the floor's own is added."""
-UNMAPS, RETYPES, LOCAL = 300, 600, 200
-BOOTS, ALIKE = 5, 1.5
+UNMAPS, RETYPES = 300, 600
+BOOTS = 5
 PLAIN = Booted(options=(("trees", "sequential"),))
 FURNISHED = machine(TWO_PHASE)
 SHARED = machine(BIG)
@@ -115,20 +113,25 @@ def check(placement: Placement, progress: Callable[[str], None]) -> Checked:
     for number in range(BOOTS):
         progress(f"boot {number + 1} of {BOOTS}")
         boots.append(_measured(request))
-    counting = _alike(boots)
+    counting = alike(boots, BACK_TO_BACK)
     progress("what software takes, in one process")
-    floor, local = (median(one[name] for one in counting) for name in ("floor", "local"))
+    floor, local = (median(one[name] for one in counting) for name in (BACK_TO_BACK, "local"))
     state = name_of(floor)
     work = calibrate(request.placement.cpus[0], f"{this_host()}, {state}")
     model = here.model(
-        work, floor=floor, local=local, ghz=tsc_rate().hz / 1e9, topology="2x1", state=state
+        work,
+        floors={"system": floor},
+        local=local,
+        ghz=tsc_rate().hz / 1e9,
+        topology="2x1",
+        state=state,
     )
     plain = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1, work)
     furnished = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1, work)
     shared = ModelledBench(model, 2, "shared", {}, 1, work)
     for bench in (furnished, shared):
         bench.system.cores[0].run(capability_loops.furnish)
-    single = median(one["single"] for one in counting)
+    single = median(one[SINGLE] for one in counting)
     rows = [Row("a line there and back, bare", plain.line(*PAIR) + work.bare, floor)]
     for name, ask in questions(plain, furnished, shared).items():
         clock = single - floor if name == CALL else 0.0
@@ -139,25 +142,5 @@ def check(placement: Placement, progress: Callable[[str], None]) -> Checked:
 def _measured(request: Request) -> dict[str, float]:
     with ExitStack() as stack:
         bench, *others = (one.open(stack, request) for one in (PLAIN, FURNISHED, SHARED))
-        floors = samples_of(bench.floor(PAIR, LINES, PLAN))
-        found = {
-            "floor": _of_lines(floors, BACK_TO_BACK),
-            "single": _of_lines(floors, SINGLE),
-            "local": _median(lambda: bench.local_call(LOCAL), "local"),
-        }
+        found = floors(bench, PAIR) | {"local": local_call(bench)}
         return found | {name: ask() for name, ask in questions(bench, *others).items()}
-
-
-def _of_lines(floors: Mapping[str, Histogram], mode: str) -> float:
-    return median(floors[f"{mode}.{line}"].percentile(50) for line in range(LINES))
-
-
-def _alike(boots: list[dict[str, float]]) -> list[dict[str, float]]:
-    groups = [
-        [one for one in boots if low["floor"] <= one["floor"] <= ALIKE * low["floor"]]
-        for low in boots
-    ]
-    most = max(groups, key=len)
-    if len(most) < 2:
-        raise MeasurementRefused("the host moves its CPUs: no two boots had the same floor")
-    return most

@@ -61,7 +61,11 @@ def _message(work: Work, software: float, floor: float, state: str) -> Message:
     )
     return Message(
         send=measured(software, "half of a bare message, both ends in one process"),
-        handle=measured(work.call / 2 - software, "half of a call, both drivers in one process"),
+        handle=measured(
+            work.call / 2 - software - work.doorbell,
+            "half of a call, both drivers in one process, without the look at the doorbell, whose "
+            "fence waits while the line is under way",
+        ),
         own=line,
         fetch=line,
     )

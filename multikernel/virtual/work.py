@@ -93,6 +93,8 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     call: Cycles
     lock: Cycles
     ring: Cycles
+    doorbell: Cycles = 0.0
+    """0: a calibration of before it was measured; only this host's own model uses it."""
 
     @classmethod
     def of_steps(
@@ -147,7 +149,7 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def with_software(self, driver: float, software: Mapping[str, float]) -> Work:
         """With what drivers take."""
-        names = ("turn", "system_call", "relax", "clear", "lock", "bare", "call")
+        names = ("turn", "system_call", "relax", "clear", "lock", "bare", "doorbell", "call")
         found = {name: float(software[name]) for name in names}
         return msgspec.structs.replace(self, driver=round(driver, 1), **found)
 

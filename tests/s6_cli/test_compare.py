@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from s5_experiments import report_documents as known
@@ -68,11 +68,8 @@ def test_json_is_all_there_is_on_stdout(
 ) -> None:
     """The documents are fixed ones: test_bench_runs_what_is_named_once measures."""
     documents = {"floor": known.floor(), "round-trip": known.round_trip(), "unmap": known.unmap()}
-
-    def of(name: str) -> Callable[[object], SimpleNamespace]:
-        return lambda _: SimpleNamespace(run=lambda: documents[name])
-
-    monkeypatch.setattr(registry, "get", of)
+    for name, document in documents.items():
+        monkeypatch.setattr(registry.get(name), "run", Mock(return_value=document))
     done = here("compare", *SMOKE, "--json", "-")
     assert done.returncode == 0, done.stderr
     array = json.loads(done.stdout)
@@ -88,14 +85,10 @@ def test_json_is_all_there_is_on_stdout(
 def test_one_refused_experiment_does_not_cost_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse() -> None:
-        raise MeasurementRefused("the machine is too busy")
-
-    def of(name: str) -> Callable[[object], SimpleNamespace]:
-        return lambda _: SimpleNamespace(run=refuse if name == "floor" else known.unmap)
-
+    refuse = Mock(side_effect=MeasurementRefused("the machine is too busy"))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(registry, "get", of)
+    monkeypatch.setattr(registry.get("floor"), "run", refuse)
+    monkeypatch.setattr(registry.get("unmap"), "run", Mock(return_value=known.unmap()))
     monkeypatch.setattr(registry, "names", lambda: ["floor", "unmap"])
     assert cli.main(["bench", "run", "all", *SMOKE, "--output", str(tmp_path / "here")]) == 1
     shown = capsys.readouterr()

@@ -110,7 +110,7 @@ cdef extern from "virtual/barriers.h":
 
 cdef extern from "virtual/alone.h":
     struct software:
-        double turn, system_call, relax, clear, lock, bare, call, protect
+        double turn, system_call, relax, clear, lock, bare, doorbell, call, protect
     bint alone_measure(software *s, uint32_t batches, const char **refused) nogil
 
 
@@ -126,7 +126,8 @@ def measure_software(uint32_t batches):
         measured = alone_measure(&s, batches, &refused)
     if not measured:
         raise OSError(errno, refused.decode() if refused else "drivers")
-    return {"turn": s.turn, "system_call": s.system_call, "relax": s.relax, "clear": s.clear, "lock": s.lock, "bare": s.bare, "call": s.call,
+    return {"turn": s.turn, "system_call": s.system_call, "relax": s.relax, "clear": s.clear,
+            "lock": s.lock, "bare": s.bare, "doorbell": s.doorbell, "call": s.call,
             "protect": s.protect}
 
 

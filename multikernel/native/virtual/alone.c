@@ -124,6 +124,13 @@ static void lock(struct measuring *m)
     lock_mcs.release(&m->lock, &m->node, 0);
 }
 
+/* Behind a message: is its receiver looking? */
+static void doorbell(struct measuring *m)
+{
+    atomic_store_explicit(&m->line.word[0], 1, memory_order_relaxed);
+    doorbell_ring(m->both.driver[0]->peers[1].doorbell);
+}
+
 static void call(struct measuring *m)
 {
     struct message reply;
@@ -189,6 +196,7 @@ bool alone_measure(struct software *s, uint32_t batches, const char **refused)
     s->relax = least(&m, relax, batches);
     s->lock = least(&m, lock, batches);
     s->bare = least(&m, bare, batches);
+    s->doorbell = least(&m, doorbell, batches);
     s->call = least(&m, call, batches);
     s->protect = least(&m, protect, batches);
     /* Last: a core in a program is notified by signal. */

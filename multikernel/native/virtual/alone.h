@@ -23,10 +23,11 @@ bool alone_call(struct alone *both, struct message *reply);
 
 /* Cycles, of the least of so many batches: a turn in which nothing comes; a program's request to its
  * own driver; the processor's pause; a page set to zero; the shared kernel's lock, taken and given
- * back; a message there and back over a line with nothing around it; alone_call; and a change of a page's rights that both agree about, without its
- * two page-table changes. */
+ * back; a message there and back over a line with nothing around it; a look whether a message's
+ * receiver sleeps, with its fence; alone_call; and a change of a page's rights that both agree
+ * about, without its two page-table changes. */
 struct software {
-    double turn, system_call, relax, clear, lock, bare, call, protect;
+    double turn, system_call, relax, clear, lock, bare, doorbell, call, protect;
 };
 /* False, with errno: see refused. */
 bool alone_measure(struct software *software, uint32_t batches, const char **refused);

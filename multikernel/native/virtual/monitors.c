@@ -213,11 +213,21 @@ static void evict(const void *from, size_t bytes)
         arch_evict((const char *)from + at);
 }
 
+/* Of whole pages, those that are there: nearly all of a state never is. */
+static void evict_pages(char *from, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += PAGE) {
+        unsigned char there = 1;
+        if (mincore(from + at, PAGE, &there) || there & 1)
+            evict(from + at, PAGE);
+    }
+}
+
 /* What a core that did something else meanwhile has no longer near: the monitor's state and where
  * it puts its output. Its code stays. */
 static void make_cold(struct monitors *m, uint32_t core)
 {
-    evict(m->monitor[core], m->block);
+    evict_pages((char *)m->monitor[core], m->block);
     evict(m->output, monitor_output_size(m->shape.cores));
     arch_evicted();
 }

@@ -34,12 +34,11 @@ LINK = "Transactions of cache lines or packets on the link that has most of them
 
 def draw(document: Document) -> list[Block]:
     """A figure an operation, the agreement first; messages; and the busiest link."""
-    by_operation = scale.curves(document)
-    order = sorted(by_operation, key=lambda one: one != scale.AGREEMENT)
+    by_operation = {
+        operation: trees for operation, trees in scale.curves(document).items() if operation in AXES
+    }
     found: list[Block] = []
-    for operation in order:
-        if operation not in AXES:
-            continue
+    for operation in sorted(by_operation, key=lambda one: one != scale.AGREEMENT):
         trees = by_operation[operation]
         several = [
             Line(name, tuple(point_of(one, cores) for cores, one in sorted(curve.items())))
@@ -50,9 +49,9 @@ def draw(document: Document) -> list[Block]:
         found.append(_figure(title, several, AXES[operation], trees, notes))
     chosen = {name: trees.get(scale.CHOSEN, {}) for name, trees in by_operation.items()}
     several = [_counts(name, curve, "messages") for name, curve in chosen.items()]
-    found.append(
-        _figure("Messages of an operation, by cores", several, "messages", chosen, (MESSAGES,))
-    )
+    if any(line.points for line in several):
+        title = "Messages of an operation, by cores"
+        found.append(_figure(title, several, "messages", chosen, (MESSAGES,)))
     trees = by_operation.get(scale.AGREEMENT, {})
     several = [_counts(name, curve, "link_lines") for name, curve in trees.items()]
     if any(line.points for line in several):
