@@ -40,12 +40,12 @@ def command(check: bool, calibrate: str | None, cores: str | None) -> None:
         work = found.work
         click.echo(
             f"This host, {found.state}: a line there and back {found.floor:.0f} cycles, its mapping"
-            f" call {found.local:.0f} ({found.boots} boots)."
+            f" call {found.local:.0f} ({found.rounds} rounds that are alike)."
         )
-        click.echo(f"{'':<30}{'predicted':>10}{'measured':>10}{'error':>8}")
+        click.echo(f"{'':<34}{'predicted':>10}{'measured':>10}{'error':>8}")
         for row in found.rows:
             click.echo(
-                f"{row.what:<30}{row.predicted:>10.0f}{row.measured:>10.0f}"
+                f"{row.what:<34}{row.predicted:>10.0f}{row.measured:>10.0f}"
                 f"{100 * row.error:>+7.0f} %"
             )
     if calibrate is not None:

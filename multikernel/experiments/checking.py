@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from statistics import median
 
 from multikernel.experiments.collectives import collective
 from multikernel.experiments.instrument import capability_loops
@@ -22,7 +21,19 @@ from multikernel.experiments.instrument.modelled import ModelledBench
 from multikernel.experiments.instrument.protocols import timed
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.instrument.rig import Bench, samples_of
-from multikernel.experiments.this_host import PLAN, alike, floors, local_call
+from multikernel.experiments.this_host import (
+    BACK_TO_BACK,
+    CLOCK,
+    PLAN,
+    ROUNDS,
+    SINGLE,
+    Found,
+    alike,
+    apart,
+    floors,
+    surroundings,
+)
+from multikernel.experiments.this_host import CALL as LOCAL_CALL
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.cpus import Placement
 from multikernel.virtual import here
@@ -30,11 +41,12 @@ from multikernel.virtual.calibrating import calibrate, this_host
 from multikernel.virtual.work import Work
 
 PAIR = (0, 1)
-BACK_TO_BACK, SINGLE = "back-to-back", "single"
-CALL = "call, one at a time"
-"""With a clock around each: the model has no clock in it, so the floor's own is added."""
+CALL, BARRIER = "call, back-to-back", "barrier"
+STRAIGHT_BACK = (CALL, BARRIER)
+"""The others stand alone, with a clock around each: the other end has looked at the line meanwhile,
+and the model has no clock in it, so what one takes is added.
+"""
 UNMAPS, RETYPES = 300, 600
-BOOTS = 5
 PLAIN = Booted(options=(("trees", "sequential"),))
 FURNISHED = machine(TWO_PHASE)
 SHARED = machine(BIG)
@@ -57,7 +69,7 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Checked:
     """rows: what was held against each other, in which state of the host; work: the calibration;
-    boots: how many counted.
+    rounds: how many counted.
     """
 
     rows: tuple[Row, ...]
@@ -65,7 +77,7 @@ class Checked:
     floor: float
     local: float
     work: Work
-    boots: int
+    rounds: int
 
 
 def _median(report_of: Callable[[], Report], name: str) -> float:
@@ -95,52 +107,50 @@ def questions(bench: Bench, furnished: Bench, shared: Bench) -> Mapping[str, Cal
             bench.system.close_group(group)
 
     return {
-        "call, back-to-back": lambda: _median(lambda: bench.ping(PAIR, 0, PLAN), BACK_TO_BACK),
-        CALL: lambda: _median(lambda: bench.ping(PAIR, 0, PLAN), SINGLE),
+        CALL: lambda: _median(lambda: bench.ping(PAIR, 0, PLAN), BACK_TO_BACK),
+        "call, one at a time": lambda: _median(lambda: bench.ping(PAIR, 0, PLAN), SINGLE),
         "unmap, one phase": lambda: unmap("one-phase"),
         "unmap, two phases": lambda: unmap("two-phase"),
         "unmap, shared kernel": lambda: unmap("two-phase", shared),
         "retype, two phases": lambda: retype(furnished),
         "retype, shared kernel": lambda: retype(shared),
-        "barrier": barrier,
+        BARRIER: barrier,
     }
 
 
 def check(placement: Placement, progress: Callable[[str], None]) -> Checked:
     """On the first two CPUs. Raises MeasurementRefused where no two boots are alike."""
     request = Request(Placement(placement.cpus[:2]), SIZES["quick"])
-    boots = []
-    for number in range(BOOTS):
-        progress(f"boot {number + 1} of {BOOTS}")
-        boots.append(_measured(request))
-    counting = alike(boots, BACK_TO_BACK)
+    found, rounds = alike(lambda: _measured(request), progress)
+    state = name_of(found[BACK_TO_BACK])
     progress("what software takes, in one process")
-    floor, local = (median(one[name] for one in counting) for name in (BACK_TO_BACK, "local"))
-    state = name_of(floor)
     work = calibrate(request.placement.cpus[0], f"{this_host()}, {state}")
-    model = here.model(
-        work,
-        floors={"system": floor},
-        local=local,
-        ghz=tsc_rate().hz / 1e9,
-        topology="2x1",
-        state=state,
-    )
-    plain = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1, work)
-    furnished = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1, work)
-    shared = ModelledBench(model, 2, "shared", {}, 1, work)
-    for bench in (furnished, shared):
-        bench.system.cores[0].run(capability_loops.furnish)
-    single = median(one[SINGLE] for one in counting)
-    rows = [Row("a line there and back, bare", plain.line(*PAIR) + work.bare, floor)]
-    for name, ask in questions(plain, furnished, shared).items():
-        clock = single - floor if name == CALL else 0.0
-        rows.append(Row(name, ask() + clock, median(one[name] for one in counting)))
-    return Checked(tuple(rows), state, floor, local, work, len(counting))
+    rows = []
+    for floor, clock in ((found[BACK_TO_BACK], 0.0), (apart(found), found[CLOCK])):
+        model = here.model(
+            work, floors={"system": floor}, local=found[LOCAL_CALL], ghz=tsc_rate().hz / 1e9,
+            topology="2x1", state=state,
+        )  # fmt: skip
+        plain = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1, work)
+        furnished = ModelledBench(model, 2, "multikernel", {"trees": "sequential"}, 1, work)
+        shared = ModelledBench(model, 2, "shared", {}, 1, work)
+        for bench in (furnished, shared):
+            bench.system.cores[0].run(capability_loops.furnish)
+        way = "one at a time" if clock else "back-to-back"
+        predicted, measured = plain.line(*PAIR) + work.bare + clock, floor + clock
+        rows.append(Row(f"a bare line, {way}", predicted, measured))
+        for name, ask in questions(plain, furnished, shared).items():
+            if (name in STRAIGHT_BACK) == (not clock):
+                rows.append(Row(name, ask() + clock, found[name]))
+    return Checked(tuple(rows), state, found[BACK_TO_BACK], found[LOCAL_CALL], work, rounds)
 
 
-def _measured(request: Request) -> dict[str, float]:
+def _measured(request: Request) -> list[Found]:
+    """Of a boot."""
     with ExitStack() as stack:
         bench, *others = (one.open(stack, request) for one in (PLAIN, FURNISHED, SHARED))
-        found = floors(bench, PAIR) | {"local": local_call(bench)}
-        return found | {name: ask() for name, ask in questions(bench, *others).items()}
+        asked = questions(bench, *others)
+        return [
+            floors(bench, PAIR) | surroundings(bench) | {name: ask() for name, ask in asked.items()}
+            for _ in range(ROUNDS)
+        ]

@@ -1,13 +1,14 @@
 """This host as a modelled machine (`--machine here`): measured now.
 
 Guarantees: a line between the first CPU and the first at each distance from it is the floor of that
-pair; the host's mapping call and what software takes come from the same minute; nothing else is
-known. Boots whose floor is another state than most boots' do not count.
+pair, where the other end has looked at the line meanwhile; the host's mapping call and what
+software takes come from the same minute; nothing else is known. Rounds in which the host was in
+another state than in most do not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from statistics import median
 
@@ -24,12 +25,21 @@ from multikernel.virtual import here
 from multikernel.virtual.calibrating import calibrate, this_host
 from multikernel.virtual.work import Work
 
-BOOTS, ALIKE, LOCAL = 5, 1.5, 200
-MODE, PLAN = "back-to-back", (("back-to-back", 20_000, 100), ("single", 4_000, 1))
+BOOTS, MOST_BOOTS, ROUNDS, ENOUGH, LOCAL = 5, 12, 3, 4, 200
+BACK_TO_BACK, SINGLE = "back-to-back", "single"
+PLAN = ((BACK_TO_BACK, 20_000, 100), (SINGLE, 4_000, 1))
+HERE, CLOCK, CALL = "software", "clock", "mapping call"
+ALIKE = {BACK_TO_BACK: 1.5, HERE: 1.25, CALL: 1.25}
+"""How far rounds may lie from each other: in the floor, which says where the CPUs are; and in what
+a request to the own driver and the host's mapping call take, which is more while a neighbour uses
+the same processor cores.
+"""
 ALONE = Booted(options=(("trees", "sequential"),))
 
+Found = dict[str, float]
 
-def floors(bench: Bench, pair: tuple[int, int]) -> dict[str, float]:
+
+def floors(bench: Bench, pair: tuple[int, int]) -> Found:
     """Of a pair of cores, cycles by mode: a line there and back, the median of several lines."""
     found = samples_of(bench.floor(pair, LINES, PLAN))
     return {
@@ -38,18 +48,43 @@ def floors(bench: Bench, pair: tuple[int, int]) -> dict[str, float]:
     }
 
 
-def local_call(bench: Bench) -> float:
-    """Cycles of the host's mapping call on core 0."""
-    return float(samples_of(bench.local_call(LOCAL))["local"].percentile(50))
+def surroundings(bench: Bench) -> Found:
+    """Cycles on core 0: a request to its own driver; what a clock around something single adds to
+    it; and of the slowest core, the host's mapping call.
+    """
+    found = samples_of(bench.ping((0, 0), 0, PLAN))
+    own, single = (float(found[mode].percentile(50)) for mode in (BACK_TO_BACK, SINGLE))
+    return {HERE: own, CLOCK: single - own, CALL: max(bench.local_on_each(LOCAL))}
 
 
-def alike(boots: list[dict[str, float]], by: str) -> list[dict[str, float]]:
-    """The most boots that are alike in that number. Raises MeasurementRefused."""
-    groups = [[one for one in boots if low[by] <= one[by] <= ALIKE * low[by]] for low in boots]
-    most = max(groups, key=len)
+def apart(found: Mapping[str, float]) -> float:
+    """A line there and back that the other end has looked at meanwhile: without the clock."""
+    return found[SINGLE] - found[CLOCK]
+
+
+def alike(rounds: Callable[[], list[Found]], progress: Callable[[str], None]) -> tuple[Found, int]:
+    """rounds: of a boot. The medians of those that are alike, and how many these are: boots until
+    enough are. Raises MeasurementRefused.
+    """
+    every: list[Found] = []
+    most: list[Found] = []
+    boots = 0
+    while boots < BOOTS or (len(most) < ENOUGH and boots < MOST_BOOTS):
+        boots += 1
+        progress(f"this host: boot {boots}")
+        every += rounds()
+        groups = [
+            [
+                one
+                for one in every
+                if all(low[name] <= one[name] <= far * low[name] for name, far in ALIKE.items())
+            ]
+            for low in every
+        ]
+        most = max(groups, key=len)
     if len(most) < 2:
-        raise MeasurementRefused("the host moves its CPUs: no two boots had the same floor")
-    return most
+        raise MeasurementRefused("the host moves its CPUs: no two boots were alike")
+    return {name: median(one[name] for one in most) for name in every[0]}, len(most)
 
 
 def by_distance(topology: Topology, cpus: tuple[int, ...]) -> dict[str, int]:
@@ -68,20 +103,26 @@ def this_machine(progress: Callable[[str], None]) -> tuple[Model, Work]:
     if not farther:
         raise BadInput("a machine of one CPU has no messages", value=cpus[0], where="--machine")
     request = Request(Placement((cpus[0], *farther.values())), SIZES["quick"])
-    boots = []
-    for number in range(BOOTS):
-        progress(f"this host: boot {number + 1} of {BOOTS}")
+
+    def rounds() -> list[Found]:
         with ExitStack() as stack:
             bench = ALONE.open(stack, request)
-            lines = {name: floors(bench, (0, n))[MODE] for n, name in enumerate(farther, 1)}
-            boots.append({**lines, LIVE: local_call(bench)})
-    counting = alike(boots, next(iter(farther)))
-    lines = {name: median(one[name] for one in counting) for name in farther}
-    state = name_of(min(lines.values()))
+            return [one(bench) for _ in range(ROUNDS)]
+
+    def one(bench: Bench) -> Found:
+        found = surroundings(bench)
+        for number, name in enumerate(farther, 1):
+            line = floors(bench, (0, number))
+            found[name] = apart(line | found)
+            found = line | found
+        return found
+
+    found, _ = alike(rounds, progress)
+    state = name_of(found[BACK_TO_BACK])
     progress("this host: what software takes, in one process")
     work = calibrate(cpus[0], f"{this_host()}, {state}")
     model = here.model(
-        work, floors=lines, local=median(one[LIVE] for one in counting),
+        work, floors={name: found[name] for name in farther}, local=found[CALL],
         ghz=tsc_rate().hz / 1e9, topology=LIVE, state=state,
     )  # fmt: skip
     return model, work
