@@ -153,7 +153,7 @@ def _caveats(documents: Sequence[Document]) -> list[str]:
                 lead = f"{document.experiment}: " if warning.code == "floor-moved" else ""
                 texts.append(lead + warning.text)
         kernels = [one for one in document.series if one.system in ("multikernel", "shared")]
-        one_count = len({one.cores for one in kernels}) < 2
+        one_count = len({one.cores for one in kernels or document.series}) < 2
         if len(document.environment.cpus) > 1 and one_count and not by_cores.sentences(document):
             number = len(set(document.environment.cpus))
             texts.append(
