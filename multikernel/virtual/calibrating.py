@@ -36,7 +36,7 @@ from multikernel.virtual.work import Samples, Work, merged, shared_parts
 HERE = "here"
 """In place of a file: this host, now."""
 WORLDS = (2, 8, 32)
-STEPS, COLD_STEPS, RUNS, BATCHES, PROTECTS = 3000, 300, 5, 1000, 400
+STEPS, COLD_STEPS, RUNS, BATCHES, PROTECTS = 3000, 100, 5, 1000, 400
 SHARED_WORLDS: tuple[tuple[int, LockScope, bool], ...] = (
     (2, "big", False), (8, "big", False), (2, "region", False), (2, "big", True),
 )  # fmt: skip

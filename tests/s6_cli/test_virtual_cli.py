@@ -127,6 +127,22 @@ def test_a_calibration_made_here_can_be_used(here: Here, tmp_path: Path) -> None
     assert document.calibration.host == work.host
 
 
+def test_this_host_is_a_modelled_machine_too(here: Here, tmp_path: Path) -> None:
+    shown = here("machine", "show", "here")
+    assert shown.returncode == 0, shown.stderr
+    known = {line.split()[0]: line for line in shown.stdout.splitlines() if " " in line}
+    for measured in ("local.change", "local.call", "ghz"):
+        assert "measured" in known[measured]
+    assert "assumed" in known["local.interrupt_send"]
+    done = here(*SMALL[:3], "--machine", "here", "--cores", "2", "--boots", "1", "--output", "out")
+    assert done.returncode == 0, done.stderr
+    document = only(tmp_path / "out")
+    assert document.simulated
+    assert document.machine == "here"
+    assert document.calibration is not None
+    assert not document.calibration.reference
+
+
 BROKEN: dict[str, Callable[[str], str]] = {
     "not JSON": lambda text: text[: len(text) // 2],
     "no key driver": lambda text: re.sub(r'"driver": [^,]*,', "", text),

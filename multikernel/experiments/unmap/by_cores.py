@@ -28,7 +28,7 @@ from multikernel.virtual.trees import best
 
 KINDS = ("sequential", "cluster", "numa-aware", "adaptive")
 """The trees of the paper's section 5.1, and one that sees costs."""
-LINE = "shared-polling"
+LINE, SIGNAL = "shared-polling", "shared-computing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ def trees_over(count: int, site: Site, costs: Costs, chosen: Tree) -> list[Shape
 
 
 def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms | None) -> Iterator[Arm]:
-    """Along every tree, by the shared kernel's line, and Linux's, where there is Linux: both have
-    arms of all cores.
+    """Along every tree; by the shared kernel's line; and by interrupt: Linux's, where there is
+    Linux, else the shared kernel's. All but the first have arms of all cores.
     """
     count, fewer = kernels.count(BY_CORES), [one for one in plan.counts if one < plan.booted]
 
@@ -114,6 +114,11 @@ def arms(plan: Plan, kernels: KernelArms, linux: LinuxArms | None) -> Iterator[A
     for cores in fewer:
         series = own(plan.key(LINE, cores), "shared", "mcs", cores)
         yield unmap_arm(series, kernels.kernel("shared"), TWO, count, cores=cores)
+        if linux is None:
+            key, how = plan.key(SIGNAL, cores), {"target": "computing", "told": "signal"}
+            series = own(key, "shared", "mcs", cores, **how)
+            on = kernels.kernel("shared")
+            yield unmap_arm(series, on, TWO, count, cores=cores, target="computing")
     if linux is None:
         return
     for cores in fewer:

@@ -14,7 +14,7 @@ from multikernel import system as system_
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument import machines
 from multikernel.experiments.instrument.loops import PAGE
-from multikernel.experiments.instrument.rig import LIVES
+from multikernel.experiments.instrument.rig import LIVES, Target
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.runtime.plan import KERNELS, Kernel
 
@@ -206,13 +206,13 @@ class KernelArms(Arms):
 
 def unmap_arm(
     own: Spec, on: On, protocol: str, count: int, *, edges: tuple[Pair, ...] | None = None,
-    cores: int | None = None,
+    cores: int | None = None, target: Target = "polling",
 ) -> Arm:  # fmt: skip
-    """Targets poll. edges: of the tree that is installed before; cores: holders, None for all."""
+    """edges: of the tree that is installed before; cores: holders, None for all."""
 
     def measure(bench: Bench) -> Report:
         if edges is not None:
             bench.along(0, edges)
-        return bench.unmap(protocol, "polling", count, cores=cores)
+        return bench.unmap(protocol, target, count, cores=cores)
 
     return sampled(name_of(own), {"unmap": own}, on, measure)

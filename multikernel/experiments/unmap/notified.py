@@ -22,7 +22,7 @@ SIGNALS = 3 * ENOUGH
 
 def with_count(spec: Spec, collector: Collector) -> Spec:
     each = interrupts_of(spec.key, collector)
-    if each is None:
+    if each is None or collector.request.model is not None:  # a model interrupts, and counts none
         return spec
     # Threads that wait for one another's lock sleep, and are then not interrupted: fewer than one
     # interrupt is no fault there.

@@ -123,12 +123,16 @@ def _paper_curve(name: str) -> Line:
 
 def _figure_7(curves: Curves) -> Figure:
     kind, shared = curves.best(), SYSTEMS["shared"]
+    signalled = curves.without("shared", "signal")
+    if len(signalled) < 2:  # by cores on modelled machines alone
+        signalled = {}
     named = {
         f"multikernel · one-phase, tree {kind}": curves.along("multikernel", "one-phase", kind),
         f"multikernel · two-phase, tree {kind}": curves.along("multikernel", "two-phase", kind),
         f"{shared} · mcs, tree {kind}": curves.along("shared", "mcs", kind),
-        f"{shared} · mcs, its line": curves.without("shared"),
-        "Linux · mprotect, notified by interrupt": curves.without("linux"),
+        f"{shared} · mcs, its line": curves.without("shared", "poll"),
+        f"{shared} · mcs, notified by signal": signalled,
+        "Linux · mprotect, notified by interrupt": curves.without("linux", "interrupt"),
     }
     bands = [_band(curves, order) for order in ("at-once", "one-by-one")]
     notes = (
@@ -163,7 +167,7 @@ def _by_tree(curves: Curves, protocol: str) -> Figure:
         for system, variant in (("multikernel", protocol), ("shared", "mcs"))
         for kind in curves.kinds()
     }
-    named[f"{SYSTEMS['shared']} · mcs, its line"] = curves.without("shared")
+    named[f"{SYSTEMS['shared']} · mcs, its line"] = curves.without("shared", "poll")
     return _drawn(f"Unmap by tree and number of cores, {protocol}", named, (SAME,), beside=False)
 
 
@@ -178,7 +182,7 @@ def _same_tree(document: Document, curves: Curves) -> Figure:
             along = [*(one for one in last.known if one.system == "multikernel"), *along]
         names = next(names for one in along if kind in (names := trees_of(one)))
         named[f"Along the tree {', '.join(names)}"] = along
-    named["By the shared kernel's line"] = list(last.without("shared").values())
+    named["By the shared kernel's line"] = list(last.without("shared", "poll").values())
     groups = [
         Group(title, bars_of(document, several, leaving=BESIDES))
         for title, several in named.items()

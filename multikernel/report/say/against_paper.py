@@ -160,6 +160,14 @@ def _kernels(document: Document) -> list[str]:
                 f" ({_off(nominal, known)}{verdict})"
             )
         lines.append(_row(ours, curves[ours][0], behind))
+    of_all = Curves.of(document)
+    for name, told in (("by its line", "poll"), ("by interrupt", "signal")):
+        shared = {} if of_all is None else of_all.without("shared", told)
+        points = {cores: one.p50 for cores, one in shared.items()}
+        grown = growth(points)
+        if grown is not None:
+            behind = f"{number(grown)}; the paper has none"
+            lines.append(_row(f"shared kernel, {name}", points, behind))
     lines += _crossings(curves)
     return lines
 

@@ -66,10 +66,16 @@ class Curves:
         own = (one for one in self.known if (one.system, one.variant) == (system, variant))
         return {one.cores: one for one in own if kind in trees_of(one)}
 
-    def without(self, system: str) -> Curve:
-        """The shared kernel's by its line, or Linux's."""
-        own = (one for one in self.known if one.system == system)
-        return {one.cores: one for one in own if "tree" not in one.parameters}
+    def without(self, system: str, told: str) -> Curve:
+        """What goes along no tree and is notified so: the shared kernel's by its line or by signal,
+        or Linux's.
+        """
+        return {
+            one.cores: one
+            for one in self.known
+            if (one.system, one.parameters.get("told")) == (system, told)
+            and "tree" not in one.parameters
+        }
 
     def best(self) -> str:
         """The kind of the multikernel's fastest over most cores, of those run with most numbers."""
@@ -89,7 +95,7 @@ def trees_of(series: Series) -> list[str]:
 def _ends_a_curve(series: Series, booted: int) -> bool:
     if series.control or series.cores != booted or host_transport_of(series) is not None:
         return False
-    usual = {("shared", "poll"), ("linux", "interrupt")}
+    usual = {("shared", "poll"), ("shared", "signal"), ("linux", "interrupt")}
     if booted == 2:  # there is but one tree, which the multikernel's usual series are along
         usual.add(("multikernel", "poll"))
     return (series.system, series.parameters.get("told")) in usual
@@ -110,8 +116,9 @@ def _courses(curves: Curves) -> Iterator[str]:
         for protocol, words in PROTOCOLS.items()
     }
     named[f"the shared kernel, tree {kind}"] = curves.along("shared", "mcs", kind)
-    named["the shared kernel, its line"] = curves.without("shared")
-    named["Linux, notified by interrupt"] = curves.without("linux")
+    named["the shared kernel, its line"] = curves.without("shared", "poll")
+    named["the shared kernel, notified by signal"] = curves.without("shared", "signal")
+    named["Linux, notified by interrupt"] = curves.without("linux", "interrupt")
     for name, curve in named.items():
         if len(curve) > 1:
             few, many = min(curve), max(curve)
