@@ -51,7 +51,7 @@ def some_seed() -> int:
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_whatever_comes_is_borne(compiler: Compiler, client: str) -> None:
-    done = run(compiler, client, some_seed(), 20_000)
+    done = run(compiler, client, some_seed(), 8_000)
     assert done.returncode == 0, done.stderr
 
 

@@ -19,6 +19,8 @@ from multikernel.results.document import Document
 
 ROOT = Path(__file__).resolve().parents[2]
 GALLERY = ROOT / "bench/gallery"
+LARGE = 20
+"""More pictures take long to draw again."""
 ENTRIES = sorted(path.parent for path in GALLERY.glob("*/README.md"))
 
 
@@ -49,7 +51,15 @@ def test_there_is_an_entry_and_its_experiments_are_known() -> None:
         assert held <= {one.name for one in registry.listed()}
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: str(entry.name))
+def _large(entry: Path) -> bool:
+    return len(list(entry.glob("*.svg"))) > LARGE
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [pytest.param(one, marks=pytest.mark.full) if _large(one) else one for one in ENTRIES],
+    ids=lambda entry: str(entry.name),
+)
 def test_an_entry_is_read_by_the_current_schema_and_drawn_again(
     entry: Path, gallery: dict[str, ModuleType], tmp_path: Path
 ) -> None:

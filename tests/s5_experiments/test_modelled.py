@@ -28,6 +28,10 @@ NAMES = (
 )  # fmt: skip
 
 
+ONLY = {"message": ("call-line", "open-loop")}
+"""A ring's windows of thousands of messages take seconds each."""
+
+
 @cache
 def document_of(name: str, machine: str = "8x4-amd", cores: int = 6, seed: int = 1) -> Document:
     size = replace(SIZES["modelled"], boots=2, scale=0.05)
@@ -38,6 +42,7 @@ def document_of(name: str, machine: str = "8x4-amd", cores: int = 6, seed: int =
         model=read(machine),
         machine=machine,
         bands=False,
+        only=ONLY.get(name, ()),
     )
     return registry.get(name)(request).run()
 

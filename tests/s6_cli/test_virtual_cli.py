@@ -111,9 +111,15 @@ def test_a_run_rests_on_the_calibration_that_it_was_given(
     assert all(one.p50 > by_key[one.key] for one in dearer)
 
 
-def test_a_calibration_made_here_can_be_used(here: Here, tmp_path: Path) -> None:
-    done = here("simulate", "--calibrate", "mine.json")
-    assert done.returncode == 0
+def test_this_host_is_predicted_and_measured_side_by_side_and_its_calibration_can_be_used(
+    here: Here, tmp_path: Path
+) -> None:
+    done = here("simulate", "--check", "--calibrate", "mine.json")
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^(.{34})\s*([\d.]+)\s+([\d.]+)\s+[+-]\d+ %$", done.stdout, re.M)
+    assert len(rows) >= 8
+    for _, *values in rows:
+        assert all(math.isfinite(float(one)) and float(one) > 0 for one in values)
     work = Work.from_file(str(tmp_path / "mine.json"), "--calibration")
     assert {entry.key for entry in work.entries} >= {
         entry.key for entry in Work.reference().entries if entry.steps > 10_000
@@ -127,13 +133,17 @@ def test_a_calibration_made_here_can_be_used(here: Here, tmp_path: Path) -> None
     assert document.calibration.host == work.host
 
 
-def test_this_host_is_a_modelled_machine_too(here: Here, tmp_path: Path) -> None:
+@pytest.mark.full
+def test_this_host_is_shown_as_a_modelled_machine(here: Here) -> None:
     shown = here("machine", "show", "here")
     assert shown.returncode == 0, shown.stderr
     known = {line.split()[0]: line for line in shown.stdout.splitlines() if " " in line}
     for measured in ("local.change", "local.call", "ghz"):
         assert "measured" in known[measured]
     assert "assumed" in known["local.interrupt_send"]
+
+
+def test_this_host_is_a_modelled_machine_too(here: Here, tmp_path: Path) -> None:
     done = here(*SMALL[:3], "--machine", "here", "--cores", "2", "--boots", "1", "--output", "out")
     assert done.returncode == 0, done.stderr
     document = only(tmp_path / "out")
@@ -171,15 +181,6 @@ def test_a_calibration_that_is_not_there_or_of_no_model_is_refused(here: Here) -
 
 
 # --- Against this host, and against the paper
-
-
-def test_this_host_is_predicted_and_measured_side_by_side(here: Here) -> None:
-    done = here("simulate", "--check")
-    assert done.returncode == 0, done.stderr
-    rows = re.findall(r"^(.{30})\s*([\d.]+)\s+([\d.]+)\s+[+-]\d+ %$", done.stdout, re.M)
-    assert len(rows) >= 6
-    for _, *values in rows:
-        assert all(math.isfinite(float(one)) and float(one) > 0 for one in values)
 
 
 def test_one_figure_of_the_paper_is_reproduced(here: Here, tmp_path: Path) -> None:

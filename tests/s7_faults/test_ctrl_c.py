@@ -30,18 +30,22 @@ class Interrupted(KeyboardInterrupt):
 @contextlib.contextmanager
 def interrupted(seconds: float) -> Iterator[None]:
     """The block is interrupted after so long. By another process: a thread would have to wait for
-    the interpreter's lock.
+    the interpreter's lock. Python drops what is raised while it frees something, so whoever is not
+    heard is, as people do, pressed again.
     """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise Interrupted
 
     before = signal.signal(signal.SIGUSR1, interrupt)
-    sender = subprocess.Popen(["sh", "-c", f"sleep {seconds:.5f}; kill -USR1 {os.getpid()}"])
+    press = f"kill -USR1 {os.getpid()}"
+    presses = f"sleep {seconds:.5f}; {press}; sleep 5; {press}"
+    sender = subprocess.Popen(["sh", "-c", presses], start_new_session=True)
     try:
         with pytest.raises(Interrupted):
             yield
     finally:
+        os.killpg(sender.pid, signal.SIGKILL)
         sender.wait()
         signal.signal(signal.SIGUSR1, before)
 

@@ -122,6 +122,7 @@ struct driver *driver_open(struct segment *segment, int memory, const struct dri
     d->slice_us = SLICE_US;
     d->patience =
         d->crowded ? (struct patience){0, CROWDED_YIELDS} : (struct patience){o->spin_cycles, 0};
+    d->line_pauses = pauses_for_a_line();
     d->disabled = 1;
     segment_region(&segment->geometry, &d->region);
     d->doorbell = segment_doorbell(segment, d->me);

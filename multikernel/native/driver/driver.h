@@ -127,6 +127,7 @@ struct driver {
     struct addressed *deferred;
     struct completion completions[COMPLETIONS];
     struct patience patience;
+    uint32_t line_pauses; /* pauses_for_a_line */
     uint32_t slice_us;
     uint64_t program_set[CORE_SET_WORDS_MAX]; /* cores that the program's own request names */
     struct trace *trace;                      /* NULL: none is kept */

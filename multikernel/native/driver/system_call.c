@@ -45,7 +45,7 @@ static bool spreads(struct driver *d, const struct message *request, uint64_t ad
     struct group *g = collective_spreads(d, request, address);
     if (!g)
         return false;
-    wait_for_a_line();
+    wait_for_a_line(d->line_pauses);
     const uint32_t opened = g->opened;
     for (uint32_t looks = 1; looks <= OWN_LOOKS && collective_looks(d, g); looks++) {
         if (looks % LOOKS_A_TURN == 0)
@@ -75,7 +75,7 @@ enum verdict driver_here(struct driver *d, const struct message *request, struct
     if (!driver_awaits_programs(kind))
         return await(d, address, result);
     if (!root && d->awaited_count)
-        wait_for_a_line();
+        wait_for_a_line(d->line_pauses);
     if (await_programs(d, address, result))
         return message_verdict(result);
     dispatch_forget(d, address);
@@ -105,7 +105,7 @@ static enum verdict await_line(struct driver *d, uint32_t to, struct call_sender
                                uint32_t line, uint64_t otherwise, struct message *reply,
                                bool programs)
 {
-    wait_for_a_line();
+    wait_for_a_line(d->line_pauses);
     if (look_at_own_line(d, sender, line, reply))
         return message_verdict(reply);
     const uint64_t address = driver_local_address(d);
@@ -183,7 +183,7 @@ enum verdict driver_call_over(struct driver *d, const struct transport *transpor
         driver_wait(d, &wait);
     if (!transport->by_host)
         doorbell_call(d->peers[to].doorbell, d->me, d->cores, false);
-    wait_for_a_line();
+    wait_for_a_line(d->line_pauses);
     return await(d, address, reply);
 }
 
