@@ -12,7 +12,7 @@
  * A dead core's number never departs: everybody behind it stops. */
 #pragma once
 
-#include "locks/mcs.h"
+#include "locks/waiting.h"
 
 enum { HAPAX_NODES = 1 << 16 }; /* 2^48 numbers a node: at a hundred million a second, a month */
 
@@ -128,6 +128,16 @@ static inline uint32_t hapax_holder(struct lock *lock, struct lock_node *nodes, 
     (void)me;
     if (!hapax_held(lock))
         return LOCK_NONE;
-    const uint64_t last = atomic_load_explicit(&lock->arrived, memory_order_relaxed);
-    return lock_first_before(nodes, hapax_node(last) + 1);
+    const uint32_t departed =
+        hapax_node(atomic_load_explicit(&lock->departed, memory_order_relaxed));
+    uint32_t first = hapax_node(atomic_load_explicit(&lock->arrived, memory_order_relaxed)) + 1;
+    /* Back from the last to arrive, to who waits for nobody, or for the last to depart. */
+    for (uint32_t steps = 0; steps < LOCK_CHAIN; steps++) {
+        const uint32_t before =
+            atomic_load_explicit(&nodes[first - 1].before, memory_order_relaxed);
+        if (!before || before == departed + 1)
+            break;
+        first = before;
+    }
+    return first;
 }

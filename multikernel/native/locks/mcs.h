@@ -117,21 +117,18 @@ static inline void mcs_release(struct lock *lock, struct lock_node *nodes, uint3
         parking_wake(&successor->waiting, ~0u, 1);
 }
 
-/* Back from the asker, or from the last in the queue, to one that waits for nobody. */
-static inline uint32_t lock_first_before(struct lock_node *nodes, uint32_t from)
+/* Back from the last in the queue to the first that waits for nobody: it has the lock, or has been
+ * handed it. */
+static inline uint32_t mcs_holder(struct lock *lock, struct lock_node *nodes, uint32_t me)
 {
-    uint32_t first = from, before;
-    for (uint32_t steps = 0; first && steps < 1u << 16; steps++) {
-        before = atomic_load_explicit(&nodes[first - 1].before, memory_order_relaxed);
-        if (!before)
+    (void)me;
+    uint32_t first = atomic_load_explicit(&lock->tail, memory_order_relaxed);
+    for (uint32_t steps = 0; first && steps < LOCK_CHAIN; steps++) {
+        const struct lock_node *node = &nodes[first - 1];
+        const uint32_t before = atomic_load_explicit(&node->before, memory_order_relaxed);
+        if (!before || !atomic_load_explicit(&node->waiting, memory_order_relaxed))
             break;
         first = before;
     }
     return first;
-}
-
-static inline uint32_t mcs_holder(struct lock *lock, struct lock_node *nodes, uint32_t me)
-{
-    (void)me;
-    return lock_first_before(nodes, atomic_load_explicit(&lock->tail, memory_order_relaxed));
 }

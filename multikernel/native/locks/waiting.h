@@ -31,6 +31,7 @@ enum { LOCK_SPINS = 128, DOOR_VISITS = 8, LINK_SPINS = 1024 };
 enum {
     AT_THE_DOOR = 1u << 31, /* in `parked` */
     QUEUE_BITS = 31,        /* of a futex's 32: the last is the door's */
+    LOCK_CHAIN = 1 << 10,   /* how many are followed, to name a holder */
 };
 
 /* This process's locks are ready to be parked on: once, before the first acquire that may park.
