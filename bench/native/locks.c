@@ -1,12 +1,13 @@
 /* locks MODE [ROUNDS [MS]]: every kind of lock by turns, round by round; a line a measurement.
  *
  *     alone   NAME CYCLES BARE       an acquire and release uncontended, and its bare atomics
- *     both    NAME THINK MOPS SHARE ROW LONGEST
- *                                    two processes, each on a CPU of its own: million operations a
- *                                    second, the lesser's share of them, most in a row by one, and
- *                                    in a run of its own the longest wait in cycles
- *     crowd   NAME THINK MOPS SHARE ROW LONGEST
- *                                    two processes on one CPU
+ *     both    NAME THINK MOPS BUSY SHARE ROW LONGEST
+ *                                    two processes, each on a CPU of its own: million operations in
+ *                                    a second of all these CPUs' time, how much of it they were
+ *                                    given and used, the least share of operations of one process
+ *                                    (1: as many as the others), most in a row by one, and, in a run
+ *                                    of its own, the longest wait in cycles
+ *     crowd   likewise               two processes on one CPU
  *     four    likewise               four processes on two CPUs
  *
  * With Concurrency Kit (libck-dev) its locks are rows like ours, ck-NAME. */
@@ -104,7 +105,11 @@ static void run(const struct lock_loops *kind, uint32_t processes, uint32_t on, 
         lock_prepare();
         bench->nodes[me].cpu = lock_own_cpu();
         bench->side[me].ready = 1;
+        while (!bench->go)
+            usleep(50);
+        const uint64_t had = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         kind->contend(bench, me, LINES, think, timed);
+        bench->side[me].cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - had;
         _exit(0);
     }
     for (uint32_t me = 0; me < processes; me++)
@@ -125,10 +130,11 @@ static void run(const struct lock_loops *kind, uint32_t processes, uint32_t on, 
                 kill(children[me], SIGKILL);
         }
     }
-    uint64_t sum = 0, least = UINT64_MAX, row = 0, longest = 0;
+    uint64_t sum = 0, least = UINT64_MAX, row = 0, longest = 0, cpu = 0;
     for (uint32_t me = 0; me < processes; me++) {
         const struct lock_side *side = &bench->side[me];
         sum += side->operations;
+        cpu += side->cpu_ns;
         least = side->operations < least ? side->operations : least;
         row = side->row > row ? side->row : row;
         longest = side->longest > longest ? side->longest : longest;
@@ -141,7 +147,8 @@ static void run(const struct lock_loops *kind, uint32_t processes, uint32_t on, 
     if (timed)
         printf(" %llu\n", (unsigned long long)longest);
     else
-        printf("%s %u %.3f %.3f %llu", kind->name, think, (double)sum * 1000 / (double)ns,
+        printf("%s %u %.3f %.3f %.3f %llu", kind->name, think,
+               (double)sum * 1000 * on / (double)(cpu ? cpu : 1), (double)cpu / (double)ns / on,
                (double)least * processes / (double)(sum ? sum : 1), (unsigned long long)row);
     fflush(stdout);
 }

@@ -12,6 +12,7 @@ struct lock_side {
     _Alignas(PAD_BYTES) uint64_t operations;
     uint64_t row;     /* most operations of it with none of another in between */
     uint64_t longest; /* wait; where waits are timed */
+    uint64_t cpu_ns;  /* that its CPU gave it meanwhile */
     _Atomic uint32_t ready;
 };
 
@@ -36,7 +37,7 @@ struct lock_loops {
      * they need. */
     uint64_t (*alone)(struct lock_bench *b, uint64_t count);
     uint64_t (*bare)(struct lock_bench *b, uint64_t count);
-    /* From `go` to `stop`: acquires, adds to so many lines, releases, and thinks about so many
+    /* Up to `stop`: acquires, adds to so many lines, releases, and thinks about so many
      * cycles. timed: the longest wait is kept, which costs two looks at the clock. */
     void (*contend)(struct lock_bench *b, uint32_t me, uint32_t lines, uint32_t think, bool timed);
 };
@@ -95,8 +96,6 @@ static inline void lock_work(struct lock_bench *b, struct lock_side *side, uint3
                                                        uint32_t lines, uint32_t think, bool timed) \
     {                                                                                              \
         struct lock_side *side = &b->side[me];                                                     \
-        while (!atomic_load_explicit(&b->go, memory_order_acquire))                                \
-            sched_yield();                                                                         \
         while (!atomic_load_explicit(&b->stop, memory_order_relaxed)) {                            \
             const uint64_t start = timed ? arch_cycles() : 0;                                      \
             ACQUIRE;                                                                               \
