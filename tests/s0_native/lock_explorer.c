@@ -10,8 +10,8 @@
  *
  *     lock_explorer KIND CORES ROUNDS CPUS TIMEOUTS
  *
- * KIND as in lock_client.c. CPUS: core c is pinned to CPU c % CPUS; 0: to none. Prints how many
- * states there were. */
+ * KIND as in lock_client.c. CPUS: core c is pinned to CPU c % CPUS; 0: to none; 4: nor does anybody
+ * park, as in the shared kernel. Prints how many states there were. */
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -66,6 +66,7 @@ enum { LOCK_SPINS = 1, DOOR_VISITS = 1, LINK_SPINS = 1 };
 #include "locks/ttas.h"
 
 enum { CORES = 3, BUFFERED = 6, STACK = 1 << 14 };
+enum { NOBODY_PARKS = 4 };
 enum kind { TTAS, TICKET, MCS, HAPAX, READERS };
 static uint32_t kind, cores, rounds, cpus, timeouts;
 
@@ -315,7 +316,7 @@ static void goes_out(bool reads)
 
 static enum lock_outcome acquire(uint32_t core, bool reads)
 {
-    static const struct lock_waiter waiter = {.parks = true};
+    const struct lock_waiter waiter = {.parks = cpus != NOBODY_PARKS};
     enum lock_outcome outcome = LOCK_GIVEN_UP;
     if (reads)
         return readers_read(&s.lock, s.nodes, core, &waiter);
@@ -519,7 +520,7 @@ int main(int argc, char **argv)
         return 2;
     seen = calloc(room, sizeof *seen);
     for (uint32_t core = 0; core < cores; core++) {
-        s.nodes[core].cpu = cpus ? core % cpus + 1 : 0;
+        s.nodes[core].cpu = cpus % NOBODY_PARKS ? core % cpus + 1 : 0;
         getcontext(&context[core]);
         context[core].uc_stack.ss_sp = stack[core];
         context[core].uc_stack.ss_size = STACK;

@@ -13,7 +13,7 @@ from s0_native.lock_bugs import BUGS
 from seeded import Bug, every
 
 EXPLORED = LOCKS[:-1]
-NO_CPU, ONE_CPU, TWO_CPUS = range(3)
+NO_CPU, ONE_CPU, TWO_CPUS, _, NOBODY_PARKS = range(5)
 
 
 def explore(
@@ -58,6 +58,7 @@ def test_two_cores_that_spin_first(compiler: Compiler, kind: str) -> None:
     [
         ("ttas", TWO_CPUS),
         ("mcs", ONE_CPU),
+        ("mcs", NOBODY_PARKS),
         *(
             pytest.param(kind, cpus, marks=pytest.mark.full)
             for kind in EXPLORED
