@@ -82,6 +82,13 @@ LOCK_BUGS = (
         "atomic_store_explicit(&nodes[me].waiting, 0, memory_order_release)",
     ),
     Bug(
+        "WAITER_NOT_SERVED",
+        "locks/waiting.h",
+        "    if (waiter->while_waiting)\n",
+        "    if (waiter->while_waiting && !waiter->parks)\n",
+        seen_by=("lock ticket",),
+    ),
+    Bug(
         "READERS_NOT_SEEN",
         "locks/readers.h",
         "i < most; i++) {\n",

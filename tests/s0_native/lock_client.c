@@ -43,6 +43,13 @@ static void give_way(void *waits)
     GIVE_WAY();
 }
 
+#ifndef GENMC
+static void act(void *times)
+{
+    ++*(_Atomic uint32_t *)times;
+}
+#endif
+
 static void *run(void *argument)
 {
     uint64_t *seed = argument, waits = 0;
@@ -75,6 +82,31 @@ static void *run(void *argument)
     return NULL;
 }
 
+#ifndef GENMC
+/* The first of two waits, holding the lock, for the other to act on something, which it does while
+ * it waits for the lock: asleep or not. */
+static void *acts(void *times)
+{
+    const struct lock_waiter waiter = {.while_waiting = act, .context = times, .parks = parking};
+    kinds[kind].acquire(&the_lock, nodes, 1, &waiter);
+    kinds[kind].release(&the_lock, nodes, 1);
+    return NULL;
+}
+
+static void acts_while_it_waits(void)
+{
+    static const struct lock_waiter waiter;
+    static _Atomic uint32_t times;
+    pthread_t thread;
+    kinds[kind].acquire(&the_lock, nodes, 0, &waiter);
+    CHECK(!pthread_create(&thread, NULL, acts, &times), "no thread");
+    while (times < 2 * LOCK_SPINS)
+        GIVE_WAY();
+    kinds[kind].release(&the_lock, nodes, 0);
+    CHECK(!pthread_join(thread, NULL), "no end");
+}
+#endif
+
 int main(int argc, char **argv)
 {
     uint64_t seed = argument(argc, argv, 1, 1), total = 0;
@@ -102,5 +134,9 @@ int main(int argc, char **argv)
         total += added[i];
     }
     CHECK(counter == total, "%llu", (unsigned long long)counter);
+#ifndef GENMC
+    progress();
+    acts_while_it_waits();
+#endif
     return 0;
 }

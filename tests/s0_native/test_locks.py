@@ -60,7 +60,7 @@ def test_two_cores_that_spin_first(compiler: Compiler, kind: str) -> None:
         ("mcs", ONE_CPU),
         ("mcs", NOBODY_PARKS),
         *(
-            pytest.param(kind, cpus, marks=pytest.mark.full)
+            pytest.param(kind, cpus, marks=pytest.mark.full(one_in=3))
             for kind in EXPLORED
             for cpus in (NO_CPU, ONE_CPU, TWO_CPUS)
         ),

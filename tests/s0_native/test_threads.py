@@ -55,7 +55,8 @@ def random_arguments(client: str, seed: int, count: int) -> tuple[int, ...]:
         case "call_line":
             return seed, chosen.randint(1, 8), count
         case _ if client.startswith("lock"):
-            return seed, 4, count, LOCKS.index(client.removeprefix("lock "))
+            # A wait of parked threads is long.
+            return seed, 4, count // 4, LOCKS.index(client.removeprefix("lock "))
         case _:
             return seed, 4, count
 
@@ -97,7 +98,7 @@ def test_call_lines_stream(compiler: Compiler, window: int) -> None:
 @pytest.mark.parametrize("kind", LOCKS)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_lock_loses_no_count(compiler: Compiler, kind: str, seed: int) -> None:
-    done = run(compiler, f"lock {kind}", seed, 4, 30_000, LOCKS.index(kind))
+    done = run(compiler, f"lock {kind}", seed, 4, 10_000, LOCKS.index(kind))
     assert done.returncode == 0, done.stderr
 
 
@@ -116,7 +117,7 @@ def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
         pytest.fail(f"{name} ran {seed + 1} times without being noticed")
     # The right judge: an ordering bug is a race, a credit too many is a message overwritten, a
     # change taken twice is an acknowledgement too many.
-    if name.endswith(("CREDIT", "NUMBER")):
+    if name.endswith(("CREDIT", "NUMBER", "SERVED")):
         assert done.returncode in (1, 66, -14), done.stderr
     else:
         assert "data race" in done.stderr
