@@ -82,11 +82,12 @@ def test_contended(benchmark: Any, program: Path, where: str) -> None:
             found[kind, think].append(tuple(map(float, figures)))
             ratios[kind, think].append(float(figures[0]) / mutex[think])
     for (kind, think), values in found.items():
-        mops, busy, shares, rows, longest = zip(*values, strict=True)
+        mops, busy, shares, sleeps, rows, longest = zip(*values, strict=True)
         benchmark.extra_info[f"{row(kind)}, think {think}"] = {
             "million_a_second": statistics.median(mops),
             "busy": statistics.median(busy),
             "least_share": min(shares),
+            "sleeps_a_million": statistics.median(sleeps),
             "most_in_a_row": max(rows),
             "longest_wait_cycles": max(longest),
             f"of_{BESIDE}": statistics.median(ratios[kind, think]),

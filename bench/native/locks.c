@@ -1,12 +1,13 @@
 /* locks MODE [ROUNDS [MS]]: every kind of lock by turns, round by round; a line a measurement.
  *
  *     alone   NAME CYCLES BARE       an acquire and release uncontended, and its bare atomics
- *     both    NAME THINK MOPS BUSY SHARE ROW LONGEST
+ *     both    NAME THINK MOPS BUSY SHARE SLEEPS ROW LONGEST
  *                                    two processes, each on a CPU of its own: million operations in
  *                                    a second of all these CPUs' time, how much of it they were
  *                                    given and used, the least share of operations of one process
- *                                    (1: as many as the others), most in a row by one, and, in a run
- *                                    of its own, the longest wait in cycles
+ *                                    (1: as many as the others), how often in a million operations
+ *                                    one went to sleep, most in a row by one, and, in a run of its
+ *                                    own, the longest wait in cycles
  *     crowd   likewise               two processes on one CPU
  *     four    likewise               four processes on two CPUs
  *
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -92,6 +94,13 @@ static void alone(const struct lock_loops *kind)
     printf("%s %.2f %.2f\n", kind->name, (double)least[0] / ALONE, (double)least[1] / ALONE);
 }
 
+static uint64_t switches(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)usage.ru_nvcsw;
+}
+
 static void run(const struct lock_loops *kind, uint32_t processes, uint32_t on, uint32_t think,
                 bool timed, uint64_t ms)
 {
@@ -107,9 +116,11 @@ static void run(const struct lock_loops *kind, uint32_t processes, uint32_t on, 
         bench->side[me].ready = 1;
         while (!bench->go)
             usleep(50);
+        const uint64_t switched = switches();
         const uint64_t had = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         kind->contend(bench, me, LINES, think, timed);
         bench->side[me].cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - had;
+        bench->side[me].sleeps = switches() - switched;
         _exit(0);
     }
     for (uint32_t me = 0; me < processes; me++)
@@ -130,11 +141,12 @@ static void run(const struct lock_loops *kind, uint32_t processes, uint32_t on, 
                 kill(children[me], SIGKILL);
         }
     }
-    uint64_t sum = 0, least = UINT64_MAX, row = 0, longest = 0, cpu = 0;
+    uint64_t sum = 0, least = UINT64_MAX, row = 0, longest = 0, cpu = 0, sleeps = 0;
     for (uint32_t me = 0; me < processes; me++) {
         const struct lock_side *side = &bench->side[me];
         sum += side->operations;
         cpu += side->cpu_ns;
+        sleeps += side->sleeps;
         least = side->operations < least ? side->operations : least;
         row = side->row > row ? side->row : row;
         longest = side->longest > longest ? side->longest : longest;
@@ -147,9 +159,10 @@ static void run(const struct lock_loops *kind, uint32_t processes, uint32_t on, 
     if (timed)
         printf(" %llu\n", (unsigned long long)longest);
     else
-        printf("%s %u %.3f %.3f %.3f %llu", kind->name, think,
+        printf("%s %u %.3f %.3f %.3f %.1f %llu", kind->name, think,
                (double)sum * 1000 * on / (double)(cpu ? cpu : 1), (double)cpu / (double)ns / on,
-               (double)least * processes / (double)(sum ? sum : 1), (unsigned long long)row);
+               (double)least * processes / (double)(sum ? sum : 1),
+               (double)sleeps * 1e6 / (double)(sum ? sum : 1), (unsigned long long)row);
     fflush(stdout);
 }
 

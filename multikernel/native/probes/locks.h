@@ -13,6 +13,7 @@ struct lock_side {
     uint64_t row;     /* most operations of it with none of another in between */
     uint64_t longest; /* wait; where waits are timed */
     uint64_t cpu_ns;  /* that its CPU gave it meanwhile */
+    uint64_t sleeps;  /* how often it gave its CPU away by itself */
     _Atomic uint32_t ready;
 };
 
