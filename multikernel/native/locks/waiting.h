@@ -8,9 +8,9 @@
  * A FIFO lock with parked waiters in its queue goes on at the pace of context switches, one a
  * hand-over, and never gets out of it: each holder comes back before the queue is empty. So who
  * finds that the one ahead cannot be running does not stay in the queue. It parks at the door, and
- * enters when the queue is empty: as concurrency restriction does (Dice and Kogan, EuroSys'19), order is
- * kept among those that run. Who was at the door eight times, or once for a millisecond, enters and
- * keeps its place.
+ * enters when the queue is empty: order is kept among those that run, as concurrency restriction
+ * does (Dice and Kogan, EuroSys'19). Who was at the door eight times, or once for a millisecond,
+ * enters and keeps its place.
  *
  * No wake-up is lost, and a release needs no fence for it: who parks says so, has all CPUs pass a
  * fence (membarrier(2)), looks once more, and sleeps; who releases stores, and then looks whether
