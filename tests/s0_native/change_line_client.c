@@ -5,11 +5,8 @@
  *
  * change_line_client SEED THREADS ROUNDS */
 #include "clients.h"
-
-#ifdef GENMC
-#define sched_yield() ((void)0)
-#endif
-#include "locks/mcs.c"
+#include "lock_host.h"
+#include "locks/mcs.h"
 #include "shared/change_line.h"
 
 #ifdef GENMC
@@ -98,13 +95,13 @@ static void *run(void *argument)
 {
     uint64_t *seed = argument;
     struct core core = {.me = (uint32_t)(seed - seeds)};
-    struct lock_waiter waiter = {while_waiting, &core};
+    const struct lock_waiter waiter = {.while_waiting = while_waiting, .context = &core};
     for (uint64_t i = 0; i < rounds; i++) {
-        lock_mcs.acquire(&the_lock, nodes, core.me, &waiter);
+        mcs_acquire(&the_lock, nodes, core.me, &waiter);
         notify_others(&core, seed);
         if (random_next(seed) % 64 == 0)
             progress();
-        lock_mcs.release(&the_lock, nodes, core.me);
+        mcs_release(&the_lock, nodes, core.me);
     }
     atomic_fetch_add_explicit(&ended, 1, memory_order_relaxed);
     while (atomic_load_explicit(&ended, memory_order_relaxed) < count)

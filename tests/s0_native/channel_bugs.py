@@ -9,7 +9,7 @@ import re
 from seeded import Bug, Edit, table
 
 RING, USED_RING, CALL_LINE = "channel/ring.h", "channel/used_ring.h", "channel/call_line.h"
-DOORBELL, MCS, CHANGE_LINE = "channel/doorbell.h", "locks/mcs.c", "shared/change_line.h"
+DOORBELL, CHANGE_LINE = "channel/doorbell.h", "shared/change_line.h"
 
 
 def weaker(file: str, text: str) -> Edit:
@@ -19,6 +19,76 @@ def weaker(file: str, text: str) -> Edit:
 
 def relaxed(name: str, client: str, file: str, *texts: str) -> Bug:
     return Bug(name, edits=tuple(weaker(file, text) for text in texts), seen_by=(client,))
+
+
+LOCKS = ("ttas", "ticket", "mcs", "hapax", "readers", "robust")
+"""As lock_client.c numbers them."""
+LOCK_BUGS = (
+    relaxed(
+        "TTAS_RELEASE",
+        "lock ttas",
+        "locks/ttas.h",
+        "atomic_store_explicit(&lock->holder, LOCK_NONE, memory_order_release)",
+    ),
+    Bug(
+        "TTAS_ACQUIRE",
+        "locks/ttas.h",
+        "memory_order_seq_cst, memory_order_relaxed);",
+        "memory_order_relaxed, memory_order_relaxed);",
+        seen_by=("lock ttas",),
+    ),
+    relaxed(
+        "TICKET_RELEASE",
+        "lock ticket",
+        "locks/ticket.h",
+        "atomic_store_explicit(&lock->serving, next, memory_order_release)",
+    ),
+    relaxed(
+        "TICKET_ACQUIRE",
+        "lock ticket",
+        "locks/ticket.h",
+        "while (atomic_load_explicit(&lock->serving, memory_order_acquire)",
+    ),
+    relaxed(
+        "MCS_RELEASE",
+        "lock mcs",
+        "locks/mcs.h",
+        "LOCK_NONE,\n                                                    memory_order_release",
+        "atomic_store_explicit(&successor->waiting, 0, memory_order_release)",
+    ),
+    relaxed(
+        "MCS_ACQUIRE",
+        "lock mcs",
+        "locks/mcs.h",
+        "atomic_load_explicit(&node->waiting, memory_order_acquire)",
+    ),
+    relaxed(
+        "HAPAX_RELEASE",
+        "lock hapax",
+        "locks/hapax.h",
+        "atomic_store_explicit(&node->departed, number, memory_order_release)",
+        "atomic_store_explicit(&lock->departed, number, memory_order_release)",
+    ),
+    relaxed(
+        "HAPAX_ACQUIRE",
+        "lock hapax",
+        "locks/hapax.h",
+        "(atomic_load_explicit(&lock->departed, memory_order_acquire) != before,",
+    ),
+    relaxed(
+        "READERS_RELEASE",
+        "lock readers",
+        "locks/readers.h",
+        "atomic_store_explicit(&nodes[me].waiting, 0, memory_order_release)",
+    ),
+    Bug(
+        "READERS_NOT_SEEN",
+        "locks/readers.h",
+        "i < most; i++) {\n",
+        "i < most / 2; i++) {\n",
+        seen_by=("lock readers",),
+    ),
+)
 
 
 BUGS = table(
@@ -112,16 +182,7 @@ BUGS = table(
         "return end->window;",
         seen_by=("call_line",),
     ),
-    relaxed(
-        "MCS_RELEASE",
-        "lock",
-        MCS,
-        "&last, 0, memory_order_release,",
-        "atomic_store_explicit(&nodes[next - 1].waiting, 0, memory_order_release)",
-    ),
-    relaxed(
-        "MCS_ACQUIRE", "lock", MCS, "atomic_load_explicit(&node->waiting, memory_order_acquire)"
-    ),
+    *LOCK_BUGS,
     Bug(
         "CHANGE_NUMBER",
         CHANGE_LINE,

@@ -2,6 +2,7 @@
 #include "shared_around.h"
 
 #include "clients.h"
+#include "locks/mcs.h"
 #include "shared/capability_locks.h"
 
 static struct lock big;
@@ -15,13 +16,13 @@ void shared_while_waiting(void *context)
 
 void shared_lock(struct driver *d)
 {
-    struct lock_waiter waiter = {shared_while_waiting, d};
-    lock_mcs.acquire(&big, nodes, d->me, &waiter);
+    const struct lock_waiter waiter = {.while_waiting = shared_while_waiting, .context = d};
+    mcs_acquire(&big, nodes, d->me, &waiter);
 }
 
 void shared_unlock(struct driver *d)
 {
-    lock_mcs.release(&big, nodes, d->me);
+    mcs_release(&big, nodes, d->me);
 }
 
 enum verdict monitor_verdict(enum capability_verdict verdict)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "clients.h"
+#include "locks/mcs.h"
 #include "shared/capability_locks.h"
 #include "shared_around.h"
 
@@ -31,13 +32,13 @@ static uint64_t steps, seeds[CORES_MOST], copies[COPIES];
 static pthread_barrier_t all;
 
 /* The lock as it is, but others may come in between the decision to take it and its taking. */
-static void acquire_later(struct lock *lock, struct lock_node *queue, uint32_t me,
-                          const struct lock_waiter *waiter)
+static enum lock_outcome acquire_later(struct lock *lock, struct lock_node *queue, uint32_t me,
+                                       const struct lock_waiter *waiter)
 {
     static _Thread_local uint64_t chance = 1;
     if (random_next(&chance) % 8 == 0)
         sched_yield();
-    lock_mcs.acquire(lock, queue, me, waiter);
+    return mcs_acquire(lock, queue, me, waiter);
 }
 
 static struct lock_algorithm lock_used;
@@ -383,7 +384,7 @@ int main(int argc, char **argv)
           cores);
     memset(memory, 0, bytes);
     CHECK(!pthread_barrier_init(&all, NULL, cores), "no barrier");
-    lock_used = lock_mcs;
+    lock_used = (struct lock_algorithm){.acquire = mcs_acquire, .release = mcs_release};
     struct shared_kernel *k = around_open();
     char *physical = open_memory(k);
     for (uint32_t core = 0; core < cores; core++) {
@@ -408,7 +409,7 @@ int main(int argc, char **argv)
     }
     if (scope == SCOPE_REGION && !steps)
         do_not_meet(&drivers[0], &drivers[1]);
-    lock_used = (struct lock_algorithm){"later", acquire_later, lock_mcs.release};
+    lock_used = (struct lock_algorithm){.acquire = acquire_later, .release = mcs_release};
     progress();
     pthread_t threads[CORES_MOST];
     for (uint32_t core = 0; core < cores; core++)

@@ -14,7 +14,7 @@ from s0_native.shared_bugs import BUGS
 from seeded import Bug, every
 
 SHARED = (
-    "shared/capabilities.c", "shared/capability_locks.c", "shared/map_frame.c", "locks/mcs.c",
+    "shared/capabilities.c", "shared/capability_locks.c", "shared/map_frame.c", "locks/waiting.c",
     "shared/frames.c", "memory/frames.c", "memory/mapping_table.c", "memory/vspace.c",
 )  # fmt: skip
 SOURCES = (*CAPABILITIES, *(NATIVE / file for file in SHARED))

@@ -41,7 +41,7 @@ void shared_capabilities_open(struct driver *d, void *memory, const struct drive
 static void take(struct driver *d, uint32_t lock, uint32_t node)
 {
     struct shared_private *own = shared_private(d);
-    struct lock_waiter waiter = {shared_while_waiting, d};
+    const struct lock_waiter waiter = {.while_waiting = shared_while_waiting, .context = d};
     own->lock->acquire(&own->locks[lock], own->nodes, d->me * NODES_A_CORE + node, &waiter);
 }
 

@@ -11,7 +11,7 @@ void shared_while_waiting(void *context)
 void shared_lock(struct driver *d)
 {
     struct shared_kernel *k = shared_state(d);
-    struct lock_waiter waiter = {shared_while_waiting, d};
+    const struct lock_waiter waiter = {.while_waiting = shared_while_waiting, .context = d};
     shared_private(d)->lock->acquire(&k->lock, k->nodes, d->me, &waiter);
 }
 

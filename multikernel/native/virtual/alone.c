@@ -120,7 +120,7 @@ static void clear(struct measuring *m)
 
 static void lock(struct measuring *m)
 {
-    lock_mcs.acquire(&m->lock, &m->node, 0, NULL); /* nobody else wants it */
+    lock_mcs.acquire(&m->lock, &m->node, 0, &(struct lock_waiter){0});
     lock_mcs.release(&m->lock, &m->node, 0);
 }
 

@@ -1,4 +1,4 @@
-/* The shared kernel's locks in virtual time: the MCS lock (locks/mcs.c), line by line. Whoever wants
+/* The shared kernel's locks in virtual time: the MCS lock (locks/mcs.h), line by line. Whoever wants
  * one exchanges the tail, a line that all of them want; behind another it leaves its number on that
  * one's line and waits on its own, which the holder takes and it fetches back: a hand-over costs one
  * line there and back between neighbours, and the look at who is next another.
@@ -34,8 +34,8 @@ static void state_comes(struct shared_cores *s, uint32_t from)
     }
 }
 
-static void acquire(struct lock *lock, struct lock_node *nodes, uint32_t me,
-                    const struct lock_waiter *waiter)
+static enum lock_outcome acquire(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                                 const struct lock_waiter *waiter)
 {
     (void)nodes, (void)me, (void)waiter;
     struct shared_cores *s = shared_at_work;
@@ -67,6 +67,7 @@ static void acquire(struct lock *lock, struct lock_node *nodes, uint32_t me,
         state_comes(s, l->had - 1);
     }
     shared_resumes(s);
+    return LOCK_TAKEN;
 }
 
 /* New Frames are cleared under the lock (shared/capabilities.c); a retype that is refused clears
@@ -117,4 +118,5 @@ static void release(struct lock *lock, struct lock_node *nodes, uint32_t me)
     shared_resumes(s);
 }
 
-const struct lock_algorithm lock_modelled = {"modelled", acquire, release};
+const struct lock_algorithm lock_modelled = {
+    .name = "modelled", .fifo = true, .acquire = acquire, .release = release};

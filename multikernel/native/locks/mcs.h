@@ -1,0 +1,130 @@
+/* The MCS queue lock (Mellor-Crummey and Scott, TOCS'91): FIFO, each waiter looks at its own line, a
+ * hand-over costs one line transfer however many wait. Links are node numbers, because the nodes
+ * lie at different addresses in different processes. Cores that park at the door (waiting.h) are
+ * not in the queue yet.
+ *
+ * A core that dies in the queue stops everybody behind it; between its exchange and its link, even
+ * the holder, in mcs_release. Where processes die: robust.h. */
+#pragma once
+
+#include <sched.h>
+
+#include "base/hint.h"
+#include "locks/waiting.h"
+
+/* Who comes now would wait for one that cannot run. */
+static inline bool mcs_hopeless(struct lock *lock, struct lock_node *nodes, uint32_t me)
+{
+    /* For writing: the exchange follows, and a line fetched to be read would be fetched twice. */
+    arch_prefetch_write(&lock->tail);
+    const uint32_t last = atomic_load_explicit(&lock->tail, memory_order_relaxed);
+    return last && last != me + 1 &&
+           (lock_same_cpu(nodes, me, last) ||
+            atomic_load_explicit(&nodes[last - 1].parked, memory_order_relaxed));
+}
+
+APART static bool mcs_door(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                           const struct lock_waiter *waiter, struct lock_wait *wait)
+{
+    while (wait->visits < DOOR_VISITS && mcs_hopeless(lock, nodes, me)) {
+        if (lock_moment(wait, waiter, true) == LOCK_STOP)
+            return false;
+        PARK_AT_DOOR(&lock->parking, wait, waiter,
+                     atomic_load_explicit(&lock->tail, memory_order_relaxed));
+    }
+    return true;
+}
+
+APART static bool mcs_wait(struct lock_node *nodes, uint32_t me, const struct lock_waiter *waiter,
+                           struct lock_wait *wait, uint32_t before)
+{
+    struct lock_node *node = &nodes[me];
+    atomic_store_explicit(&node->before, before, memory_order_relaxed);
+    /* Release pairs with the acquire of next in mcs_release: the hand-over comes after our node was
+     * initialised. */
+    atomic_store_explicit(&nodes[before - 1].next, me + 1, memory_order_release);
+    /* Pairs with the release store in mcs_release: the state the predecessor left is ours to see. */
+    while (atomic_load_explicit(&node->waiting, memory_order_acquire)) {
+        const enum lock_next next = lock_moment(wait, waiter, lock_same_cpu(nodes, me, before));
+        if (next == LOCK_STOP)
+            return false;
+        if (next == LOCK_PARK) {
+            /* The word that wakes us is only ever written by who does. */
+            atomic_store_explicit(&node->parked, 1, memory_order_relaxed);
+            parking_fence();
+            parking_sleep(&node->waiting, 1, ~0u, waiter);
+        }
+    }
+    atomic_store_explicit(&node->parked, 0, memory_order_relaxed);
+    atomic_store_explicit(&node->before, LOCK_NONE, memory_order_relaxed);
+    return true;
+}
+
+static inline enum lock_outcome mcs_acquire(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                                            const struct lock_waiter *waiter)
+{
+    struct lock_wait wait = {0};
+    if (waiter->parks && __builtin_expect(mcs_hopeless(lock, nodes, me), 0) &&
+        !mcs_door(lock, nodes, me, waiter, &wait))
+        return LOCK_GIVEN_UP;
+    struct lock_node *node = &nodes[me];
+    atomic_store_explicit(&node->next, LOCK_NONE, memory_order_relaxed);
+    atomic_store_explicit(&node->waiting, 1, memory_order_relaxed);
+    /* Acquire: pairs with the release that emptied the queue. Release: our node is initialised
+     * before others can find it. */
+    const uint32_t before = atomic_exchange_explicit(&lock->tail, me + 1, memory_order_acq_rel);
+    if (before && !mcs_wait(nodes, me, waiter, &wait, before))
+        return LOCK_GIVEN_UP;
+    parking_came_in(&lock->parking, &wait);
+    return LOCK_TAKEN;
+}
+
+static inline void mcs_release(struct lock *lock, struct lock_node *nodes, uint32_t me)
+{
+    struct lock_node *node = &nodes[me];
+    /* Pairs with the release in mcs_wait that linked the successor. */
+    uint32_t next = atomic_load_explicit(&node->next, memory_order_acquire);
+    if (!next) {
+        uint32_t last = me + 1;
+        /* Release: what we did under the lock is seen by whoever finds the queue empty. */
+        if (atomic_compare_exchange_strong_explicit(&lock->tail, &last, LOCK_NONE,
+                                                    memory_order_release, memory_order_relaxed)) {
+            const uint32_t parked = parking_look(&lock->parking);
+            if (__builtin_expect(parked != 0, 0))
+                parking_release(&lock->parking, parked, 0, true, 1);
+            return;
+        }
+        /* Somebody is between its exchange and its link: a few instructions, unless it lost its CPU
+         * there. */
+        for (uint32_t spins = 1; !(next = atomic_load_explicit(&node->next, memory_order_acquire));
+             spins++)
+            if (spins % 1024 == 0)
+                sched_yield();
+    }
+    struct lock_node *successor = &nodes[next - 1];
+    /* Pairs with the acquire of waiting in mcs_wait. */
+    atomic_store_explicit(&successor->waiting, 0, memory_order_release);
+    /* As parking_look. The successor's line is on its way here in any case. */
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&successor->parked, memory_order_relaxed), 0))
+        parking_wake(&successor->waiting, ~0u, 1);
+}
+
+/* Back from the asker, or from the last in the queue, to one that waits for nobody. */
+static inline uint32_t lock_first_before(struct lock_node *nodes, uint32_t from)
+{
+    uint32_t first = from, before;
+    for (uint32_t steps = 0; first && steps < 1u << 16; steps++) {
+        before = atomic_load_explicit(&nodes[first - 1].before, memory_order_relaxed);
+        if (!before)
+            break;
+        first = before;
+    }
+    return first;
+}
+
+static inline uint32_t mcs_holder(struct lock *lock, struct lock_node *nodes, uint32_t me)
+{
+    (void)me;
+    return lock_first_before(nodes, atomic_load_explicit(&lock->tail, memory_order_relaxed));
+}
