@@ -1,0 +1,117 @@
+/* Cores that share an object: processes, each pinned to a CPU; or, for ThreadSanitizer, threads. */
+#pragma once
+
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "arch/arch.h"
+#include "clients.h"
+#include "object/object.h"
+
+enum { CORES_MOST = 8 };
+
+static struct object_geometry geometry;
+static void *block;
+static uint64_t block_bytes, one_cpu;
+
+static void *shared(uint64_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED, "no memory");
+    return memory;
+}
+
+static void make_object(enum object_form form)
+{
+    enum object_verdict verdict;
+    block_bytes = object_bytes(&geometry, &verdict);
+    CHECK(block_bytes, "%s", object_verdict_says(verdict));
+    block = shared(block_bytes);
+    verdict = object_init(block, &geometry, form);
+    CHECK(verdict == OBJECT_OK, "%s", object_verdict_says(verdict));
+}
+
+/* Called while an operation waits: where all are on one CPU the others have to get it. */
+static void give_way(void *waits)
+{
+    if (one_cpu || ++*(uint64_t *)waits % 64 == 0)
+        sched_yield();
+    else
+        arch_relax();
+}
+
+static void open_end(struct object *object, uint32_t me, uint64_t *waits)
+{
+    const enum object_verdict verdict =
+        object_open(object, block, block_bytes, me, give_way, waits);
+    CHECK(verdict == OBJECT_OK, "%s", object_verdict_says(verdict));
+}
+
+static void pin(uint32_t core)
+{
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof all, &all))
+        return;
+    uint32_t nth = one_cpu ? 0 : core % (uint32_t)CPU_COUNT(&all);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &all) && !nth--) {
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            sched_setaffinity(0, sizeof one, &one);
+            return;
+        }
+}
+
+static void (*part)(uint32_t me);
+
+#ifdef THREADS
+static void *begin(void *me)
+{
+    part((uint32_t)(uintptr_t)me);
+    return NULL;
+}
+static void run_all(void (*what)(uint32_t me))
+{
+    pthread_t threads[CORES_MOST];
+    part = what;
+    for (uint32_t core = 1; core < geometry.cores; core++)
+        CHECK(!pthread_create(&threads[core], NULL, begin, (void *)(uintptr_t)core), "no thread");
+    what(0);
+    for (uint32_t core = 1; core < geometry.cores; core++)
+        CHECK(!pthread_join(threads[core], NULL), "no end");
+}
+#else
+static void run_all(void (*what)(uint32_t me))
+{
+    part = what;
+    for (uint32_t core = 1; core < geometry.cores; core++) {
+        const pid_t process = fork();
+        CHECK(process >= 0, "no process");
+        if (!process) {
+            pin(core);
+            progress();
+            part(core);
+            _exit(0);
+        }
+    }
+    pin(0);
+    part(0);
+    for (uint32_t core = 1; core < geometry.cores; core++) {
+        int status;
+        CHECK(wait(&status) > 0 && WIFEXITED(status) && !WEXITSTATUS(status), "a core failed: %x",
+              (unsigned)status);
+    }
+}
+#endif
+
+/* The numbers of a mask's bits, at random one. */
+static uint32_t one_of(uint64_t mask, uint64_t *seed)
+{
+    uint32_t nth = random_next(seed) % (uint32_t)__builtin_popcountll(mask);
+    for (uint32_t i = 0;; i++)
+        if (mask >> i & 1 && !nth--)
+            return i;
+}
