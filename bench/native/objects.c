@@ -3,11 +3,13 @@
  * ahead of the other waits, and does its duties; else forms would be compared that do different
  * work.
  *
- *     objects TYPE SHAPE READS MILLISECONDS ROUNDS
+ *     objects TYPE SHAPE READS MILLISECONDS ROUNDS SOLO
  *
- * Prints a line for each form, contract and dispatch: the median of ROUNDS runs, which are
- * interleaved. Contracts: `waits` (an operation at a time), `flight` (several). Dispatch: `pinned`
- * (the object, which stays in that form), `alone` (the form without the others). */
+ * Prints the round trip of a line, in cycles; then a line for each form, contract and dispatch: the
+ * median of ROUNDS runs, which are interleaved, in operations a microsecond and in cycles of a core.
+ * Contracts: `waits` (an operation at a time), `flight` (several). Dispatch: `pinned` (the object,
+ * which stays in that form), `alone` (the form without the others). SOLO: core 0 alone operates, and
+ * the other core is not there. */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +41,7 @@ struct configuration {
 static struct object_geometry geometry = {.cores = CORES, .log = LOG};
 static struct common *common;
 static void *block;
-static uint64_t block_bytes, reads, cycles;
+static uint64_t block_bytes, reads, cycles, solo;
 
 static void check(bool so, const char *what)
 {
@@ -89,13 +91,17 @@ static inline void draw(uint64_t *seed, struct operation *o)
 static struct object object;
 static uint64_t mine;
 
-static void wait_for_others(uint32_t me)
+static uint64_t cores(void)
+{
+    return solo ? 1 : CORES;
+}
+
+static void wait_for_others(void)
 {
     for (uint32_t core = 0; core < CORES; core++)
         while (atomic_load_explicit(&common->core[core].done, memory_order_relaxed) + AHEAD < mine &&
                !atomic_load_explicit(&common->ended, memory_order_relaxed))
             object_poll(&object);
-    (void)me;
 }
 
 static inline __attribute__((always_inline)) void work(uint32_t me, struct configuration c)
@@ -104,7 +110,7 @@ static inline __attribute__((always_inline)) void work(uint32_t me, struct confi
     struct operation operation = {0};
     uint64_t seed = 77 + me, until = 0;
     atomic_fetch_add(&common->ready, 1);
-    while (atomic_load(&common->ready) < CORES)
+    while (atomic_load(&common->ready) < cores())
         arch_relax();
     until = arch_cycles() + cycles;
     for (;;) {
@@ -127,7 +133,8 @@ static inline __attribute__((always_inline)) void work(uint32_t me, struct confi
         }
         mine += LOOK;
         atomic_store_explicit(&common->core[me].done, mine, memory_order_relaxed);
-        wait_for_others(me);
+        if (!solo)
+            wait_for_others();
         if (atomic_load_explicit(&common->ended, memory_order_relaxed))
             break;
         if (me == 0 && arch_cycles() > until)
@@ -137,7 +144,7 @@ static inline __attribute__((always_inline)) void work(uint32_t me, struct confi
         object_flush(&object);
     /* The other may wait for a reply. */
     atomic_fetch_add(&common->ready, 1);
-    while (atomic_load(&common->ready) < 2 * CORES) {
+    while (atomic_load(&common->ready) < 2 * cores()) {
         while (c.flight && object_take(&object, &result))
             ;
         object_poll(&object);
@@ -165,21 +172,54 @@ static double run(struct configuration c)
     }
     for (uint32_t i = 0; i < geometry.shape / 2 && geometry.type == TYPE_QUEUE; i++)
         object_apply(&object, &operation, &result);
-    const pid_t other = fork();
+    const pid_t other = solo ? 0 : fork();
     check(other >= 0, "no process");
-    if (!other) {
+    if (!other && !solo) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         open_end(1);
         work(1, c);
         _exit(0);
     }
-    const uint64_t from = arch_cycles();
     work(0, c);
-    (void)from;
-    int status;
-    waitpid(other, &status, 0);
+    int status = 0;
+    if (!solo)
+        waitpid(other, &status, 0);
     check(!status, "the other core failed");
     return (double)(common->core[0].done + common->core[1].done) / (double)cycles;
+}
+
+/* The least of some batches: a line there and back, two processes. */
+static double round_trip(void)
+{
+    enum { BATCHES = 20, TRIPS = 500 };
+    _Atomic uint64_t *line = &common->core[0].done;
+    double least = 1e9;
+    memset(common, 0, sizeof *common);
+    const pid_t other = fork();
+    check(other >= 0, "no process");
+    if (!other) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pin(1);
+        for (uint64_t i = 0; i < BATCHES * TRIPS; i++) {
+            while (atomic_load_explicit(line, memory_order_acquire) != 2 * i + 1)
+                ;
+            atomic_store_explicit(line, 2 * i + 2, memory_order_release);
+        }
+        _exit(0);
+    }
+    pin(0);
+    for (uint64_t batch = 0, i = 0; batch < BATCHES; batch++) {
+        const uint64_t from = arch_cycles();
+        for (uint64_t trip = 0; trip < TRIPS; trip++, i++) {
+            atomic_store_explicit(line, 2 * i + 1, memory_order_release);
+            while (atomic_load_explicit(line, memory_order_acquire) != 2 * i + 2)
+                ;
+        }
+        const double each = (double)(arch_cycles() - from) / TRIPS;
+        least = each < least ? each : least;
+    }
+    waitpid(other, NULL, 0);
+    return least;
 }
 
 static int by_size(const void *a, const void *b)
@@ -214,12 +254,14 @@ int main(int argc, char **argv)
     const double per_us = cycles_per_us();
     cycles = (uint64_t)((double)number(argc, argv, 4, 5) * 1000 * per_us);
     const uint64_t rounds = number(argc, argv, 5, 5);
+    solo = number(argc, argv, 6, 0);
     check(rounds && rounds <= ROUNDS_MOST, "1 to 64 rounds");
     enum object_verdict verdict;
     block_bytes = object_bytes(&geometry, &verdict);
     check(block_bytes, object_verdict_says(verdict));
     block = shared(block_bytes);
     common = shared(sizeof *common);
+    printf("round trip,%.0f\n", round_trip());
     struct configuration all[2 * OBJECT_FORMS + 1];
     uint32_t count = 0;
     check(object_init(block, &geometry, FORM_LOCKED) == OBJECT_OK, "no object");
@@ -242,7 +284,7 @@ int main(int argc, char **argv)
         printf("%s,%u,%llu,%s,%s,%s,%.2f,%.1f\n", object_types[geometry.type]->name, geometry.shape,
                (unsigned long long)reads, object_form_name[all[i].form],
                all[i].flight ? "flight" : "waits", all[i].alone ? "alone" : "pinned",
-               median * per_us, CORES / median);
+               median * per_us, (double)cores() / median);
     }
     return 0;
 }

@@ -6,10 +6,13 @@
  *             which it knows the values of
  *   queue     the values of each core come out in order, each once
  *
- *     object_client SEED TYPE SHAPE CORES LOG FORMS SWITCHES EACH READS ONE_CPU FLIGHT LAZY
+ *     object_client SEED TYPE SHAPE CORES LOG FORMS SWITCHES EACH READS ONE_CPU FLIGHT LAZY STOPS
  *
  * FORMS is a mask; 1 in EACH of the owner's operations is followed by a switch, at random. READS: a
- * hundredth. FLIGHT: operations are sent, in flight. LAZY: cores stop at times, for long. */
+ * hundredth. FLIGHT: operations are sent, in flight. LAZY: cores pause at times. STOPS:
+ * 1 in so many times the owner stops the process of another core, and goes on: this is for forms in
+ * which nobody waits for a core that does not run. With THREADS the state is plain memory, so that
+ * ThreadSanitizer sees whatever is not in order. */
 #include "object_client.h"
 
 enum { COMMON = 8, OWN = 24, OWN_FIRST = 100 };
@@ -25,7 +28,7 @@ static struct shared_part {
     _Alignas(PAD_BYTES) _Atomic uint64_t ended;
     struct tally tally[CORES_MOST];
 } *all;
-static uint64_t seed_of_run, forms, switches, each, reads, flight, lazy;
+static uint64_t seed_of_run, forms, switches, each, reads, flight, lazy, stops;
 
 struct core {
     struct object object;
@@ -158,12 +161,46 @@ static void rest(struct core *c)
         arch_relax();
 }
 
+/* What is done meanwhile goes several times around the log. */
+static void stop_another(struct core *c)
+{
+    const uint32_t other = 1 + random_next(&c->seed) % (geometry.cores - 1);
+    CHECK(processes[other] > 0 && !kill(processes[other], SIGSTOP), "not stopped");
+    for (uint32_t i = 0; i < 8 * geometry.log; i++)
+        operate(c);
+    kill(processes[other], SIGCONT);
+}
+
+#ifdef THREADS
+struct plain {
+    uint64_t count;
+    struct {
+        _Alignas(LINE_BYTES) uint64_t value;
+    } counter[];
+};
+static void plain_apply(void *state, const struct operation *o, struct result *result)
+{
+    struct plain *plain = state;
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < o->value[0]; i++) {
+        sum += plain->counter[i].value;
+        if (!operation_reads(o))
+            plain->counter[i].value++;
+    }
+    *result = (struct result){RESULT_OK, sum};
+}
+static const struct object_type plain_counters = {.name = "plain", .apply = plain_apply};
+#endif
+
 static void work(uint32_t me)
 {
     static _Thread_local struct core core;
     struct core *c = &core;
     *c = (struct core){.seed = seed_of_run * 64 + me, .me = me, .tally = &all->tally[me]};
     open_end(&c->object, me, &c->waits);
+#ifdef THREADS
+    c->object.type = &plain_counters;
+#endif
     uint64_t switched = 0;
     for (uint64_t i = 1;; i++) {
         operate(c);
@@ -172,6 +209,8 @@ static void work(uint32_t me)
         if (lazy)
             rest(c);
         if (me == geometry.owner) {
+            if (stops && random_next(&c->seed) % stops == 0)
+                stop_another(c);
             if (random_next(&c->seed) % each == 0) {
                 const enum object_verdict verdict =
                     object_switch(&c->object, (enum object_form)one_of(forms, &c->seed));
@@ -240,6 +279,7 @@ int main(int argc, char **argv)
     one_cpu = argument(argc, argv, 10, 0);
     flight = argument(argc, argv, 11, 0);
     lazy = argument(argc, argv, 12, 0);
+    stops = argument(argc, argv, 13, 0);
     uint64_t seed = seed_of_run, puts = 0, takes = 0;
     progress();
     make_object((enum object_form)one_of(forms, &seed));

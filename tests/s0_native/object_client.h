@@ -2,8 +2,10 @@
 #pragma once
 
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,22 +52,8 @@ static void open_end(struct object *object, uint32_t me, uint64_t *waits)
     CHECK(verdict == OBJECT_OK, "%s", object_verdict_says(verdict));
 }
 
-static void pin(uint32_t core)
-{
-    cpu_set_t all, one;
-    if (sched_getaffinity(0, sizeof all, &all))
-        return;
-    uint32_t nth = one_cpu ? 0 : core % (uint32_t)CPU_COUNT(&all);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &all) && !nth--) {
-            CPU_ZERO(&one);
-            CPU_SET(cpu, &one);
-            sched_setaffinity(0, sizeof one, &one);
-            return;
-        }
-}
-
 static void (*part)(uint32_t me);
+static pid_t processes[CORES_MOST];
 
 #ifdef THREADS
 static void *begin(void *me)
@@ -84,13 +72,30 @@ static void run_all(void (*what)(uint32_t me))
         CHECK(!pthread_join(threads[core], NULL), "no end");
 }
 #else
+static void pin(uint32_t core)
+{
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof all, &all))
+        return;
+    uint32_t nth = one_cpu ? 0 : core % (uint32_t)CPU_COUNT(&all);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &all) && !nth--) {
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            sched_setaffinity(0, sizeof one, &one);
+            return;
+        }
+}
+
 static void run_all(void (*what)(uint32_t me))
 {
     part = what;
     for (uint32_t core = 1; core < geometry.cores; core++) {
         const pid_t process = fork();
         CHECK(process >= 0, "no process");
+        processes[core] = process;
         if (!process) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
             pin(core);
             progress();
             part(core);

@@ -14,7 +14,10 @@
 #include "object/lockfree.h"
 #include "object/replicated.h"
 
-enum { SERVE_EACH = 8 }; /* operations of the owner, where the form is not delegated */
+enum {
+    SERVE_EACH = 8, /* operations of the owner, where the form is not delegated */
+    MOMENTS = 4,    /* looks, for one that does the duties */
+};
 
 void object_poll(struct object *o)
 {
@@ -23,7 +26,7 @@ void object_poll(struct object *o)
     replicated_follow(o);
 }
 
-static void moment(void *context)
+static void back_off(void *context)
 {
     struct object *o = context;
     object_poll(o);
@@ -31,6 +34,15 @@ static void moment(void *context)
         o->while_waiting(o->context);
     else
         arch_relax();
+}
+
+/* The duties take a line's time too, where there is something to do; and a look at nothing takes
+ * some cycles only, against those of a pause: so the first looks do without either. */
+static void moment(void *context)
+{
+    struct object *o = context;
+    if (++o->moments % MOMENTS == 0)
+        back_off(o);
 }
 
 static inline void count(struct object *o, const struct operation *operation)
@@ -46,7 +58,7 @@ static inline void count(struct object *o, const struct operation *operation)
 RARE static void wait_for_another_mode(struct object *o, uint64_t mode)
 {
     while (object_mode_is(o, mode))
-        object_moment(o);
+        object_back_off(o);
 }
 
 ALWAYS_INLINE bool apply_in(struct object *o, uint64_t mode, uint32_t form, bool alone,
@@ -144,4 +156,5 @@ void object_attend(struct object *o, void (*while_waiting)(void *context), void 
     o->while_waiting = while_waiting;
     o->context = context;
     o->waiter = (struct lock_waiter){.while_waiting = moment, .context = o};
+    o->backing_off = (struct lock_waiter){.while_waiting = back_off, .context = o};
 }

@@ -20,6 +20,7 @@ static inline bool delegated_ask(struct object *o, uint64_t mode, const struct o
                                mode}};
     const int line = call_try_send(&o->call, &message);
     assert(line >= 0);
+    wait_for_a_line(o->pauses);
     while (!call_try_take(&o->call, (uint32_t)line, &message))
         object_moment(o);
     *result = (struct result){message.word[0], message.word[1]};

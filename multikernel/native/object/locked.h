@@ -41,7 +41,7 @@ static inline void locked_leave_sequence(struct object *o)
 static inline void locked_take(struct object *o, uint32_t form)
 {
     if (form == FORM_LOCKED)
-        ttas_acquire(&o->locks[LOCK_UNFAIR], o->nodes, o->me, &o->waiter);
+        ttas_acquire(&o->locks[LOCK_UNFAIR], o->nodes, o->me, &o->backing_off);
     else if (form == FORM_FIFO)
         o->fifo->acquire(&o->locks[LOCK_IN_ORDER], o->nodes, o->me, &o->waiter);
     else

@@ -94,12 +94,12 @@ struct object {
     uint64_t state_bytes, replica_bytes; /* replica_bytes: from one replica to the next */
     uint32_t log_slots;
     const struct lock_algorithm *fifo;
-    struct lock_waiter waiter; /* what a wait of any kind calls */
+    struct lock_waiter waiter, backing_off; /* object_inside.h: object_moment, object_back_off */
     void (*while_waiting)(void *context);
     void *context;
     /* What it has done. */
     uint64_t done, reads;
-    uint32_t turn;
+    uint32_t turn, moments, pauses;
     bool inside; /* in the replica: who polls meanwhile leaves it alone */
     /* Replicated. */
     uint64_t epoch;    /* the mode that the replica is of */

@@ -4,6 +4,7 @@
 #include "arch/arch.h"
 #include "base/align.h"
 #include "base/hint.h"
+#include "base/wait.h"
 #include "object/object.h"
 
 #define OBJECT_MAGIC 0x31304a424f4b4d75ull /* "uMKOBJ01" */
@@ -56,10 +57,17 @@ static inline bool object_mode_is(const struct object *o, uint64_t mode)
     return atomic_load_explicit(&o->line->mode, memory_order_relaxed) == mode;
 }
 
-/* One moment of any wait: this core's duties, and the caller's. */
+/* One moment of a wait: this core's duties, and the caller's. For what comes once, and is for this
+ * core: it looks again soon. */
 static inline void object_moment(struct object *o)
 {
     o->waiter.while_waiting(o->waiter.context);
+}
+
+/* For what others want as well: each look takes a line away from them. */
+static inline void object_back_off(struct object *o)
+{
+    o->backing_off.while_waiting(o->backing_off.context);
 }
 
 /* Word by word: another core may be writing one of the two. */

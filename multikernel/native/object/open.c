@@ -160,6 +160,7 @@ enum object_verdict object_open(struct object *o, void *block, uint64_t bytes, u
         .log_end = g.log,
         .fifo = &lock_mcs,
     };
+    o->pauses = pauses_for_a_line();
     object_attend(o, while_waiting, context);
     call_open_sender(&o->call, &o->calls[me * CALL_SLOTS], 1);
     call_open_sender(&o->flight, &o->flights[me * FLIGHT_LINES], FLIGHT_LINES);

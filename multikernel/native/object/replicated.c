@@ -181,7 +181,7 @@ RARE static bool come_back(struct object *o)
         if (back)
             at_position(o, version / 2);
         else
-            object_moment(o);
+            object_back_off(o);
     }
     uint64_t mine = ticket;
     atomic_compare_exchange_strong_explicit(&o->line->still, &mine, 0, memory_order_relaxed,
@@ -199,7 +199,7 @@ RARE static void hold_still(struct object *o)
     for (uint64_t i = 0; ticket && i < patience; i++) {
         if (atomic_load_explicit(&o->line->still, memory_order_relaxed) != ticket)
             break;
-        object_moment(o);
+        object_back_off(o);
     }
     o->still_ignored = ticket;
 }
@@ -229,7 +229,7 @@ RARE static void wait_for_room(struct object *o)
 {
     for (uint32_t i = 0; !has_room(o); i++) {
         if (i < PATIENCE) {
-            object_moment(o);
+            object_back_off(o);
             continue;
         }
         for (uint32_t core = 0; core < o->cores; core++)
