@@ -11,13 +11,13 @@
  * which stays in that form), `alone` (the form without the others). SOLO: core 0 alone operates, and
  * the other core is not there. */
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -99,7 +99,8 @@ static uint64_t cores(void)
 static void wait_for_others(void)
 {
     for (uint32_t core = 0; core < CORES; core++)
-        while (atomic_load_explicit(&common->core[core].done, memory_order_relaxed) + AHEAD < mine &&
+        while (atomic_load_explicit(&common->core[core].done, memory_order_relaxed) + AHEAD <
+                   mine &&
                !atomic_load_explicit(&common->ended, memory_order_relaxed))
             object_poll(&object);
 }
@@ -241,7 +242,8 @@ static double cycles_per_us(void)
     double us;
     do {
         clock_gettime(CLOCK_MONOTONIC, &now);
-        us = (double)(now.tv_sec - begin.tv_sec) * 1e6 + (double)(now.tv_nsec - begin.tv_nsec) / 1e3;
+        us =
+            (double)(now.tv_sec - begin.tv_sec) * 1e6 + (double)(now.tv_nsec - begin.tv_nsec) / 1e3;
     } while (us < 5000);
     return (double)(arch_cycles() - from) / us;
 }

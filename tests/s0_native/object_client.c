@@ -28,7 +28,7 @@ static struct shared_part {
     _Alignas(PAD_BYTES) _Atomic uint64_t ended;
     struct tally tally[CORES_MOST];
 } *all;
-static uint64_t seed_of_run, forms, switches, each, reads, flight, lazy, stops;
+static uint64_t seed_of_run, forms, switches, each, reads, flight, lazy;
 
 struct core {
     struct object object;
@@ -162,13 +162,12 @@ static void rest(struct core *c)
 }
 
 /* What is done meanwhile goes several times around the log. */
-static void stop_another(struct core *c)
+static void go_on_without(struct core *c)
 {
-    const uint32_t other = 1 + random_next(&c->seed) % (geometry.cores - 1);
-    CHECK(processes[other] > 0 && !kill(processes[other], SIGSTOP), "not stopped");
     for (uint32_t i = 0; i < 8 * geometry.log; i++)
         operate(c);
-    kill(processes[other], SIGCONT);
+    kill(stopped, SIGCONT);
+    stopped = 0;
 }
 
 #ifdef THREADS
@@ -209,8 +208,10 @@ static void work(uint32_t me)
         if (lazy)
             rest(c);
         if (me == geometry.owner) {
-            if (stops && random_next(&c->seed) % stops == 0)
-                stop_another(c);
+            if (stops && !stopped && random_next(&c->seed) % stops == 0)
+                stop_one();
+            if (stopped)
+                go_on_without(c);
             if (random_next(&c->seed) % each == 0) {
                 const enum object_verdict verdict =
                     object_switch(&c->object, (enum object_form)one_of(forms, &c->seed));
@@ -223,6 +224,7 @@ static void work(uint32_t me)
         if (atomic_load_explicit(&all->stop, memory_order_relaxed))
             break;
     }
+    stops = 0;
     object_flush(&c->object);
     while (c->takes < c->sends) {
         take_all(c);

@@ -36,9 +36,21 @@ static void make_object(enum object_form form)
     CHECK(verdict == OBJECT_OK, "%s", object_verdict_says(verdict));
 }
 
+static uint64_t stops, stop_seed;
+static pid_t processes[CORES_MOST], stopped;
+
+/* A process other than the first. */
+static void stop_one(void)
+{
+    stopped = processes[1 + random_next(&stop_seed) % (geometry.cores - 1)];
+    CHECK(stopped > 0 && !kill(stopped, SIGSTOP), "not stopped");
+}
+
 /* Called while an operation waits: where all are on one CPU the others have to get it. */
 static void give_way(void *waits)
 {
+    if (stops && !stopped && random_next(&stop_seed) % 256 == 0)
+        stop_one();
     if (one_cpu || ++*(uint64_t *)waits % 64 == 0)
         sched_yield();
     else
@@ -53,7 +65,6 @@ static void open_end(struct object *object, uint32_t me, uint64_t *waits)
 }
 
 static void (*part)(uint32_t me);
-static pid_t processes[CORES_MOST];
 
 #ifdef THREADS
 static void *begin(void *me)
@@ -89,14 +100,17 @@ static void pin(uint32_t core)
 
 static void run_all(void (*what)(uint32_t me))
 {
+    const pid_t parent = getpid();
     part = what;
     for (uint32_t core = 1; core < geometry.cores; core++) {
         const pid_t process = fork();
         CHECK(process >= 0, "no process");
         processes[core] = process;
         if (!process) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+                _exit(1);
             pin(core);
+            stops = 0;
             progress();
             part(core);
             _exit(0);

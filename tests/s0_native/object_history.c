@@ -177,7 +177,8 @@ int main(int argc, char **argv)
     CHECK(operations <= OPERATIONS_MOST && geometry.shape < OPERATIONS_MOST, "too many");
     progress();
     make_object((enum object_form)one_of(forms, &seed));
-    all = shared(sizeof *all + rounds * (geometry.cores + 1) * OPERATIONS_MOST * sizeof *all->record);
+    all =
+        shared(sizeof *all + rounds * (geometry.cores + 1) * OPERATIONS_MOST * sizeof *all->record);
     run_all(work);
     for (uint64_t round = 0; round < rounds; round++)
         for (uint32_t core = 0; core <= geometry.cores; core++)
@@ -188,8 +189,8 @@ int main(int argc, char **argv)
                            (unsigned long long)round, core, (unsigned long long)r->begin,
                            (unsigned long long)r->end, (unsigned long long)r->operation.kind,
                            (unsigned long long)r->operation.key,
-                           (unsigned long long)r->operation.value[0],
-                           (unsigned long long)r->status, (unsigned long long)r->result);
+                           (unsigned long long)r->operation.value[0], (unsigned long long)r->status,
+                           (unsigned long long)r->result);
             }
     return 0;
 }

@@ -195,9 +195,7 @@ def shell_program(compiler: Compiler) -> str:
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("kind", "shape"), [(COUNTERS, 5), (MAP, 8), (MAP, 64), (QUEUE, 4)])
-def test_types_do_what_the_model_does(
-    shell_program: str, kind: int, shape: int, seed: int
-) -> None:
+def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int, seed: int) -> None:
     """And check says beforehand whether something will change; and undo takes it back."""
     shell, chosen = Shell(shell_program), random.Random(seed)  # type: ignore[arg-type]
     keys = shape if kind == MAP else 0

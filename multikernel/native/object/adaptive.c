@@ -131,7 +131,7 @@ enum object_verdict object_switch(struct object *o, enum object_form form)
     const uint32_t from = mode & FORM_MASK;
     if (from == form)
         return OBJECT_OK;
-    const uint64_t next = (epoch + 2) << FORM_BITS | form; /* the odd ones are between forms */
+    const uint64_t next = (epoch + 1) << FORM_BITS | form;
     if (is_locked(from))
         locked_take(o, from);
     else if (from == FORM_REPLICATED)

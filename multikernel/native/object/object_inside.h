@@ -17,9 +17,8 @@ struct object_header {
 };
 static_assert(sizeof(struct object_header) == PAD_BYTES, "the header is a line of its own");
 
-/* A mode is an epoch and a form; no mode comes twice. Between two forms the state belongs to the
- * owner: FORM_NONE. */
-enum { FORM_BITS = 8, FORM_MASK = (1 << FORM_BITS) - 1, FORM_NONE = FORM_MASK };
+/* A mode is an epoch and a form; no mode comes twice. */
+enum { FORM_BITS = 8, FORM_MASK = (1 << FORM_BITS) - 1 };
 
 struct object_line {
     /* Written by the owner. */

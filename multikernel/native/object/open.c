@@ -116,7 +116,7 @@ enum object_verdict object_init(void *block, const struct object_geometry *geome
         type->lockfree->open(at + places.free, at + places.state);
     struct object_line *line = (struct object_line *)(at + places.line);
     atomic_store_explicit(&line->start, geometry->log, memory_order_relaxed);
-    atomic_store_explicit(&line->mode, (uint64_t)2 << FORM_BITS | form, memory_order_release);
+    atomic_store_explicit(&line->mode, (uint64_t)1 << FORM_BITS | form, memory_order_release);
     *(struct object_header *)block =
         (struct object_header){.magic = OBJECT_MAGIC, .bytes = places.bytes, .geometry = *geometry};
     return OBJECT_OK;

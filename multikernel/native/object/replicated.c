@@ -118,22 +118,21 @@ static void at_position(struct object *o, uint64_t position)
     publish_position(o);
 }
 
-/* From the state, which stays as it is until the mode changes. False: it has. */
-RARE static bool join(struct object *o, uint64_t mode)
+/* From the state, as it was when the log began. What is copied may be of a later time, if the form
+ * has ended meanwhile: then the log has a close, or has gone on past its beginning. */
+RARE static void join(struct object *o, uint64_t mode)
 {
     changes(o);
-    o->epoch = 0;
-    const uint64_t start = atomic_load_explicit(&o->line->start, memory_order_relaxed);
+    /* Acquire: pairs with the release in replicated_begin. The state has at least what it had when
+     * the log began there. */
+    const uint64_t start = atomic_load_explicit(&o->line->start, memory_order_acquire);
     object_copy(o->replica, o->state, o->state_bytes);
     /* Pairs with the release fence in replicated_end: who sees a word of what comes after the form
-     * sees that the mode has changed. */
+     * sees the close. */
     atomic_thread_fence(memory_order_acquire);
-    if (!object_mode_is(o, mode))
-        return false;
     o->epoch = mode;
     o->start = start;
     at_position(o, start);
-    return true;
 }
 
 static inline void *replica_of(const struct object *o, uint32_t core)
@@ -283,33 +282,29 @@ static bool put_in_order(struct object *o, const struct operation *operation)
     }
 }
 
-static bool enter(struct object *o, uint64_t mode)
+static inline void enter(struct object *o, uint64_t mode)
 {
     o->inside = true;
-    if (__builtin_expect(o->epoch != mode, 0) && !join(o, mode))
-        return false;
+    if (__builtin_expect(o->epoch != mode, 0))
+        join(o, mode);
     if (__builtin_expect(asked_to_hold_still(o), 0))
         hold_still(o);
-    return true;
 }
 
 bool replicated_apply(struct object *o, uint64_t mode, const struct operation *operation,
                       struct result *result)
 {
-    bool done = enter(o, mode);
-    if (done && operation_reads(operation)) {
-        done = to_the_end(o);
-        if (done)
-            o->type->apply(o->replica, operation, result);
+    enter(o, mode);
+    const bool only_reads = operation_reads(operation);
+    const bool done = only_reads ? to_the_end(o) : put_in_order(o, operation);
+    if (done && only_reads) {
+        o->type->apply(o->replica, operation, result);
     } else if (done) {
-        done = put_in_order(o, operation);
-        if (done) {
-            changes(o);
-            o->type->apply(o->replica, operation, result);
-            if (!(++o->position & (o->log_slots / 8 - 1)))
-                publish_position(o);
-            changed(o);
-        }
+        changes(o);
+        o->type->apply(o->replica, operation, result);
+        if (!(++o->position & (o->log_slots / 8 - 1)))
+            publish_position(o);
+        changed(o);
     }
     o->inside = false;
     return done;
@@ -329,30 +324,20 @@ void replicated_follow(struct object *o)
 
 void replicated_begin(struct object *o, uint64_t mode)
 {
-    changes(o);
-    object_copy(o->replica, o->state, o->state_bytes);
-    /* Pairs with the acquire of the mode in object_mode. */
-    atomic_store_explicit(&o->line->start, o->log_end, memory_order_relaxed);
-    o->epoch = mode;
-    o->start = o->log_end;
-    at_position(o, o->start);
+    /* Pairs with the acquire in join. */
+    atomic_store_explicit(&o->line->start, o->log_end, memory_order_release);
+    join(o, mode);
 }
 
 void replicated_end(struct object *o, uint64_t mode)
 {
-    const uint64_t next = mode + (1 << FORM_BITS);
     const struct operation close = {.kind = KIND_CLOSE};
-    o->inside = true;
-    /* Nobody else closes it. */
-    if (o->epoch != mode)
-        join(o, mode);
-    put_in_order(o, &close);
+    enter(o, mode);
+    put_in_order(o, &close); /* it is open: nobody else closes it */
     o->inside = false;
     o->epoch = 0;
-    /* A replica at rest stops at the close; the next log begins behind where any could be. */
+    /* A replica stops at the close; the next log begins behind where any could be. */
     o->log_end = o->position + 2;
-    atomic_store_explicit(&o->line->mode, (next & ~(uint64_t)FORM_MASK) | FORM_NONE,
-                          memory_order_relaxed);
     /* Pairs with the acquire fence in join. */
     atomic_thread_fence(memory_order_release);
     object_copy(o->state, o->replica, o->state_bytes);
