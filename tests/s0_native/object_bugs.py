@@ -108,8 +108,8 @@ BUGS = table(
     Bug(
         "COPIED_WHILE_IT_CHANGES",
         REPLICATED,
-        "    return atomic_load_explicit(&o->of_core[core].version, memory_order_relaxed) == version;",
-        "    return version;",
+        "(&o->of_core[core].version, memory_order_relaxed) == version;",
+        "(&o->of_core[core].version, memory_order_relaxed);",
         seen_by=(COMING_BACK,),
     ),
     Bug(
