@@ -253,6 +253,7 @@ static inline bool append(struct object *o, const struct operation *operation)
                                                  memory_order_release, memory_order_relaxed))
         return false;
     o->appended++;
+    arch_prefetch_write(operation_slot(o, o->me, o->appended & (2 * o->log_slots - 1)));
     return true;
 }
 
