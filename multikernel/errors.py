@@ -122,6 +122,14 @@ class _AtCore(MultikernelError):
         self.core = core
 
 
+class LockTimeout(_AtCore):
+    """A lock between processes was not acquired in time: its holder has died, is stopped, or waits
+    itself.
+
+    core: who holds it, or had it last, None where that does not show.
+    """
+
+
 class CapabilityError(_AtCore):
     """An operation on a capability was refused, and nothing has changed on any core; the classes
     below say why.

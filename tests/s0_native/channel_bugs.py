@@ -47,7 +47,7 @@ LOCK_BUGS = (
         "TICKET_ACQUIRE",
         "lock ticket",
         "locks/ticket.h",
-        "while (atomic_load_explicit(&lock->serving, memory_order_acquire)",
+        "return atomic_load_explicit(&lock->serving, memory_order_acquire)",
     ),
     relaxed(
         "MCS_RELEASE",
@@ -73,7 +73,7 @@ LOCK_BUGS = (
         "HAPAX_ACQUIRE",
         "lock hapax",
         "locks/hapax.h",
-        "(atomic_load_explicit(&lock->departed, memory_order_acquire) != before,",
+        "return atomic_load_explicit(&lock->departed, memory_order_acquire)",
     ),
     relaxed(
         "READERS_RELEASE",

@@ -18,11 +18,6 @@ void parking_wake(_Atomic uint32_t *word, uint32_t bits, int32_t count)
 {
     (void)word, (void)bits, (void)count;
 }
-void parking_release(struct parking *parking, uint32_t parked, uint32_t bits, bool empty,
-                     int32_t door)
-{
-    (void)parking, (void)parked, (void)bits, (void)empty, (void)door;
-}
 uint64_t lock_clock(void)
 {
     return 0;

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from seeded import NATIVE
+
+from multikernel.native._native import LOCKS
 
 ROOT = NATIVE.parents[1]
 FLOORS = {"floor", "floor-single", "floor-after"}
@@ -34,6 +37,21 @@ def programs(bench: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
     if not shutil.which("cmake"):
         pytest.skip("no cmake on PATH")
     return bench["building"].build(ROOT, tmp_path_factory.mktemp("bench"))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mode", ["alone", "both", "crowd", "four"])
+def test_every_lock_is_measured(programs: Path, mode: str) -> None:
+    command = [programs / "locks", mode, "1", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 3:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stderr
+    first, *rows = done.stdout.splitlines()
+    assert first == "round 0"
+    assert {*LOCKS} <= {row.split()[0] for row in rows}
+    if mode != "alone":
+        assert all(float(row.split()[2]) > 0 for row in rows)
 
 
 @pytest.mark.full

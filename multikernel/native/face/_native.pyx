@@ -88,6 +88,7 @@ def build_info():
 # C.
 include "_numbers.pxi"
 include "_histogram.pxi"
+include "_locks.pxi"
 include "_segment.pxi"
 include "_client.pxi"
 include "_channels.pxi"

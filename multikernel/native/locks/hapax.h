@@ -12,8 +12,7 @@
  * A dead core's number never departs: everybody behind it stops. */
 #pragma once
 
-#include "base/hint.h"
-#include "locks/mcs.h"
+#include "locks/waiting.h"
 
 enum { HAPAX_NODES = 1 << 16 }; /* 2^48 numbers a node: at a hundred million a second, a month */
 
@@ -28,80 +27,93 @@ static inline bool hapax_held(struct lock *lock)
            atomic_load_explicit(&lock->departed, memory_order_relaxed);
 }
 
-/* Who comes now would wait for one that cannot run. */
-static inline bool hapax_hopeless(struct lock *lock, struct lock_node *nodes, uint32_t me)
+static inline uint64_t hapax_draw(struct lock_node *node, uint32_t me)
 {
-    const uint64_t last = atomic_load_explicit(&lock->arrived, memory_order_relaxed);
-    return last != atomic_load_explicit(&lock->departed, memory_order_relaxed) &&
-           (lock_same_cpu(nodes, me, hapax_node(last) + 1) ||
+    const uint64_t drawn = atomic_load_explicit(&node->number, memory_order_relaxed);
+    const uint64_t number = ((drawn | (HAPAX_NODES - 1)) + 1) | me;
+    atomic_store_explicit(&node->number, number, memory_order_relaxed);
+    return number;
+}
+
+/* Whom this one comes behind. Relaxed: the lock is handed over through `departed`. */
+static inline uint64_t hapax_arrive(struct lock *lock, uint64_t number)
+{
+    return atomic_exchange_explicit(&lock->arrived, number, memory_order_relaxed);
+}
+
+static inline bool hapax_departed(struct lock *lock, uint64_t before)
+{
+    /* Pairs with the release store in hapax_release: what the predecessor did is seen. */
+    return atomic_load_explicit(&lock->departed, memory_order_acquire) == before;
+}
+
+/* The last to arrive, it is as if it never had. If its predecessor departs meanwhile the lock is
+ * free. */
+static inline bool hapax_turn_back(struct lock *lock, uint64_t number, uint64_t before)
+{
+    return atomic_compare_exchange_strong_explicit(&lock->arrived, &number, before,
+                                                   memory_order_relaxed, memory_order_relaxed);
+}
+
+/* Who waits, waits for one that cannot run: its predecessor; or, it has just come, one that is
+ * parked. */
+static inline bool hapax_hopeless(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                                  uint32_t node, const struct lock_wait *wait)
+{
+    return lock_same_cpu(nodes, me, node + 1) ||
+           (!wait->looks &&
             atomic_load_explicit(&lock->parking.parked, memory_order_relaxed) & ~AT_THE_DOOR);
 }
 
-APART static bool hapax_door(struct lock *lock, struct lock_node *nodes, uint32_t me,
-                             const struct lock_waiter *waiter, struct lock_wait *wait)
+APART static enum lock_outcome hapax_wait(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                                          const struct lock_waiter *waiter, uint64_t before)
 {
-    while (wait->visits < DOOR_VISITS && hapax_hopeless(lock, nodes, me)) {
-        if (lock_moment(wait, waiter, true) == LOCK_STOP)
-            return false;
-        PARK_AT_DOOR(&lock->parking, wait, waiter, hapax_held(lock));
-    }
-    return true;
-}
-
-APART static bool hapax_wait(struct lock *lock, struct lock_node *nodes, uint32_t me,
-                             const struct lock_waiter *waiter, struct lock_wait *wait,
-                             uint64_t before)
-{
-    const uint32_t node = hapax_node(before);
-    atomic_store_explicit(&nodes[me].before, node + 1, memory_order_relaxed);
-    /* Both acquires pair with the release stores in hapax_release: what the predecessor did is
-     * seen. */
-    for (uint64_t seen;
-         (seen = atomic_load_explicit(&nodes[node].departed, memory_order_acquire)) != before;) {
-        if (atomic_load_explicit(&lock->departed, memory_order_acquire) == before)
+    struct lock_wait wait = {0};
+    while (!hapax_departed(lock, before)) {
+        const uint32_t node = hapax_node(before);
+        _Atomic uint64_t *slot = &nodes[node].departed;
+        atomic_store_explicit(&nodes[me].before, node + 1, memory_order_relaxed);
+        const uint64_t seen = atomic_load_explicit(slot, memory_order_acquire);
+        /* It may have changed before it was seen; from now on it changes only once. Both acquires
+         * pair with the release stores in hapax_release. */
+        if (seen == before || hapax_departed(lock, before))
             break;
-        while (atomic_load_explicit(&nodes[node].departed, memory_order_relaxed) == seen) {
+        while (atomic_load_explicit(slot, memory_order_relaxed) == seen) {
             const enum lock_next next =
-                lock_moment(wait, waiter, lock_same_cpu(nodes, me, node + 1));
+                lock_moment(&wait, waiter, hapax_hopeless(lock, nodes, me, node, &wait));
             if (next == LOCK_STOP)
-                return false;
-            if (next == LOCK_PARK)
-                PARK_IN_QUEUE(&lock->parking, queue_bit(node), waiter,
-                              atomic_load_explicit(&nodes[node].departed, memory_order_relaxed) ==
-                                  seen);
+                return LOCK_GIVEN_UP;
+            if (next == LOCK_LOOK)
+                continue;
+            const uint64_t number = atomic_load_explicit(&nodes[me].number, memory_order_relaxed);
+            if (wait.visits < DOOR_VISITS && hapax_turn_back(lock, number, before)) {
+                PARK_AT_DOOR(&lock->parking, &wait, waiter, hapax_held(lock));
+                before = hapax_arrive(lock, hapax_draw(&nodes[me], me));
+                break;
+            }
+            PARK_IN_QUEUE(&lock->parking, queue_bit(node), waiter,
+                          atomic_load_explicit(slot, memory_order_relaxed) == seen);
         }
     }
     atomic_store_explicit(&nodes[me].before, LOCK_NONE, memory_order_relaxed);
-    return true;
+    parking_came_in(&lock->parking, &wait);
+    return LOCK_TAKEN;
 }
 
 static inline enum lock_outcome hapax_acquire(struct lock *lock, struct lock_node *nodes,
                                               uint32_t me, const struct lock_waiter *waiter)
 {
-    struct lock_wait wait = {0};
-    if (waiter->parks && __builtin_expect(hapax_hopeless(lock, nodes, me), 0) &&
-        !hapax_door(lock, nodes, me, waiter, &wait))
-        return LOCK_GIVEN_UP;
-    struct lock_node *node = &nodes[me];
-    const uint64_t drawn = atomic_load_explicit(&node->number, memory_order_relaxed);
-    const uint64_t number = ((drawn | (HAPAX_NODES - 1)) + 1) | me;
-    atomic_store_explicit(&node->number, number, memory_order_relaxed);
-    /* Relaxed: the lock is handed over through `departed`. */
-    const uint64_t before = atomic_exchange_explicit(&lock->arrived, number, memory_order_relaxed);
-    /* Acquire: as in hapax_wait. */
-    if (__builtin_expect(atomic_load_explicit(&lock->departed, memory_order_acquire) != before,
-                         0) &&
-        !hapax_wait(lock, nodes, me, waiter, &wait, before))
-        return LOCK_GIVEN_UP;
-    parking_came_in(&lock->parking, &wait);
-    return LOCK_TAKEN;
+    const uint64_t before = hapax_arrive(lock, hapax_draw(&nodes[me], me));
+    return __builtin_expect(hapax_departed(lock, before), 1)
+               ? LOCK_TAKEN
+               : hapax_wait(lock, nodes, me, waiter, before);
 }
 
 static inline void hapax_release(struct lock *lock, struct lock_node *nodes, uint32_t me)
 {
     struct lock_node *node = &nodes[me];
     const uint64_t number = atomic_load_explicit(&node->number, memory_order_relaxed);
-    /* Both pair with the acquires in hapax_acquire and hapax_wait. The lock's before the slot's:
+    /* Both pair with the acquires in hapax_departed and hapax_wait. The lock's before the slot's:
      * who sees a slot change looks there. */
     atomic_store_explicit(&lock->departed, number, memory_order_release);
     atomic_store_explicit(&node->departed, number, memory_order_release);
@@ -116,6 +128,16 @@ static inline uint32_t hapax_holder(struct lock *lock, struct lock_node *nodes, 
     (void)me;
     if (!hapax_held(lock))
         return LOCK_NONE;
-    const uint64_t last = atomic_load_explicit(&lock->arrived, memory_order_relaxed);
-    return lock_first_before(nodes, hapax_node(last) + 1);
+    const uint32_t departed =
+        hapax_node(atomic_load_explicit(&lock->departed, memory_order_relaxed));
+    uint32_t first = hapax_node(atomic_load_explicit(&lock->arrived, memory_order_relaxed)) + 1;
+    /* Back from the last to arrive, to who waits for nobody, or for the last to depart. */
+    for (uint32_t steps = 0; steps < LOCK_CHAIN; steps++) {
+        const uint32_t before =
+            atomic_load_explicit(&nodes[first - 1].before, memory_order_relaxed);
+        if (!before || before == departed + 1)
+            break;
+        first = before;
+    }
+    return first;
 }

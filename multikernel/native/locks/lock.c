@@ -7,13 +7,14 @@
 #include "locks/ticket.h"
 #include "locks/ttas.h"
 
-#define ALGORITHM(kind, fifo)                                                               \
-    const struct lock_algorithm lock_##kind = {#kind, fifo, kind##_acquire, kind##_release, \
-                                               kind##_holder}
+#define ALGORITHM(kind, fifo) {#kind, fifo, kind##_acquire, kind##_release, kind##_holder}
 
-ALGORITHM(ttas, false);
-ALGORITHM(ticket, true);
-ALGORITHM(mcs, true);
-ALGORITHM(hapax, true);
-ALGORITHM(readers, false);
-ALGORITHM(robust, false);
+const struct lock_algorithm lock_mcs = ALGORITHM(mcs, true);
+static const struct lock_algorithm others[] = {
+    ALGORITHM(ttas, false),  ALGORITHM(readers, false), ALGORITHM(robust, false),
+    ALGORITHM(ticket, true), ALGORITHM(hapax, true),
+};
+
+const struct lock_algorithm *const lock_algorithms[] = {
+    &others[0], &others[1], &others[2], &others[3], &lock_mcs, &others[4], NULL,
+};

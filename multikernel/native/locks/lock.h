@@ -89,6 +89,6 @@ struct lock_algorithm {
     uint32_t (*holder)(struct lock *lock, struct lock_node *nodes, uint32_t me);
 };
 
-/* For who does not know at compile time which; readers as a writer. */
-extern const struct lock_algorithm lock_ttas, lock_ticket, lock_mcs, lock_hapax, lock_readers,
-    lock_robust;
+/* For who does not know at compile time which; readers as a writer. The last is NULL. */
+extern const struct lock_algorithm *const lock_algorithms[];
+extern const struct lock_algorithm lock_mcs; /* of the shared kernel */

@@ -9,37 +9,15 @@
 
 #include <sched.h>
 
-#include "base/hint.h"
 #include "locks/waiting.h"
 
-/* Who comes now would wait for one that cannot run. */
-static inline bool mcs_hopeless(struct lock *lock, struct lock_node *nodes, uint32_t me)
-{
-    /* For writing: the exchange follows, and a line fetched to be read would be fetched twice. */
-    arch_prefetch_write(&lock->tail);
-    const uint32_t last = atomic_load_explicit(&lock->tail, memory_order_relaxed);
-    return last && last != me + 1 &&
-           (lock_same_cpu(nodes, me, last) ||
-            atomic_load_explicit(&nodes[last - 1].parked, memory_order_relaxed));
-}
-
-APART static bool mcs_door(struct lock *lock, struct lock_node *nodes, uint32_t me,
-                           const struct lock_waiter *waiter, struct lock_wait *wait)
-{
-    while (wait->visits < DOOR_VISITS && mcs_hopeless(lock, nodes, me)) {
-        if (lock_moment(wait, waiter, true) == LOCK_STOP)
-            return false;
-        PARK_AT_DOOR(&lock->parking, wait, waiter,
-                     atomic_load_explicit(&lock->tail, memory_order_relaxed));
-    }
-    return true;
-}
-
-APART static bool mcs_wait(struct lock_node *nodes, uint32_t me, const struct lock_waiter *waiter,
-                           struct lock_wait *wait, uint32_t before)
+APART static enum lock_outcome mcs_wait(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                                        const struct lock_waiter *waiter, struct lock_wait *wait,
+                                        uint32_t before)
 {
     struct lock_node *node = &nodes[me];
     atomic_store_explicit(&node->before, before, memory_order_relaxed);
+    atomic_store_explicit(&node->waiting, 1, memory_order_relaxed);
     /* Release pairs with the acquire of next in mcs_release: the hand-over comes after our node was
      * initialised. */
     atomic_store_explicit(&nodes[before - 1].next, me + 1, memory_order_release);
@@ -47,9 +25,9 @@ APART static bool mcs_wait(struct lock_node *nodes, uint32_t me, const struct lo
     while (atomic_load_explicit(&node->waiting, memory_order_acquire)) {
         const enum lock_next next = lock_moment(wait, waiter, lock_same_cpu(nodes, me, before));
         if (next == LOCK_STOP)
-            return false;
+            return LOCK_GIVEN_UP;
         if (next == LOCK_PARK) {
-            /* The word that wakes us is only ever written by who does. */
+            /* The word that we sleep on is only ever written by who wakes us. */
             atomic_store_explicit(&node->parked, 1, memory_order_relaxed);
             parking_fence();
             parking_sleep(&node->waiting, 1, ~0u, waiter);
@@ -57,26 +35,51 @@ APART static bool mcs_wait(struct lock_node *nodes, uint32_t me, const struct lo
     }
     atomic_store_explicit(&node->parked, 0, memory_order_relaxed);
     atomic_store_explicit(&node->before, LOCK_NONE, memory_order_relaxed);
-    return true;
+    parking_came_in(&lock->parking, wait);
+    return LOCK_TAKEN;
 }
 
+/* Who may park looks at the last in the queue first. A link that others may have seen cannot be
+ * taken back, as a ticket can. */
+APART static enum lock_outcome mcs_door(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                                        const struct lock_waiter *waiter, uint32_t last)
+{
+    struct lock_wait wait = {0};
+    while (last && wait.visits < DOOR_VISITS &&
+           (lock_same_cpu(nodes, me, last) ||
+            atomic_load_explicit(&nodes[last - 1].parked, memory_order_relaxed))) {
+        if (lock_moment(&wait, waiter, true) == LOCK_STOP)
+            return LOCK_GIVEN_UP;
+        PARK_AT_DOOR(&lock->parking, &wait, waiter,
+                     atomic_load_explicit(&lock->tail, memory_order_relaxed));
+        last = atomic_load_explicit(&lock->tail, memory_order_relaxed);
+    }
+    /* As in mcs_acquire. */
+    const uint32_t before = atomic_exchange_explicit(&lock->tail, me + 1, memory_order_acq_rel);
+    if (before)
+        return mcs_wait(lock, nodes, me, waiter, &wait, before);
+    parking_came_in(&lock->parking, &wait);
+    return LOCK_TAKEN;
+}
+
+/* A node's `next` is none whenever it is in no queue. */
 static inline enum lock_outcome mcs_acquire(struct lock *lock, struct lock_node *nodes, uint32_t me,
                                             const struct lock_waiter *waiter)
 {
+    uint32_t before = LOCK_NONE;
+    /* Both acquire: pair with the release that emptied the queue. Release: that our node's `next`
+     * is none is seen by who finds us. */
+    if (waiter->parks) {
+        if (__builtin_expect(atomic_compare_exchange_strong_explicit(&lock->tail, &before, me + 1,
+                                                                     memory_order_acq_rel,
+                                                                     memory_order_relaxed),
+                             1))
+            return LOCK_TAKEN;
+        return mcs_door(lock, nodes, me, waiter, before);
+    }
+    before = atomic_exchange_explicit(&lock->tail, me + 1, memory_order_acq_rel);
     struct lock_wait wait = {0};
-    if (waiter->parks && __builtin_expect(mcs_hopeless(lock, nodes, me), 0) &&
-        !mcs_door(lock, nodes, me, waiter, &wait))
-        return LOCK_GIVEN_UP;
-    struct lock_node *node = &nodes[me];
-    atomic_store_explicit(&node->next, LOCK_NONE, memory_order_relaxed);
-    atomic_store_explicit(&node->waiting, 1, memory_order_relaxed);
-    /* Acquire: pairs with the release that emptied the queue. Release: our node is initialised
-     * before others can find it. */
-    const uint32_t before = atomic_exchange_explicit(&lock->tail, me + 1, memory_order_acq_rel);
-    if (before && !mcs_wait(nodes, me, waiter, &wait, before))
-        return LOCK_GIVEN_UP;
-    parking_came_in(&lock->parking, &wait);
-    return LOCK_TAKEN;
+    return before ? mcs_wait(lock, nodes, me, waiter, &wait, before) : LOCK_TAKEN;
 }
 
 static inline void mcs_release(struct lock *lock, struct lock_node *nodes, uint32_t me)
@@ -98,10 +101,14 @@ static inline void mcs_release(struct lock *lock, struct lock_node *nodes, uint3
          * there. */
         for (uint32_t spins = 1; !(next = atomic_load_explicit(&node->next, memory_order_acquire));
              spins++)
-            if (spins % 1024 == 0)
+            if (spins >= LINK_SPINS) {
+                spins = 0;
                 sched_yield();
+            }
     }
     struct lock_node *successor = &nodes[next - 1];
+    /* Nobody links to us any more: our place in the queue is taken. */
+    atomic_store_explicit(&node->next, LOCK_NONE, memory_order_relaxed);
     /* Pairs with the acquire of waiting in mcs_wait. */
     atomic_store_explicit(&successor->waiting, 0, memory_order_release);
     /* As parking_look. The successor's line is on its way here in any case. */
@@ -110,21 +117,18 @@ static inline void mcs_release(struct lock *lock, struct lock_node *nodes, uint3
         parking_wake(&successor->waiting, ~0u, 1);
 }
 
-/* Back from the asker, or from the last in the queue, to one that waits for nobody. */
-static inline uint32_t lock_first_before(struct lock_node *nodes, uint32_t from)
+/* Back from the last in the queue to the first that waits for nobody: it has the lock, or has been
+ * handed it. */
+static inline uint32_t mcs_holder(struct lock *lock, struct lock_node *nodes, uint32_t me)
 {
-    uint32_t first = from, before;
-    for (uint32_t steps = 0; first && steps < 1u << 16; steps++) {
-        before = atomic_load_explicit(&nodes[first - 1].before, memory_order_relaxed);
-        if (!before)
+    (void)me;
+    uint32_t first = atomic_load_explicit(&lock->tail, memory_order_relaxed);
+    for (uint32_t steps = 0; first && steps < LOCK_CHAIN; steps++) {
+        const struct lock_node *node = &nodes[first - 1];
+        const uint32_t before = atomic_load_explicit(&node->before, memory_order_relaxed);
+        if (!before || !atomic_load_explicit(&node->waiting, memory_order_relaxed))
             break;
         first = before;
     }
     return first;
-}
-
-static inline uint32_t mcs_holder(struct lock *lock, struct lock_node *nodes, uint32_t me)
-{
-    (void)me;
-    return lock_first_before(nodes, atomic_load_explicit(&lock->tail, memory_order_relaxed));
 }

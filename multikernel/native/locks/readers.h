@@ -7,8 +7,6 @@
  * readers: one of them sees the other. A dead reader stops all writers, a dead writer everybody. */
 #pragma once
 
-#include <limits.h>
-
 #include "locks/ttas.h"
 
 APART static void readers_known(struct lock *lock, uint32_t me)

@@ -5,7 +5,6 @@
  * A dead core's ticket stops everybody behind it. */
 #pragma once
 
-#include "base/hint.h"
 #include "locks/waiting.h"
 
 static inline bool ticket_held(struct lock *lock)
@@ -14,57 +13,65 @@ static inline bool ticket_held(struct lock *lock)
            atomic_load_explicit(&lock->serving, memory_order_relaxed);
 }
 
-/* Who comes now would wait for one that cannot run: its holder, or one that is parked. */
-static inline bool ticket_hopeless(struct lock *lock, struct lock_node *nodes, uint32_t me)
+/* Who waits, waits for one that cannot run: the holder; or, it has just come, one that is parked. */
+static inline bool ticket_hopeless(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                                   const struct lock_wait *wait)
 {
-    return ticket_held(lock) &&
-           (lock_same_cpu(nodes, me, atomic_load_explicit(&lock->owner, memory_order_relaxed)) ||
+    return lock_same_cpu(nodes, me, atomic_load_explicit(&lock->owner, memory_order_relaxed)) ||
+           (!wait->looks &&
             atomic_load_explicit(&lock->parking.parked, memory_order_relaxed) & ~AT_THE_DOOR);
 }
 
-APART static bool ticket_door(struct lock *lock, struct lock_node *nodes, uint32_t me,
-                              const struct lock_waiter *waiter, struct lock_wait *wait)
+static inline uint32_t ticket_draw(struct lock *lock)
 {
-    while (wait->visits < DOOR_VISITS && ticket_hopeless(lock, nodes, me)) {
-        if (lock_moment(wait, waiter, true) == LOCK_STOP)
-            return false;
-        PARK_AT_DOOR(&lock->parking, wait, waiter, ticket_held(lock));
-    }
-    return true;
+    /* Relaxed: a ticket says nothing of what the lock guards. */
+    return atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
 }
 
-APART static bool ticket_wait(struct lock *lock, struct lock_node *nodes, uint32_t me,
-                              const struct lock_waiter *waiter, struct lock_wait *wait,
-                              uint32_t ticket)
+static inline bool ticket_served(struct lock *lock, uint32_t ticket)
 {
     /* Pairs with the release store in ticket_release: what the holder did is seen. */
-    while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket) {
-        const uint32_t owner = atomic_load_explicit(&lock->owner, memory_order_relaxed);
-        const enum lock_next next = lock_moment(wait, waiter, lock_same_cpu(nodes, me, owner));
+    return atomic_load_explicit(&lock->serving, memory_order_acquire) == ticket;
+}
+
+/* The last ticket drawn, it is as if it never was. If it is being served by now the lock is free. */
+static inline bool ticket_give_back(struct lock *lock, uint32_t ticket)
+{
+    uint32_t last = ticket + 1;
+    return atomic_compare_exchange_strong_explicit(&lock->next, &last, ticket, memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
+APART static enum lock_outcome ticket_wait(struct lock *lock, struct lock_node *nodes, uint32_t me,
+                                           const struct lock_waiter *waiter, uint32_t ticket)
+{
+    struct lock_wait wait = {0};
+    while (!ticket_served(lock, ticket)) {
+        const enum lock_next next =
+            lock_moment(&wait, waiter, ticket_hopeless(lock, nodes, me, &wait));
         if (next == LOCK_STOP)
-            return false;
-        if (next == LOCK_PARK)
-            PARK_IN_QUEUE(&lock->parking, queue_bit(ticket), waiter,
-                          atomic_load_explicit(&lock->serving, memory_order_relaxed) != ticket);
+            return LOCK_GIVEN_UP;
+        if (next == LOCK_LOOK)
+            continue;
+        if (wait.visits < DOOR_VISITS && ticket_give_back(lock, ticket)) {
+            PARK_AT_DOOR(&lock->parking, &wait, waiter, ticket_held(lock));
+            ticket = ticket_draw(lock);
+        } else {
+            PARK_IN_QUEUE(&lock->parking, queue_bit(ticket), waiter, !ticket_served(lock, ticket));
+        }
     }
-    return true;
+    atomic_store_explicit(&lock->owner, me + 1, memory_order_relaxed);
+    parking_came_in(&lock->parking, &wait);
+    return LOCK_TAKEN;
 }
 
 static inline enum lock_outcome ticket_acquire(struct lock *lock, struct lock_node *nodes,
                                                uint32_t me, const struct lock_waiter *waiter)
 {
-    struct lock_wait wait = {0};
-    if (waiter->parks && __builtin_expect(ticket_hopeless(lock, nodes, me), 0) &&
-        !ticket_door(lock, nodes, me, waiter, &wait))
-        return LOCK_GIVEN_UP;
-    /* Relaxed: a ticket says nothing of what the lock guards. */
-    const uint32_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
-    /* Acquire: as in ticket_wait. */
-    if (__builtin_expect(atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket, 0) &&
-        !ticket_wait(lock, nodes, me, waiter, &wait, ticket))
-        return LOCK_GIVEN_UP;
+    const uint32_t ticket = ticket_draw(lock);
+    if (__builtin_expect(!ticket_served(lock, ticket), 0))
+        return ticket_wait(lock, nodes, me, waiter, ticket);
     atomic_store_explicit(&lock->owner, me + 1, memory_order_relaxed);
-    parking_came_in(&lock->parking, &wait);
     return LOCK_TAKEN;
 }
 
@@ -72,7 +79,7 @@ static inline void ticket_release(struct lock *lock, struct lock_node *nodes, ui
 {
     (void)nodes, (void)me;
     const uint32_t next = atomic_load_explicit(&lock->serving, memory_order_relaxed) + 1;
-    /* Pairs with the acquire loads in ticket_acquire and ticket_wait. */
+    /* Pairs with the acquire load in ticket_served. */
     atomic_store_explicit(&lock->serving, next, memory_order_release);
     const uint32_t parked = parking_look(&lock->parking);
     if (__builtin_expect(parked != 0, 0))

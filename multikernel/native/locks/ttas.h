@@ -5,7 +5,6 @@
  * each time, up to a bound (Anderson, TPDS'90). The word says who holds it. */
 #pragma once
 
-#include "base/hint.h"
 #include "locks/waiting.h"
 
 enum { TTAS_BACK_OFF = 8 }; /* moments, at most */

@@ -1,7 +1,6 @@
 #include "locks/waiting.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sched.h>
@@ -60,19 +59,4 @@ void parking_wake(_Atomic uint32_t *word, uint32_t bits, int32_t count)
 uint64_t lock_clock(void)
 {
     return clock_ns(CLOCK_MONOTONIC);
-}
-
-void parking_release(struct parking *parking, uint32_t parked, uint32_t bits, bool empty,
-                     int32_t door)
-{
-    if (parked & ~AT_THE_DOOR) {
-        /* Pairs with parking_enter: who has read the epoch before does not go to sleep. */
-        atomic_fetch_add_explicit(&parking->epoch, 1, memory_order_acq_rel);
-        parking_wake(&parking->epoch, bits, INT_MAX);
-    }
-    if (parked & AT_THE_DOOR && empty) {
-        atomic_fetch_and_explicit(&parking->parked, ~AT_THE_DOOR, memory_order_acq_rel);
-        atomic_fetch_add_explicit(&parking->epoch, 1, memory_order_acq_rel);
-        parking_wake(&parking->epoch, AT_THE_DOOR, door);
-    }
 }

@@ -7,8 +7,8 @@
  *
  * A FIFO lock with parked waiters in its queue goes on at the pace of context switches, one a
  * hand-over, and never gets out of it: each holder comes back before the queue is empty. So who
- * finds that nobody ahead can be running does not join the queue. It parks at the door, and enters
- * when the queue is empty: as concurrency restriction does (Dice and Kogan, EuroSys'19), order is
+ * finds that the one ahead cannot be running does not stay in the queue. It parks at the door, and
+ * enters when the queue is empty: as concurrency restriction does (Dice and Kogan, EuroSys'19), order is
  * kept among those that run. Who was at the door eight times, or once for a millisecond, enters and
  * keeps its place.
  *
@@ -18,17 +18,20 @@
  * long, which is why every sleep is short. */
 #pragma once
 
+#include <limits.h>
+
 #include "arch/arch.h"
+#include "base/hint.h"
 #include "locks/lock.h"
 
-#ifndef LOCK_SPINS
-enum { LOCK_SPINS = 128 };
+#ifndef LOCK_SPINS /* an explorer of all states has fewer */
+enum { LOCK_SPINS = 128, DOOR_VISITS = 8, LINK_SPINS = 1024 };
 #endif
 
 enum {
-    DOOR_VISITS = 8,
     AT_THE_DOOR = 1u << 31, /* in `parked` */
     QUEUE_BITS = 31,        /* of a futex's 32: the last is the door's */
+    LOCK_CHAIN = 1 << 10,   /* how many are followed, to name a holder */
 };
 
 /* This process's locks are ready to be parked on: once, before the first acquire that may park.
@@ -66,8 +69,10 @@ static inline enum lock_next lock_moment(struct lock_wait *wait, const struct lo
         waiter->while_waiting(waiter->context);
     else if (!(hopeless && waiter->parks))
         arch_relax();
-    if (++wait->looks < LOCK_SPINS && !(hopeless && waiter->parks))
+    if (wait->looks < LOCK_SPINS && !(hopeless && waiter->parks)) {
+        wait->looks++;
         return LOCK_LOOK;
+    }
     if (waiter->patience_ns) {
         const uint64_t now = lock_clock();
         if (!wait->began)
@@ -123,7 +128,7 @@ static inline uint32_t parking_enter(struct parking *parking, bool door)
 #define PARK_AT_DOOR(parking, wait, waiter, condition)                                       \
     do {                                                                                     \
         const uint32_t epoch_ = parking_enter(parking, true);                                \
-        (wait)->visits++;                                                                    \
+        (wait)->visits += (wait)->visits < DOOR_VISITS;                                      \
         if ((condition) && !parking_sleep(&(parking)->epoch, epoch_, AT_THE_DOOR, waiter) && \
             !(waiter)->while_waiting)                                                        \
             (wait)->visits = DOOR_VISITS;                                                    \
@@ -147,5 +152,17 @@ static inline uint32_t parking_look(struct parking *parking)
 }
 
 /* Wakes the next in the queue, by its bits; or, where nobody is in it, so many from the door. */
-void parking_release(struct parking *parking, uint32_t parked, uint32_t bits, bool empty,
-                     int32_t door);
+APART static void parking_release(struct parking *parking, uint32_t parked, uint32_t bits,
+                                  bool empty, int32_t door)
+{
+    if (parked & ~AT_THE_DOOR) {
+        /* Pairs with parking_enter: who has read the epoch before does not go to sleep. */
+        atomic_fetch_add_explicit(&parking->epoch, 1, memory_order_acq_rel);
+        parking_wake(&parking->epoch, bits, INT_MAX);
+    }
+    if (parked & AT_THE_DOOR && empty) {
+        atomic_fetch_and_explicit(&parking->parked, ~AT_THE_DOOR, memory_order_acq_rel);
+        atomic_fetch_add_explicit(&parking->epoch, 1, memory_order_acq_rel);
+        parking_wake(&parking->epoch, AT_THE_DOOR, door);
+    }
+}

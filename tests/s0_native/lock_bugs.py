@@ -1,0 +1,101 @@
+"""Seeded bugs in what locks hold in every order of events: seen by the explorer, of the kind named,
+with so many cores and rounds.
+"""
+
+from __future__ import annotations
+
+from seeded import Bug, table
+
+WAITING, TTAS, TICKET = "locks/waiting.h", "locks/ttas.h", "locks/ticket.h"
+MCS, HAPAX, READERS = "locks/mcs.h", "locks/hapax.h", "locks/readers.h"
+
+
+def nobody_parked(name: str, kind: str, file: str) -> Bug:
+    """A release that looks for nobody who is parked."""
+    look = "const uint32_t parked = parking_look(&lock->parking);"
+    return Bug(name, file, look, "const uint32_t parked = 0;", seen_by=(kind, "2", "2"))
+
+
+BUGS = table(
+    Bug(
+        "DOOR_LEFT_SHUT",
+        WAITING,
+        "    if (wait->visits)\n        atomic_fetch_or_explicit",
+        "    if (false && wait->visits)\n        atomic_fetch_or_explicit",
+        seen_by=("ttas", "3", "1"),
+    ),
+    Bug(
+        "NO_LAST_LOOK_AT_THE_DOOR",
+        WAITING,
+        "        if ((condition) && !parking_sleep(",
+        "        if (((condition) || true) && !parking_sleep(",
+        seen_by=("ttas", "2", "1"),
+    ),
+    Bug(
+        "EPOCH_READ_LATE",
+        WAITING,
+        "    parking_fence();\n    return epoch;",
+        "    parking_fence();\n"
+        "    return atomic_load_explicit(&parking->epoch, memory_order_acquire) + 0 * epoch;",
+        seen_by=("ticket", "2", "2"),
+    ),
+    Bug(
+        "NO_FENCE",
+        WAITING,
+        "    parking_fence();\n    return epoch;",
+        "    return epoch;",
+        seen_by=("ticket", "2", "2"),
+    ),
+    nobody_parked("TICKET_WAKES_NOBODY", "ticket", TICKET),
+    nobody_parked("MCS_DOOR_WAKES_NOBODY", "mcs", MCS),
+    Bug(
+        "MCS_NO_FENCE",
+        MCS,
+        "            parking_fence();\n",
+        "",
+        seen_by=("mcs", "2", "1", "0"),
+    ),
+    Bug(
+        "MCS_NEXT_KEPT",
+        MCS,
+        "    atomic_store_explicit(&node->next, LOCK_NONE, memory_order_relaxed);\n",
+        "",
+        seen_by=("mcs", "2", "2", "0"),
+    ),
+    Bug(
+        "HAPAX_NOT_LOOKED_AGAIN",
+        HAPAX,
+        "if (seen == before || hapax_departed(lock, before))",
+        "if (false)",
+        seen_by=("hapax", "2", "2", "0"),
+    ),
+    Bug(
+        "HAPAX_SLOT_NEVER",
+        HAPAX,
+        "    atomic_store_explicit(&lock->departed, number, memory_order_release);\n"
+        "    atomic_store_explicit(&node->departed, number, memory_order_release);\n",
+        "    atomic_store_explicit(&lock->departed, number, memory_order_release);\n",
+        seen_by=("hapax", "2", "2", "0"),
+    ),
+    Bug(
+        "TICKET_GIVEN_BACK_TOO_LATE",
+        TICKET,
+        "    uint32_t last = ticket + 1;\n",
+        "    uint32_t last = (uint32_t)atomic_load_explicit(&lock->next, memory_order_relaxed);\n",
+        seen_by=("ticket", "3", "1"),
+    ),
+    Bug(
+        "READERS_NO_SECOND_LOOK",
+        READERS,
+        "if (__builtin_expect(!writer, 1))",
+        "if (writer || !writer)",
+        seen_by=("readers", "2", "1"),
+    ),
+    Bug(
+        "READER_WAKES_NOBODY",
+        READERS,
+        "(parked & ~AT_THE_DOOR) != 0",
+        "false && parked",
+        seen_by=("readers", "2", "2"),
+    ),
+)

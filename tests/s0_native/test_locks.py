@@ -1,0 +1,78 @@
+"""Locks in every order of events, by an explorer of all states (lock_explorer.c): mutual exclusion,
+FIFO, no lost wake-up. And every seeded bug is caught.
+"""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from s0_native.building import Compiler
+from s0_native.channel_bugs import LOCKS
+from s0_native.lock_bugs import BUGS
+from seeded import Bug, every
+
+EXPLORED = LOCKS[:-1]
+NO_CPU, ONE_CPU, TWO_CPUS, _, NOBODY_PARKS = range(5)
+
+
+def explore(
+    compiler: Compiler,
+    kind: str,
+    cores: int,
+    rounds: int,
+    cpus: int,
+    *,
+    timeouts: bool = False,
+    bug: Bug | None = None,
+) -> subprocess.CompletedProcess[str]:
+    program = compiler.build("lock_explorer.c", bug=bug)
+    numbers = map(str, (LOCKS.index(kind), cores, rounds, cpus, int(timeouts)))
+    return subprocess.run([program, *numbers], capture_output=True, text=True, check=False)
+
+
+def holds(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 500
+
+
+@pytest.mark.parametrize("kind", EXPLORED)
+def test_two_cores_that_share_a_cpu(compiler: Compiler, kind: str) -> None:
+    holds(explore(compiler, kind, 2, 2, ONE_CPU))
+
+
+@pytest.mark.parametrize("kind", EXPLORED)
+def test_sleep_that_ends_by_itself_breaks_nothing(compiler: Compiler, kind: str) -> None:
+    holds(explore(compiler, kind, 2, 1, ONE_CPU, timeouts=True))
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.full) if k == "hapax" else k for k in EXPLORED]
+)
+def test_two_cores_that_spin_first(compiler: Compiler, kind: str) -> None:
+    holds(explore(compiler, kind, 2, 2, NO_CPU))
+
+
+@pytest.mark.parametrize(
+    ("kind", "cpus"),
+    [
+        ("ttas", TWO_CPUS),
+        ("mcs", ONE_CPU),
+        ("mcs", NOBODY_PARKS),
+        *(
+            pytest.param(kind, cpus, marks=pytest.mark.full)
+            for kind in EXPLORED
+            for cpus in (NO_CPU, ONE_CPU, TWO_CPUS)
+        ),
+    ],
+)
+def test_three_cores(compiler: Compiler, kind: str, cpus: int) -> None:
+    holds(explore(compiler, kind, 3, 1, cpus))
+
+
+@pytest.mark.parametrize("name", every(2, BUGS))
+def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
+    kind, cores, rounds, *pinned = BUGS[name].seen_by
+    cpus = int(pinned[0]) if pinned else ONE_CPU
+    done = explore(compiler, kind, int(cores), int(rounds), cpus, bug=BUGS[name])
+    assert done.returncode == 1, done.stdout + done.stderr
