@@ -37,7 +37,7 @@ def program() -> Iterator[Path]:
 
 def run(program: Path, *arguments: int) -> dict[str, Any]:
     """By form, contract and dispatch."""
-    command = [program, *map(str, arguments)]
+    command = [str(program), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     first, *rows = done.stdout.splitlines()

@@ -55,7 +55,8 @@ static void draw(struct core *c, struct operation *o)
     } else if (geometry.type == TYPE_MAP) {
         o->kind = only_reads ? MAP_GET : random_next(&c->seed) % 2 ? MAP_PUT : MAP_REMOVE;
         o->key = OWN_FIRST * (1 + c->me) + random_next(&c->seed) % OWN;
-        o->value[0] = random_next(&c->seed) % 1000000;
+        o->value[0] = (uint64_t)random_next(&c->seed)
+                      << random_next(&c->seed) % 16; /* some are long */
     } else if (only_reads) {
         o->kind = QUEUE_FRONT;
     } else if (random_next(&c->seed) % 2) {
@@ -273,7 +274,8 @@ int main(int argc, char **argv)
     geometry = (struct object_geometry){.type = (uint32_t)argument(argc, argv, 2, 0),
                                         .shape = (uint32_t)argument(argc, argv, 3, 4),
                                         .cores = (uint32_t)argument(argc, argv, 4, 2),
-                                        .log = (uint32_t)argument(argc, argv, 5, 256)};
+                                        .log = (uint32_t)argument(argc, argv, 5, 256),
+                                        .lock = (uint32_t)(seed_of_run % 3)};
     forms = argument(argc, argv, 6, 31);
     switches = argument(argc, argv, 7, 10000);
     each = argument(argc, argv, 8, 20);

@@ -6,10 +6,10 @@
 
 #include "object/delegated.h"
 
-bool object_fits_flight(const struct operation *o)
+static bool fits_a_word(const struct operation *o)
 {
-    return o->kind && !(o->kind >> 8) && !(o->key >> FLIGHT_KEY_BITS) &&
-           !(o->value[0] >> FLIGHT_VALUE_BITS);
+    return o->kind && !o->value[1] && !o->value[2] && !o->value[3] && !(o->kind >> 8) &&
+           !(o->key >> FLIGHT_KEY_BITS) && !(o->value[0] >> FLIGHT_VALUE_BITS);
 }
 
 static void add_result(struct object *o, const struct result *result)
@@ -81,23 +81,30 @@ static void send_line(struct object *o)
     o->filled = 0;
 }
 
+void object_flush(struct object *o)
+{
+    if (o->filled)
+        send_line(o);
+}
+
 bool object_send(struct object *o, const struct operation *operation)
 {
     uint32_t lines = (uint32_t)__builtin_popcount(o->flight.outstanding);
-    assert(object_fits_flight(operation));
     if (o->results + o->filled + lines * FLIGHT_OPERATIONS >= FLIGHTS_MOST)
         return false;
+    if (!fits_a_word(operation)) {
+        struct result result;
+        object_flush(o);
+        collect_all(o);
+        object_apply(o, operation, &result);
+        add_result(o, &result);
+        return true;
+    }
     o->filling[o->filled++] = flight_pack(operation);
     if (o->filled == FLIGHT_OPERATIONS || (object_mode(o) & FORM_MASK) != FORM_DELEGATED ||
         o->me == o->owner)
         send_line(o);
     return true;
-}
-
-void object_flush(struct object *o)
-{
-    if (o->filled)
-        send_line(o);
 }
 
 bool object_take(struct object *o, struct result *result)

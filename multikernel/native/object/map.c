@@ -59,7 +59,7 @@ static void close_gap(struct map *map, struct pair *pair)
 {
     const uint64_t mask = state_get(&map->slots) - 1;
     uint64_t gap = (uint64_t)(pair - map->pair);
-    for (uint64_t at = (gap + 1) & mask;; at = (at + 1) & mask) {
+    for (uint64_t at = (gap + 1) & mask, looks = 0; looks < mask; at = (at + 1) & mask, looks++) {
         const uint64_t key = state_get(&map->pair[at].key);
         if (!key)
             break;

@@ -50,6 +50,7 @@ enum object_verdict {
     OBJECT_NO_SUCH_SHAPE,
     OBJECT_NO_SUCH_CORE,
     OBJECT_NO_SUCH_LOG, /* not a power of two within the bounds */
+    OBJECT_NO_SUCH_LOCK,
     OBJECT_NO_SUCH_FORM,
     OBJECT_NOT_LOCKFREE, /* the type, or one of this shape, has no lock-free form */
     OBJECT_NOT_OWNER,    /* only the owner changes the form */
@@ -66,7 +67,8 @@ extern const struct object_type *const object_types[OBJECT_TYPES];
 struct object_geometry {
     uint32_t type, shape; /* shape: see the type */
     uint32_t cores, owner;
-    uint32_t log; /* how many operations a replica may be behind, a power of two */
+    uint32_t log;  /* how many operations a replica may be behind, a power of two */
+    uint32_t lock; /* of the form `fifo`: which of the lock_algorithms that are; 0: the first */
 };
 
 /* The block's size; 0: there is no such object, and verdict says why. */
@@ -149,9 +151,9 @@ struct object_counts object_counts(const struct object *object, uint32_t core);
  * delegated they travel several to a line, and the answers to a line's come in that line together;
  * in any other form each is done when it is sent.
  *
- * An operation has to fit into a word, and its result (56 bits of value) too. */
+ * Several fit into a line where each is a word: with a key and one value of so many bits, and a
+ * result of 56. Any other is done when it is sent, behind those before it. */
 enum { FLIGHT_KEY_BITS = 24, FLIGHT_VALUE_BITS = 32 };
-bool object_fits_flight(const struct operation *operation);
 
 /* False: FLIGHTS_MOST are under way, take a result first. */
 bool object_send(struct object *object, const struct operation *operation);

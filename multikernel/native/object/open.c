@@ -24,6 +24,8 @@ const char *object_verdict_says(enum object_verdict verdict)
         return "the cores are 1 to 64, and owner and caller are among them";
     case OBJECT_NO_SUCH_LOG:
         return "a log has a power of two of entries, 16 to 2048";
+    case OBJECT_NO_SUCH_LOCK:
+        return "there are not so many locks that are FIFO (locks/lock.h)";
     case OBJECT_NO_SUCH_FORM:
         return "there is no such form";
     case OBJECT_NOT_LOCKFREE:
@@ -36,6 +38,14 @@ const char *object_verdict_says(enum object_verdict verdict)
         return "the block is shorter than its object";
     }
     return "no such verdict";
+}
+
+static const struct lock_algorithm *fifo_lock(uint32_t nth)
+{
+    for (uint32_t i = 0; lock_algorithms[i]; i++)
+        if (lock_algorithms[i]->fifo && !nth--)
+            return lock_algorithms[i];
+    return NULL;
 }
 
 /* Where everything lies. */
@@ -68,6 +78,8 @@ static enum object_verdict place(const struct object_geometry *g, struct places 
         return OBJECT_NO_SUCH_CORE;
     if (g->log < OBJECT_LOG_LEAST || g->log > OBJECT_LOG_MOST || g->log & (g->log - 1))
         return OBJECT_NO_SUCH_LOG;
+    if (!fifo_lock(g->lock))
+        return OBJECT_NO_SUCH_LOCK;
     const uint64_t state = object_types[g->type]->bytes(g->shape);
     if (!state)
         return OBJECT_NO_SUCH_SHAPE;
@@ -158,7 +170,7 @@ enum object_verdict object_open(struct object *o, void *block, uint64_t bytes, u
         .replica_bytes = places.state_bytes,
         .log_slots = g.log,
         .log_end = g.log,
-        .fifo = &lock_mcs,
+        .fifo = fifo_lock(g.lock),
     };
     o->pauses = pauses_for_a_line();
     object_attend(o, while_waiting, context);

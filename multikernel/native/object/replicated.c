@@ -27,9 +27,11 @@ static inline enum log_look entry_at(uint64_t entry, uint64_t position)
     return ahead < 0 ? LOG_END : ahead ? LOG_PAST : LOG_ENTRY;
 }
 
+/* Within the block, whatever an entry says. */
 static inline struct slot *operation_slot(const struct object *o, uint64_t core, uint64_t place)
 {
-    return &o->operations[core * 2 * o->log_slots + place];
+    const uint64_t places = 2 * o->log_slots;
+    return &o->operations[(core < o->cores ? core : 0) * places + (place & (places - 1))];
 }
 
 static inline _Atomic uint64_t *log_at(const struct object *o, uint64_t position)
@@ -244,7 +246,7 @@ static inline bool append(struct object *o, const struct operation *operation)
     uint64_t entry = atomic_load_explicit(at, memory_order_relaxed);
     if (entry_at(entry, o->position) != LOG_END)
         return false;
-    const uint64_t place = o->appended & (2 * o->log_slots - 1);
+    const uint64_t place = o->appended & ((1 << PLACE_BITS) - 1);
     /* Pairs with the acquire fence in read_entry. */
     atomic_thread_fence(memory_order_release);
     object_put_operation(operation_slot(o, o->me, place), operation);
@@ -253,7 +255,7 @@ static inline bool append(struct object *o, const struct operation *operation)
                                                  memory_order_release, memory_order_relaxed))
         return false;
     o->appended++;
-    arch_prefetch_write(operation_slot(o, o->me, o->appended & (2 * o->log_slots - 1)));
+    arch_prefetch_write(operation_slot(o, o->me, o->appended));
     return true;
 }
 
