@@ -1,7 +1,14 @@
 """Every seeded bug has its place in the product's source: what it replaces stands there once."""
 
 import pytest
-from s0_native import capability_bugs, channel_bugs, fuzz_bugs, guest_bugs, shared_bugs
+from s0_native import (
+    capability_bugs,
+    channel_bugs,
+    fuzz_bugs,
+    guest_bugs,
+    object_bugs,
+    shared_bugs,
+)
 from s2_kernel import stale_bugs
 from s3_agreement import bugs
 from seeded import Bug
@@ -10,6 +17,7 @@ TABLES = {
     "capability": capability_bugs.BUGS,
     "channel": channel_bugs.BUGS,
     "shared": shared_bugs.BUGS,
+    "object": object_bugs.BUGS,
     "fuzz": fuzz_bugs.BUGS,
     "guests": guest_bugs.BUGS,
     "stale": stale_bugs.BUGS,

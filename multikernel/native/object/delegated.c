@@ -1,0 +1,53 @@
+#include "object/delegated.h"
+
+static void answer(struct object *o, struct slot *slot)
+{
+    struct operation operation;
+    struct result result;
+    object_get_operation(slot, &operation);
+    o->type->apply(o->state, &operation, &result);
+    slot_set(slot, 0, result.status);
+    slot_set(slot, 1, result.value);
+}
+
+/* All of a line, in order, and the answers together: the line moves once there and once back. */
+static void answer_flight(struct object *o, struct slot *slot)
+{
+    for (uint32_t i = 0; i < FLIGHT_OPERATIONS; i++) {
+        const uint64_t word = slot_word(slot, i);
+        if (!word)
+            return;
+        const struct operation operation = flight_unpack(word);
+        struct result result;
+        o->type->apply(o->state, &operation, &result);
+        slot_set(slot, i, flight_pack_result(&result));
+    }
+}
+
+static inline bool served(struct object *o, struct call_receiver *end,
+                          void (*answers)(struct object *, struct slot *))
+{
+    struct slot *slot = call_arrived(end);
+    if (!slot)
+        return false;
+    /* Only this core changes the mode. */
+    const uint64_t mode = atomic_load_explicit(&o->line->mode, memory_order_relaxed);
+    const bool ours = slot_word(slot, REQUEST_MODE) == mode;
+    if (ours)
+        answers(o, slot);
+    slot_set(slot, REQUEST_MODE, ours ? REPLY_DONE : REPLY_REFUSED);
+    call_take_up(end);
+    call_return(slot);
+    return true;
+}
+
+void delegated_serve(struct object *o)
+{
+    for (uint32_t core = 0; core < o->cores; core++) {
+        if (core == o->me)
+            continue;
+        served(o, &o->called[core], answer);
+        for (uint32_t i = 0; i < FLIGHT_LINES && served(o, &o->flown[core], answer_flight); i++)
+            ;
+    }
+}

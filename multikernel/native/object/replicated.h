@@ -1,0 +1,31 @@
+/* The replicated form: a log of operations that write, and a replica a core, which applies them in
+ * the log's order. A read takes the replica as far as the log goes, and reads there.
+ *
+ * An entry of the log is one word, put there by one compare-and-swap: its position, and where its
+ * core has left the operation. So no entry is ever half there, and nobody waits for a core that
+ * was stopped in the middle.
+ *
+ * A core joins by itself, with its first operation: the state stays as it was when the form began
+ * for as long as the form lasts, and the core copies it. The form ends with an entry that says so,
+ * behind which nothing is appended; the owner's replica at that entry is the state.
+ *
+ * The log is a ring, and the one who appends waits for those that are behind only for a while, and
+ * not twice at the same place. Whoever comes back and finds that the log has gone past it takes the
+ * replica of another core, which it asks to hold still. So a core that does not run delays nobody.
+ * An entry, and the operation that it leads to, are looked at once more after they have been read:
+ * that finds out what was overwritten meanwhile. */
+#pragma once
+
+#include "object/object_inside.h"
+
+/* False: the form has ended, and nothing was done. alone: it never ends. */
+bool replicated_apply(struct object *o, uint64_t mode, const struct operation *operation,
+                      struct result *result);
+
+/* Keeps up with the log, if this core has joined. */
+void replicated_follow(struct object *o);
+
+/* The owner's: the log begins, from o->state, in the mode to be set; ends, the replica is the
+ * state. */
+void replicated_begin(struct object *o, uint64_t mode);
+void replicated_end(struct object *o, uint64_t mode);

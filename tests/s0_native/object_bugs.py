@@ -1,0 +1,159 @@
+"""Seeded bugs in objects that change their form: what loses an operation, does it twice or in part,
+or waits for ever. Each is seen by the client named, with the arguments that follow its seed.
+"""
+
+from __future__ import annotations
+
+from seeded import Bug, table
+
+ADAPTIVE, LOCKED = "object/adaptive.c", "object/locked.h"
+DELEGATED, REPLICATED, LOCKFREE = "object/delegated.c", "object/replicated.c", "object/lockfree.c"
+
+SWITCHING = "sums 0 4 2 256 31 20000 20 50"
+STOPPED = "sums 1 4096 3 16 16 3000 20 50 0 0 0 200"
+COMING_BACK = "sums 1 512 3 16 16 2000 2000 50 0 0 1"
+
+BUGS = table(
+    # --- The mode ---
+    Bug(
+        "NO_SECOND_LOOK",
+        LOCKED,
+        "const bool same = alone || object_mode_is(o, mode);",
+        "const bool same = true;",
+        seen_by=(SWITCHING,),
+    ),
+    Bug(
+        "READ_WITHOUT_A_SECOND_LOOK",
+        LOCKED,
+        "if (!alone && !object_mode_is(o, mode))",
+        "if (!alone && false && mode)",
+        seen_by=("sums 0 8 2 256 12 20000 20 90",),
+    ),
+    Bug(
+        "EPOCH_NOT_COMPARED",
+        DELEGATED,
+        "slot_word(slot, REQUEST_MODE) == mode;",
+        "slot_word(slot, REQUEST_MODE) || mode;",
+        seen_by=(SWITCHING,),
+    ),
+    Bug(
+        "FORM_COMPARED_ALONE",
+        DELEGATED,
+        "slot_word(slot, REQUEST_MODE) == mode;",
+        "(mode & FORM_MASK) != FORM_DELEGATED ||\n                      "
+        "slot_word(slot, REQUEST_MODE) == mode;",
+        seen_by=(SWITCHING,),
+    ),
+    Bug(
+        "SWITCH_WITHOUT_THE_LOCK",
+        ADAPTIVE,
+        "    if (is_locked(from))\n        locked_take(o, from);\n    else if",
+        "    if",
+        seen_by=(SWITCHING,),
+    ),
+    # --- Waiting ---
+    Bug(
+        "WAITS_WITHOUT_SERVING",
+        ADAPTIVE,
+        "    if (o->me == o->owner)\n        delegated_serve(o);\n    replicated_follow(o);",
+        "    replicated_follow(o);",
+        seen_by=("sums 0 4 2 256 8 20000 20 50",),
+    ),
+    # --- In flight ---
+    Bug(
+        "SENT_BEHIND_WHAT_IS_REFUSED",
+        "object/in_flight.c",
+        "if (o->flight.outstanding && o->flight_mode != mode)",
+        "if (false)",
+        seen_by=("sums 2 64 2 256 9 20000 20 0 0 1",),
+    ),
+    # --- Replicated ---
+    Bug(
+        "CLOSE_NOT_SEEN",
+        REPLICATED,
+        "reached = AT_CLOSE;\n            break;",
+        "o->position++;\n            continue;",
+        seen_by=(SWITCHING,),
+    ),
+    Bug(
+        "STATE_BEFORE_THE_CLOSE",
+        REPLICATED,
+        "    put_in_order(o, &close); /* it",
+        "    object_copy(o->state, o->replica, o->state_bytes);\n    put_in_order(o, &close);\n"
+        "    o->inside = false;\n    o->epoch = 0;\n    o->log_end = o->position + 2;\n"
+        "    return; /* it",
+        seen_by=(SWITCHING,),
+    ),
+    Bug(
+        "LOG_BEGINS_WHERE_THE_OTHER_ENDED",
+        REPLICATED,
+        "o->log_end = o->position + 2;",
+        "o->log_end = o->position;",
+        seen_by=(SWITCHING,),
+    ),
+    Bug(
+        "READ_BEFORE_THE_END",
+        REPLICATED,
+        "only_reads ? to_the_end(o) :",
+        "only_reads ? !o->position || true :",
+        seen_by=("history 0 3 2 256 16 4000 5 0",),
+    ),
+    Bug(
+        "OVERTAKEN_UNAWARES",
+        REPLICATED,
+        "look == LOG_PAST || !read_entry(o, entry, &operation)",
+        "!read_entry(o, entry, &operation)",
+        seen_by=(COMING_BACK,),
+    ),
+    Bug(
+        "COPIED_WHILE_IT_CHANGES",
+        REPLICATED,
+        "(&o->of_core[core].version, memory_order_relaxed) == version;",
+        "(&o->of_core[core].version, memory_order_relaxed);",
+        seen_by=(COMING_BACK,),
+    ),
+    Bug(
+        "COMES_BACK_WITHOUT_ITS_PLACE",
+        REPLICATED,
+        "at_position(o, version / 2);",
+        "at_position(o, version / 2 + 1);",
+        seen_by=(COMING_BACK,),
+    ),
+    Bug(
+        "HOLDS_STILL_FOR_EVER",
+        REPLICATED,
+        "ticket && i < patience",
+        "ticket && (i < patience || true)",
+        seen_by=(STOPPED,),
+    ),
+    Bug(
+        "A_FULL_LOG_WAITS",
+        REPLICATED,
+        "if (i < PATIENCE) {",
+        "if (i < PATIENCE || true) {",
+        seen_by=(STOPPED,),
+    ),
+    # --- Lock-free ---
+    Bug(
+        "COUNTER_NOT_CLOSED",
+        LOCKFREE,
+        "atomic_fetch_or_explicit(&from->counter[0].value, COUNTER_CLOSED, memory_order_acq_rel);",
+        "atomic_fetch_or_explicit(&from->counter[0].value, 0, memory_order_acq_rel);",
+        seen_by=("sums 0 1 2 256 40 20000 20 50",),
+    ),
+    Bug(
+        "QUEUE_NOT_CLOSED",
+        LOCKFREE,
+        "atomic_fetch_or_explicit(&from->slot[i], QUEUE_CLOSED,",
+        "atomic_fetch_or_explicit(&from->slot[i], 0,",
+        seen_by=("sums 2 64 2 256 40 20000 20 0",),
+    ),
+    # --- Types ---
+    Bug(
+        "GAP_NOT_CLOSED",
+        "object/map.c",
+        "            close_gap(map, pair);\n        return;\n    default:",
+        "            state_set(&pair->key, 0);\n        return;\n    default:",
+        seen_by=("sums 1 64 2 256 1 2000 200 0",),
+    ),
+)

@@ -1,0 +1,304 @@
+"""Objects in several forms: nothing is lost, done twice or in part while the form changes under
+load; recorded histories are linearizable; nobody waits for a core that is stopped; and every seeded
+bug is caught.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from dataclasses import replace
+
+import pytest
+from s0_native.building import NATIVE, Compiler, Shell, sanitizer_prefix
+from s0_native.linearizable import (
+    Model,
+    Operation,
+    State,
+    counters,
+    first_wrong_round,
+    mapping,
+    queue_of,
+    states_after,
+)
+from s0_native.object_bugs import BUGS
+from seeded import Bug, every
+
+OBJECT = [*sorted((NATIVE / "object").glob("*.c")), *sorted((NATIVE / "locks").glob("*.c"))]
+CLIENTS = {"sums": "object_client.c", "history": "object_history.c"}
+COUNTERS, MAP, QUEUE = range(3)
+LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, LOCKFREE = (1 << i for i in range(6))
+ALL = LOCKED | FIFO | OPTIMISTIC | DELEGATED | REPLICATED
+KINDS = [(COUNTERS, 4, ALL), (COUNTERS, 1, ALL | LOCKFREE), (MAP, 256, ALL)]
+KINDS += [(QUEUE, 16, ALL | LOCKFREE)]
+"""Types, shapes, and the forms that suit them."""
+HISTORIES = [(COUNTERS, 3, ALL), (COUNTERS, 1, ALL | LOCKFREE), (MAP, 16, ALL)]
+HISTORIES += [(QUEUE, 2, ALL | LOCKFREE)]
+SANITIZER = ("-fsanitize=thread", "-O1", "-Wno-tsan", "-DTHREADS")
+
+
+def run(
+    compiler: Compiler, client: str, *arguments: int, bug: Bug | None = None, stuck: int = 60
+) -> subprocess.CompletedProcess[str]:
+    flags = (f"-DSTUCK_SECONDS={stuck}",)
+    program = compiler.build(CLIENTS[client], *OBJECT, flags=flags, bug=bug)
+    command = [str(program), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def model_of(kind: int, shape: int) -> tuple[Model, State]:
+    match kind:
+        case 0:
+            return counters, (0,) * shape
+        case 1:
+            return mapping, (-1,) * 4
+        case _:
+            return queue_of(shape), ()
+
+
+def wrong_round(
+    compiler: Compiler, *arguments: int, bug: Bug | None = None
+) -> list[Operation] | None:
+    done = run(compiler, "history", *arguments, bug=bug)
+    assert done.returncode == 0, (arguments, done.stderr)
+    return first_wrong_round(*model_of(*arguments[1:3]), done.stdout.splitlines())
+
+
+# --- Sums and histories of each key ---
+
+
+@pytest.mark.parametrize("flight", [0, 1])
+@pytest.mark.parametrize(("cores", "log", "lazy"), [(2, 256, 0), (2, 16, 1), (3, 16, 1)])
+@pytest.mark.parametrize(("kind", "shape", "forms"), KINDS)
+def test_nothing_is_lost_while_the_form_changes(
+    compiler: Compiler,
+    kind: int,
+    shape: int,
+    forms: int,
+    cores: int,
+    log: int,
+    lazy: int,
+    flight: int,
+) -> None:
+    arguments = (5, kind, shape, cores, log, forms, 10_000, 20, 50, 0, flight, lazy)
+    done = run(compiler, "sums", *arguments)
+    assert done.returncode == 0, (arguments, done.stderr)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("kind", "shape", "forms"), KINDS)
+def test_nothing_is_lost_in_a_million_changes(
+    compiler: Compiler, kind: int, shape: int, forms: int, seed: int
+) -> None:
+    each, log = random.Random(seed).choice([(5, 16), (20, 256), (100, 64), (20, 16)])
+    arguments = (seed, kind, shape, 2, log, forms, 1_000_000, each, 50, 0, seed % 2, 0)
+    done = run(compiler, "sums", *arguments)
+    assert done.returncode == 0, (arguments, done.stderr)
+
+
+@pytest.mark.parametrize("form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, ALL])
+def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
+    done = run(compiler, "sums", 3, COUNTERS, 4, 3, 64, form, 300, 20, 50, 1)
+    assert done.returncode == 0, done.stderr
+    assert all(int(one) > 0 for one in done.stdout.split())
+
+
+# In which nobody waits for a core that does not run: what the owner does meanwhile goes round the
+# log eight times.
+@pytest.mark.parametrize("flight", [0, 1])
+@pytest.mark.parametrize(
+    ("kind", "shape", "forms"),
+    [
+        (COUNTERS, 8, REPLICATED),
+        (MAP, 4096, REPLICATED),
+        (COUNTERS, 1, REPLICATED | LOCKFREE),
+        (QUEUE, 16, REPLICATED | LOCKFREE),
+    ],
+)
+def test_nobody_waits_for_a_core_that_is_stopped(
+    compiler: Compiler, kind: int, shape: int, forms: int, flight: int
+) -> None:
+    arguments = (3, kind, shape, 3, 16, forms, 3000, 20, 50, 0, flight, 0, 500)
+    done = run(compiler, "sums", *arguments)
+    assert done.returncode == 0, (arguments, done.stderr)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
+    """The state is plain memory here, and whoever touches it out of order a race."""
+    program = compiler.build("object_client.c", *OBJECT, flags=SANITIZER)
+    prefix = sanitizer_prefix(compiler.build("sanitized.c", flags=SANITIZER[:2]))
+    forms = LOCKED | FIFO | DELEGATED
+    arguments = (seed, COUNTERS, 4, 3, 64, forms, 300, 20, 50, 0, seed % 2)
+    environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1 exitcode=66"}
+    command = [*prefix, str(program), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, (arguments, done.stderr)
+
+
+# --- Histories ---
+
+
+def forms_of(forms: int) -> list[int]:
+    """Each alone, and all with changes among them."""
+    return [*(1 << i for i in range(6) if forms >> i & 1), forms]
+
+
+@pytest.mark.parametrize("cores", [2, 3])
+@pytest.mark.parametrize(
+    ("kind", "shape", "forms"),
+    [(kind, shape, form) for kind, shape, forms in HISTORIES for form in forms_of(forms)],
+)
+def test_histories_are_linearizable(
+    compiler: Compiler, kind: int, shape: int, forms: int, cores: int
+) -> None:
+    each = 0 if forms & (forms - 1) == 0 else 3
+    for flight in range(2):
+        arguments = (7, kind, shape, cores, 16, forms, 300, 5, each, flight)
+        wrong = wrong_round(compiler, *arguments)
+        assert not wrong, (arguments, wrong)
+
+
+@pytest.mark.full(one_in=4)
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_many_histories_are_linearizable(compiler: Compiler, seed: int) -> None:
+    chosen = random.Random(seed)
+    kind, shape, forms = chosen.choice(HISTORIES)
+    forms = chosen.choice([forms, forms, forms & chosen.randrange(1, 64) or forms])
+    arguments = (seed, kind, shape, chosen.choice([2, 3]), 16, forms, 3000, 5, 3, seed % 2)
+    wrong = wrong_round(compiler, *arguments)
+    assert not wrong, (arguments, wrong)
+
+
+def test_the_checker_sees_an_order_that_there_is_not() -> None:
+    add = Operation(0, 0, 10, 20, 1, 0, 1, 0, 0)
+    sees_it = Operation(0, 1, 15, 30, 2 | 0x80, 0, 1, 0, 1)
+    too_early = replace(sees_it, begin=5, end=9)
+    too_late = replace(sees_it, begin=25, result=0)
+    assert states_after(counters, (0,), [add, sees_it]) == {(1,)}
+    assert states_after(counters, (0,), [add, replace(sees_it, result=0)]) == {(1,)}
+    assert not states_after(counters, (0,), [add, too_early])
+    assert not states_after(counters, (0,), [add, too_late])
+    assert not states_after(counters, (0,), [add, replace(add, core=1)])
+
+
+# --- Types ---
+
+
+@pytest.fixture(scope="module")
+def shell_program(compiler: Compiler) -> str:
+    return str(compiler.build("object_shell.c", *OBJECT))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("kind", "shape"), [(COUNTERS, 5), (MAP, 8), (MAP, 64), (QUEUE, 4)])
+def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int, seed: int) -> None:
+    """And check says beforehand whether something will change; and undo takes it back."""
+    shell, chosen = Shell(shell_program), random.Random(seed)  # type: ignore[arg-type]
+    keys = shape if kind == MAP else 0
+    most = shape - shape // 8
+    model, state = {
+        COUNTERS: (counters, (0,) * shape),
+        MAP: (mapping, (-1,) * (keys + 1)),
+        QUEUE: (queue_of(shape), ()),
+    }[kind]
+    kinds = {COUNTERS: [1, 0x82], MAP: [0x81, 2, 2, 3, 4], QUEUE: [1, 1, 2, 0x83]}[kind]
+    shell.ask_lines(("make", kind, shape))
+    for _ in range(600):
+        one, key = chosen.choice(kinds), chosen.randint(1, max(keys, 1))
+        value = chosen.randrange(1, 99)
+        if kind == COUNTERS:
+            key = chosen.randrange(shape)
+            value = chosen.randint(1, shape - key)
+        operation = Operation(0, 0, 0, 0, one, key, value, 0, 0)
+        after, answer = model(state, operation)
+        if kind == MAP and sum(v >= 0 for v in after) > most:
+            after, answer = state, (2, 0)
+        ((would, *said),) = shell.ask_lines(("apply", one, key, value))
+        assert tuple(said) == answer, operation
+        changes = not one & 0x80 and answer[0] in ((0, 1) if one in (2, 4) else (0,))
+        assert would == changes, operation
+        if chosen.randrange(3):
+            state = after
+        else:
+            shell.ask("undo")
+    shell.close()
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"),
+    [
+        ((COUNTERS, 4, 1, 4, 1), 4),
+        ((COUNTERS, 4, 1, 0, 5), 4),
+        ((COUNTERS, 4, 1, 0, 0), 4),
+        ((COUNTERS, 4, 1, (1 << 64) - 1, 2), 4),
+        ((COUNTERS, 4, 9, 0, 1), 4),
+        ((MAP, 8, 2, 0, 1), 4),
+        ((MAP, 8, 7, 1, 1), 4),
+        ((QUEUE, 4, 1, 0, 1 << 32), 4),
+        ((QUEUE, 4, 9, 0, 1), 4),
+    ],
+)
+def test_bad_operations_do_nothing(
+    shell_program: str, operation: tuple[int, ...], status: int
+) -> None:
+    shell = Shell(shell_program)  # type: ignore[arg-type]
+    kind, shape, *rest = operation
+    shell.ask_lines(("make", kind, shape))
+    ((would, *said),) = shell.ask_lines(("apply", *rest))
+    assert (would, said) == (0, [status, 0])
+    shell.close()
+
+
+@pytest.mark.parametrize(
+    ("geometry", "says"),
+    [
+        ((9, 1, 2, 0, 64, 0), "type"),
+        ((COUNTERS, 0, 2, 0, 64, 0), "shape"),
+        ((COUNTERS, 33, 2, 0, 64, 0), "shape"),
+        ((MAP, 24, 2, 0, 64, 0), "shape"),
+        ((MAP, 0, 2, 0, 64, 0), "shape"),
+        ((QUEUE, 1, 2, 0, 64, 0), "shape"),
+        ((MAP, 64, 0, 0, 64, 0), "cores"),
+        ((MAP, 64, 65, 0, 64, 0), "cores"),
+        ((MAP, 64, 2, 2, 64, 0), "cores"),
+        ((MAP, 64, 2, 0, 100, 0), "log"),
+        ((MAP, 64, 2, 0, 4096, 0), "log"),
+        ((MAP, 64, 2, 0, 64, 3), "locks"),
+    ],
+)
+def test_what_there_is_not_is_refused_by_name(
+    shell_program: str, geometry: tuple[int, ...], says: str
+) -> None:
+    done = subprocess.run(
+        [shell_program],
+        input="bytes " + " ".join(map(str, geometry)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    length, verdict, words = done.stdout.split(maxsplit=2)
+    assert length == "0"
+    assert verdict != "0"
+    assert says in words
+
+
+# --- Seeded bugs ---
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", every(4, BUGS))
+def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
+    bug = BUGS[name]
+    client, *rest = bug.seen_by[0].split()
+    arguments = tuple(map(int, rest))
+    for seed in range(1, 21):
+        if client == "history":
+            if wrong_round(compiler, seed, *arguments, bug=bug):
+                return
+        elif run(compiler, client, seed, *arguments, bug=bug, stuck=3).returncode:
+            return
+    pytest.fail(f"{name} ran {seed} times without being noticed")
