@@ -1,7 +1,7 @@
-/* Threads add to a plain counter under a lock of one kind. A release or acquire that is missing is a
- * race on it; two at once lose a count; a wake-up that is lost ends in a time-out of milliseconds,
- * which the explorer sees (lock_explorer.c), not this. Where some park, cores may all seem to be
- * pinned to one CPU, so that every way of waiting is used.
+/* Threads add to a plain counter under a lock of one kind. A release or acquire that is missing is
+ * a race on it; two at once lose a count; a wake-up that is lost ends in a time-out of
+ * milliseconds, which the explorer sees (lock_explorer.c), not this. Where some park, cores may all
+ * seem to be pinned to one CPU, so that every way of waiting is used.
  *
  *     lock_client SEED THREADS ROUNDS KIND */
 #include "clients.h"

@@ -1,8 +1,8 @@
-/* Every order of events of a few cores at one lock: the headers themselves run, each core on a stack
- * of its own, and every atomic operation in them is a step of this explorer, which tries all orders,
- * state by state. Stores wait in a core's store buffer, as on x86, and reach memory at any later
- * moment; a read-modify-write, a system call and, of everybody's, parking_fence empty it. (What
- * weaker orders allow is ThreadSanitizer's part: lock_client.c.)
+/* Every order of events of a few cores at one lock: the headers themselves run, each core on a
+ * stack of its own, and every atomic operation in them is a step of this explorer, which tries all
+ * orders, state by state. Stores wait in a core's store buffer, as on x86, and reach memory at any
+ * later moment; a read-modify-write, a system call and, of everybody's, parking_fence empty it.
+ * (What weaker orders allow is ThreadSanitizer's part: lock_client.c.)
  *
  * Held: never two in the lock, nor a reader beside a writer; in a FIFO lock cores come in as they
  * joined the queue; and whenever nobody can run, all are through: no wake-up is lost, and nobody

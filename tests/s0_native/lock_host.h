@@ -1,4 +1,5 @@
-/* What locks ask of the host, for clients that are one file. GenMC has no host: there nobody parks. */
+/* What locks ask of the host, for clients that are one file. GenMC has no host: there nobody
+ * parks. */
 #pragma once
 
 #ifdef GENMC

@@ -1,5 +1,5 @@
-/* A lock between cores, in shared memory: what all its kinds have in common. Each kind is one header
- * beside this one, opened by its guarantee and its paper:
+/* A lock between cores, in shared memory: what all its kinds have in common. Each kind is one
+ * header beside this one, opened by its guarantee and its paper:
  *
  *     ttas.h      unfair: test-and-test-and-set, with back-off
  *     ticket.h    FIFO, one line for all
@@ -74,8 +74,8 @@ struct lock_waiter {
 enum lock_outcome {
     LOCK_TAKEN,
     LOCK_OWNER_DIED, /* taken, and what it guards is as the dead holder left it: robust alone */
-    /* Not taken within the patience. Where there is a queue it cannot be left: nobody gets this lock
-     * any more, even if its holder lives and releases it. */
+    /* Not taken within the patience. Where there is a queue it cannot be left: nobody gets this
+     * lock any more, even if its holder lives and releases it. */
     LOCK_GIVEN_UP,
 };
 

@@ -1,5 +1,5 @@
-/* The MCS queue lock (Mellor-Crummey and Scott, TOCS'91): FIFO, each waiter looks at its own line, a
- * hand-over costs one line transfer however many wait. Links are node numbers, because the nodes
+/* The MCS queue lock (Mellor-Crummey and Scott, TOCS'91): FIFO, each waiter looks at its own line,
+ * a hand-over costs one line transfer however many wait. Links are node numbers, because the nodes
  * lie at different addresses in different processes. Cores that park at the door (waiting.h) are
  * not in the queue yet.
  *
@@ -21,7 +21,8 @@ APART static enum lock_outcome mcs_wait(struct lock *lock, struct lock_node *nod
     /* Release pairs with the acquire of next in mcs_release: the hand-over comes after our node was
      * initialised. */
     atomic_store_explicit(&nodes[before - 1].next, me + 1, memory_order_release);
-    /* Pairs with the release store in mcs_release: the state the predecessor left is ours to see. */
+    /* Pairs with the release store in mcs_release: the state the predecessor left is ours to
+     * see. */
     while (atomic_load_explicit(&node->waiting, memory_order_acquire)) {
         const enum lock_next next = lock_moment(wait, waiter, lock_same_cpu(nodes, me, before));
         if (next == LOCK_STOP)

@@ -3,8 +3,9 @@
  * a writer takes a ttas lock and looks at every reader's line. No order: writers before readers,
  * and among writers any.
  *
- * A reader says that it reads, then looks for a writer; a writer says that it writes, then looks for
- * readers: one of them sees the other. A dead reader stops all writers, a dead writer everybody. */
+ * A reader says that it reads, then looks for a writer; a writer says that it writes, then looks
+ * for readers: one of them sees the other. A dead reader stops all writers, a dead writer
+ * everybody. */
 #pragma once
 
 #include "locks/ttas.h"

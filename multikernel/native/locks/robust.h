@@ -1,7 +1,7 @@
 /* The host's mutex between processes, robust (pthread_mutexattr_setrobust(3): the C library keeps a
  * list of those that a thread holds, and when the thread ends the kernel marks each and wakes one
- * waiter): no order, and no deadlock by death. The next holder is told that the last one died, once,
- * and the lock goes on; what it guards is as the dead one left it.
+ * waiter): no order, and no deadlock by death. The next holder is told that the last one died,
+ * once, and the lock goes on; what it guards is as the dead one left it.
  *
  * Its memory must be initialised, and be mapped for as long as somebody holds it. Asking whether it
  * is held takes no lock, on purpose: who only tried it would swallow the news of a death. */

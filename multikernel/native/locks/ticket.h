@@ -13,7 +13,8 @@ static inline bool ticket_held(struct lock *lock)
            atomic_load_explicit(&lock->serving, memory_order_relaxed);
 }
 
-/* Who waits, waits for one that cannot run: the holder; or, it has just come, one that is parked. */
+/* Who waits, waits for one that cannot run: the holder; or, it has just come, one that is
+ * parked. */
 static inline bool ticket_hopeless(struct lock *lock, struct lock_node *nodes, uint32_t me,
                                    const struct lock_wait *wait)
 {
@@ -34,7 +35,8 @@ static inline bool ticket_served(struct lock *lock, uint32_t ticket)
     return atomic_load_explicit(&lock->serving, memory_order_acquire) == ticket;
 }
 
-/* The last ticket drawn, it is as if it never was. If it is being served by now the lock is free. */
+/* The last ticket drawn, it is as if it never was. If it is being served by now the lock is
+ * free. */
 static inline bool ticket_give_back(struct lock *lock, uint32_t ticket)
 {
     uint32_t last = ticket + 1;

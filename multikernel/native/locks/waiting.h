@@ -103,8 +103,9 @@ static inline uint32_t queue_bit(uint32_t number)
     return 1u << number % QUEUE_BITS;
 }
 
-/* Who parks, for PARK: in the queue, with a bit of its own, or at the door. Every order relaxed: the
- * fence orders. Epoch before `parked`: pairs with parking_release, which clears that, then counts. */
+/* Who parks: in the queue, or at the door. The fence orders this with the last look behind it, its
+ * other side is parking_look. The epoch is read before `parked` is written: pairs with
+ * parking_release, which clears the door's mark, then counts. */
 static inline uint32_t parking_enter(struct parking *parking, bool door)
 {
     const uint32_t epoch = atomic_load_explicit(&parking->epoch, memory_order_acquire);
