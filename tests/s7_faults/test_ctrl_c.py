@@ -39,13 +39,18 @@ def interrupted(seconds: float) -> Iterator[None]:
 
     before = signal.signal(signal.SIGUSR1, interrupt)
     press = f"kill -USR1 {os.getpid()}"
-    presses = f"sleep {seconds:.5f}; {press}; sleep 5; {press}"
-    sender = subprocess.Popen(["sh", "-c", presses], start_new_session=True)
+    presses = f"read begin; sleep {seconds:.5f}; {press}; sleep 5; {press}"
+    sender = subprocess.Popen(
+        ["sh", "-c", presses], stdin=subprocess.PIPE, bufsize=0, start_new_session=True
+    )
+    assert sender.stdin is not None
     try:
         with pytest.raises(Interrupted):
+            sender.stdin.write(b"\n")  # not before: it would be heard out here
             yield
     finally:
         os.killpg(sender.pid, signal.SIGKILL)
+        sender.stdin.close()
         sender.wait()
         signal.signal(signal.SIGUSR1, before)
 
