@@ -45,7 +45,7 @@ def interrupted(seconds: float) -> Iterator[None]:
     )
     assert sender.stdin is not None
     try:
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interrupted):  # noqa: PT012
             sender.stdin.write(b"\n")  # not before: it would be heard out here
             yield
     finally:
