@@ -225,7 +225,10 @@ static void work(uint32_t me)
         if (atomic_load_explicit(&all->stop, memory_order_relaxed))
             break;
     }
-    stops = 0;
+    if (stops && me == geometry.owner)
+        stops = 0;
+    if (stopped && me == geometry.owner)
+        go_on_without(c);
     object_flush(&c->object);
     while (c->takes < c->sends) {
         take_all(c);
