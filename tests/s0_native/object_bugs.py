@@ -10,7 +10,8 @@ ADAPTIVE, LOCKED = "object/adaptive.c", "object/locked.h"
 DELEGATED, REPLICATED, LOCKFREE = "object/delegated.c", "object/replicated.c", "object/lockfree.c"
 
 SWITCHING = "sums 0 4 2 256 31 20000 20 50"
-STOPPED = "sums 1 4096 3 16 16 3000 20 50 0 0 0 200"
+THREADS = "threads 0 4 3 64 11 3000 20 50 0 0"
+STOPPED = "sums 1 4096 3 64 16 3000 20 50 0 0 0 200"
 COMING_BACK = "sums 1 512 3 16 16 2000 2000 50 0 0 1"
 
 BUGS = table(
@@ -50,6 +51,20 @@ BUGS = table(
         "    if (is_locked(from))\n        locked_take(o, from);\n    else if",
         "    if",
         seen_by=(SWITCHING,),
+    ),
+    Bug(
+        "MODE_RELEASE",
+        ADAPTIVE,
+        "&o->line->mode, next, memory_order_release",
+        "&o->line->mode, next, memory_order_relaxed",
+        seen_by=(THREADS,),
+    ),
+    Bug(
+        "MODE_ACQUIRE",
+        "object/object_inside.h",
+        "&o->line->mode, memory_order_acquire",
+        "&o->line->mode, memory_order_relaxed",
+        seen_by=(THREADS,),
     ),
     # --- Waiting ---
     Bug(
@@ -109,7 +124,7 @@ BUGS = table(
         "COPIED_WHILE_IT_CHANGES",
         REPLICATED,
         "(&o->of_core[core].version, memory_order_relaxed) == version;",
-        "(&o->of_core[core].version, memory_order_relaxed);",
+        "(&o->of_core[core].version, memory_order_relaxed) + (version & 0);",
         seen_by=(COMING_BACK,),
     ),
     Bug(
@@ -157,3 +172,14 @@ BUGS = table(
         seen_by=("sums 1 64 2 256 1 2000 200 0",),
     ),
 )
+
+EXPLORED = {
+    "NO_SECOND_LOOK": "2 0 3",
+    "SWITCH_WITHOUT_THE_LOCK": "2 1 3",
+    "EPOCH_NOT_COMPARED": "2 3 4",
+    "WAITS_WITHOUT_SERVING": "2 3 0",
+    "CLOSE_NOT_SEEN": "2 4 3",
+    "STATE_BEFORE_THE_CLOSE": "2 4 3",
+    "COUNTER_NOT_CLOSED": "2 5 3",
+}
+"""Those that the explorer finds too, and its arguments."""

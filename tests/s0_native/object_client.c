@@ -201,6 +201,8 @@ static void work(uint32_t me)
 #ifdef THREADS
     c->object.type = &plain_counters;
 #endif
+    if (me == geometry.owner)
+        stopper = &c->object;
     uint64_t switched = 0;
     for (uint64_t i = 1;; i++) {
         operate(c);
@@ -225,7 +227,10 @@ static void work(uint32_t me)
         if (atomic_load_explicit(&all->stop, memory_order_relaxed))
             break;
     }
-    stops = 0;
+    if (stops && me == geometry.owner)
+        stops = 0;
+    if (stopped && me == geometry.owner)
+        go_on_without(c);
     object_flush(&c->object);
     while (c->takes < c->sends) {
         take_all(c);

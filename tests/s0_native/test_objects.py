@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from s0_native.building import NATIVE, Compiler, Shell, sanitizer_prefix
+from s0_native.building import HERE, NATIVE, Compiler, Shell, sanitizer_prefix
 from s0_native.linearizable import (
     Model,
     Operation,
@@ -22,7 +22,7 @@ from s0_native.linearizable import (
     queue_of,
     states_after,
 )
-from s0_native.object_bugs import BUGS
+from s0_native.object_bugs import BUGS, EXPLORED
 from seeded import Bug, every
 
 OBJECT = [*sorted((NATIVE / "object").glob("*.c")), *sorted((NATIVE / "locks").glob("*.c"))]
@@ -121,21 +121,27 @@ def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
 def test_nobody_waits_for_a_core_that_is_stopped(
     compiler: Compiler, kind: int, shape: int, forms: int, flight: int
 ) -> None:
-    arguments = (3, kind, shape, 3, 16, forms, 3000, 20, 50, 0, flight, 0, 500)
+    arguments = (3, kind, shape, 3, 64, forms, 3000, 20, 50, 0, flight, 0, 2000)
     done = run(compiler, "sums", *arguments)
     assert done.returncode == 0, (arguments, done.stderr)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
+def under_sanitizer(
+    compiler: Compiler, *arguments: int, bug: Bug | None = None
+) -> subprocess.CompletedProcess[str]:
     """The state is plain memory here, and whoever touches it out of order a race."""
-    program = compiler.build("object_client.c", *OBJECT, flags=SANITIZER)
+    program = compiler.build("object_client.c", *OBJECT, flags=SANITIZER, bug=bug)
     prefix = sanitizer_prefix(compiler.build("sanitized.c", flags=SANITIZER[:2]))
-    forms = LOCKED | FIFO | DELEGATED
-    arguments = (seed, COUNTERS, 4, 3, 64, forms, 300, 20, 50, 0, seed % 2)
     environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1 exitcode=66"}
     command = [*prefix, str(program), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
+    forms = LOCKED | FIFO | DELEGATED
+    arguments = (seed, COUNTERS, 4, 3, 64, forms, 300, 20, 50, 0, seed % 2)
+    done = under_sanitizer(compiler, *arguments)
     assert done.returncode == 0, (arguments, done.stderr)
 
 
@@ -183,6 +189,56 @@ def test_the_checker_sees_an_order_that_there_is_not() -> None:
     assert not states_after(counters, (0,), [add, too_early])
     assert not states_after(counters, (0,), [add, too_late])
     assert not states_after(counters, (0,), [add, replace(add, core=1)])
+
+
+# --- Every order of events ---
+
+
+def explore(
+    compiler: Compiler, arguments: str, bug: Bug | None = None
+) -> subprocess.CompletedProcess[str]:
+    flags = ("-include", str(HERE / "object_steps.h"))
+    program = compiler.build("object_explorer.c", *OBJECT, flags=flags, bug=bug)
+    command = [program, *arguments.split()]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+# Cores, and the forms in turn: 0 locked, 1 FIFO, 2 optimistic, 3 delegated, 4 replicated,
+# 5 lock-free.
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "2 0 3",
+        "2 3 0",
+        "2 1 3 1",
+        "2 2 3 2",
+        "2 0 4",
+        "2 4 5",
+        "2 5 4",
+        "2 3 4 3",
+        "2 5 2",
+        "3 5 3",
+    ],
+)
+def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> None:
+    done = explore(compiler, arguments)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1000
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("arguments", ["3 3 0", "3 1 3", "3 3 4"])
+def test_every_order_of_events_of_three_cores_is_right(compiler: Compiler, arguments: str) -> None:
+    done = explore(compiler, arguments)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", EXPLORED)
+def test_the_explorer_finds_the_order_that_goes_wrong(compiler: Compiler, name: str) -> None:
+    done = explore(compiler, EXPLORED[name], BUGS[name])
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    waits = "wait for each other" in done.stderr
+    assert waits == (name == "WAITS_WITHOUT_SERVING"), done.stderr
 
 
 # --- Types ---
@@ -298,6 +354,9 @@ def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
     for seed in range(1, 21):
         if client == "history":
             if wrong_round(compiler, seed, *arguments, bug=bug):
+                return
+        elif client == "threads":
+            if under_sanitizer(compiler, seed, *arguments, bug=bug).returncode == 66:
                 return
         elif run(compiler, client, seed, *arguments, bug=bug, stuck=3).returncode:
             return

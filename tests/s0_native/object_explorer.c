@@ -1,0 +1,377 @@
+/* Every order of events of a few cores at one counter whose form changes: the object's own files
+ * run, each core on a stack of its own, every atomic operation in them is a step (object_steps.h),
+ * and all orders of steps are tried, state by state, each step seen by all at once.
+ *
+ * Held: each add comes once; its result counts all adds that had returned when it began, and none
+ * that had not begun when it returned; and from every state there is a way to the end in which all
+ * have what they asked for.
+ *
+ *     object_explorer CORES FORM FORM… : CORES cores add once each, core 0 before the first switch
+ *     and behind the last; it goes from the first form to the others in turn.
+ *
+ * What no other core looks at is no step: an own replica, counts, and positions, unless the log is
+ * full. Prints how many states there were. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "object/object_inside.h"
+
+enum { CORES = 3, STACK = 1 << 14, FORMS_MOST = 8, LOG = 16, BLOCK = 1 << 14 };
+static uint32_t cores, forms, form[FORMS_MOST];
+
+static struct state {
+    _Alignas(PAD_BYTES) char block[BLOCK];
+    struct object end[CORES];
+    uint32_t begun, returned, through;
+    uint64_t results; /* a bit each */
+} s;
+
+static ucontext_t context[CORES], explorer;
+static _Alignas(64) char stack[CORES][STACK];
+static uint32_t me;
+static bool exploring;
+
+static void wrong(const char *what);
+
+static void until_chosen(void)
+{
+    const uint32_t core = me;
+    swapcontext(&context[core], &explorer);
+}
+
+static bool lies_in(const void *at, const void *first, uint64_t bytes)
+{
+    return (uintptr_t)at - (uintptr_t)first < bytes;
+}
+
+static void step(const void *at)
+{
+    const struct object *o = &s.end[me];
+    if (!exploring || lies_in(at, o->replica, o->replica_bytes) ||
+        lies_in(at, o->of_core, cores * sizeof *o->of_core) || at == (void *)&o->line->still ||
+        at == o->state)
+        return;
+    until_chosen();
+}
+
+static uint64_t memory(const void *at, size_t bytes)
+{
+    uint64_t value = 0;
+    memcpy(&value, at, bytes);
+    return value;
+}
+
+uint64_t step_load(void *at, size_t bytes)
+{
+    step(at);
+    return memory(at, bytes);
+}
+
+void step_store(void *at, size_t bytes, uint64_t value)
+{
+    step(at);
+    memcpy(at, &value, bytes);
+}
+
+static uint64_t changed_to(void *at, size_t bytes, uint64_t old, uint64_t value)
+{
+    memcpy(at, &value, bytes);
+    return old;
+}
+
+uint64_t step_add(void *at, size_t bytes, uint64_t value)
+{
+    step(at);
+    return changed_to(at, bytes, memory(at, bytes), memory(at, bytes) + value);
+}
+
+uint64_t step_exchange(void *at, size_t bytes, uint64_t value)
+{
+    step(at);
+    return changed_to(at, bytes, memory(at, bytes), value);
+}
+
+bool step_compare(void *at, size_t bytes, void *expected, uint64_t value)
+{
+    step(at);
+    const uint64_t old = memory(at, bytes);
+    const bool same = old == memory(expected, bytes);
+    memcpy(same ? at : expected, same ? &value : &old, bytes);
+    return same;
+}
+
+uint64_t step_bits(void *at, size_t bytes, uint64_t and_, uint64_t or_)
+{
+    step(at);
+    const uint64_t old = memory(at, bytes);
+    return changed_to(at, bytes, old, (old & and_) | or_);
+}
+
+/* --- What the cores do --- */
+
+static void add(uint32_t core)
+{
+    const struct operation operation = {COUNTERS_ADD, 0, {1}};
+    struct result result;
+    const uint32_t before = s.returned;
+    s.begun++;
+    object_apply(&s.end[core], &operation, &result);
+    if (result.status != RESULT_OK || result.value < before || result.value >= s.begun)
+        wrong("a result that no order gives");
+    if (s.results >> result.value & 1)
+        wrong("two have one result");
+    s.results |= 1ull << result.value;
+    s.returned++;
+}
+
+static void run(void)
+{
+    const uint32_t core = me;
+    add(core);
+    for (uint32_t i = 1; i < forms && !core; i++)
+        if (object_switch(&s.end[core], (enum object_form)form[i]) != OBJECT_OK)
+            wrong("a switch was refused");
+    if (!core)
+        add(core);
+    s.through++;
+    for (;;) {
+        object_poll(&s.end[core]);
+        until_chosen();
+    }
+}
+
+/* --- All orders --- */
+
+struct snapshot {
+    struct snapshot *before;
+    uint32_t choice, number;
+    struct state state;
+    ucontext_t context[CORES];
+    uint32_t used[CORES]; /* of each stack, from its end */
+    char stacks[];
+};
+static struct snapshot *newest;
+
+/* States by their hash; their number is the place in `found`. */
+static struct place {
+    uint64_t hash;
+    uint32_t number;
+} *places;
+static uint64_t room = 1 << 20;
+static uint32_t states;
+static struct edge {
+    uint32_t from, to;
+} *edges;
+static uint64_t edge_count, edge_room;
+static bool *ends; /* by number: the end can be reached */
+static uint32_t ends_room;
+
+static void wrong(const char *what)
+{
+    fprintf(stderr, "%s; the cores' steps, the last first:", what);
+    for (struct snapshot *one = newest; one; one = one->before)
+        fprintf(stderr, " %u", one->choice - 1);
+    fprintf(stderr, "\n");
+    exit(1);
+}
+
+static void *more(void *memory, uint64_t bytes)
+{
+    void *larger = realloc(memory, bytes);
+    if (!larger)
+        exit(3);
+    return larger;
+}
+
+static uint32_t stack_used(uint32_t core)
+{
+#if defined(__x86_64__)
+    const uint64_t top = (uint64_t)context[core].uc_mcontext.gregs[REG_RSP];
+#else
+    const uint64_t top = context[core].uc_mcontext.sp;
+#endif
+    return (uint32_t)((uint64_t)&stack[core][STACK] - top);
+}
+
+static uint64_t mixed(uint64_t hash, const void *bytes, size_t length)
+{
+    const char *at = bytes;
+    for (; length >= 8; at += 8, length -= 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+static void enter_place(uint64_t hash, uint32_t number)
+{
+    uint64_t at = hash % room;
+    while (places[at].hash)
+        at = (at + 1) % room;
+    places[at] = (struct place){hash, number};
+}
+
+/* Its number; new: as many as there are now, less one. */
+static uint32_t state_number(bool *new)
+{
+    /* Counts that go on and on, and decide nothing: the owner serves with each operation. */
+    for (uint32_t core = 0; core < cores; core++) {
+        s.end[core].moments = 0;
+        s.end[core].turn = 7;
+    }
+    uint64_t hash = mixed(1, &s, sizeof s);
+    for (uint32_t core = 0; core < cores; core++) {
+        const uint32_t used = stack_used(core);
+        hash = mixed(hash, context[core].uc_mcontext.gregs, sizeof context[core].uc_mcontext.gregs);
+        hash = mixed(hash, &stack[core][STACK - used], used);
+    }
+    hash += !hash;
+    for (uint64_t at = hash % room; places[at].hash; at = (at + 1) % room)
+        if (places[at].hash == hash) {
+            *new = false;
+            return places[at].number;
+        }
+    if ((uint64_t)states * 2 >= room) {
+        struct place *old = places;
+        const uint64_t had = room;
+        room *= 4;
+        places = calloc(room, sizeof *places);
+        if (!places)
+            exit(3);
+        for (uint64_t i = 0; i < had; i++)
+            if (old[i].hash)
+                enter_place(old[i].hash, old[i].number);
+        free(old);
+    }
+    enter_place(hash, states);
+    *new = true;
+    return states++;
+}
+
+static void keep(uint32_t number)
+{
+    uint32_t used[CORES] = {0}, sum = 0;
+    for (uint32_t core = 0; core < cores; core++)
+        sum += used[core] = stack_used(core);
+    struct snapshot *one = more(NULL, sizeof *one + sum);
+    one->before = newest;
+    one->choice = 0;
+    one->number = number;
+    memcpy((void *)&one->state, (void *)&s, sizeof s);
+    memcpy(one->context, context, sizeof context);
+    memcpy(one->used, used, sizeof used);
+    for (uint32_t core = 0, at = 0; core < cores; at += used[core++])
+        memcpy(one->stacks + at, &stack[core][STACK - used[core]], used[core]);
+    newest = one;
+}
+
+static void restore(const struct snapshot *one)
+{
+    memcpy((void *)&s, (const void *)&one->state, sizeof s);
+    memcpy(context, one->context, sizeof context);
+    for (uint32_t core = 0, at = 0; core < cores; at += one->used[core++])
+        memcpy(&stack[core][STACK - one->used[core]], one->stacks + at, one->used[core]);
+}
+
+static void leads_to(uint32_t from, uint32_t to)
+{
+    if (edge_count == edge_room) {
+        edge_room = edge_room ? 2 * edge_room : 1 << 20;
+        edges = more(edges, edge_room * sizeof *edges);
+    }
+    edges[edge_count++] = (struct edge){from, to};
+}
+
+static void is_an_end(uint32_t number)
+{
+    while (number >= ends_room) {
+        const uint32_t had = ends_room;
+        ends_room = had ? 2 * had : 1 << 20;
+        ends = more(ends, ends_room * sizeof *ends);
+        memset(ends + had, 0, (ends_room - had) * sizeof *ends);
+    }
+    ends[number] = ends[number] || s.through == cores;
+}
+
+/* Backwards from the ends, until nothing is added. */
+static void all_reach_an_end(void)
+{
+    for (bool added = true; added;) {
+        added = false;
+        for (uint64_t i = edge_count; i--;)
+            if (ends[edges[i].to] && !ends[edges[i].from])
+                added = ends[edges[i].from] = true;
+    }
+    for (uint32_t i = 0; i < states; i++)
+        if (!ends[i])
+            wrong("cores wait for each other");
+}
+
+static void open_all(void)
+{
+    const struct object_geometry geometry = {
+        .type = TYPE_COUNTERS, .shape = 1, .cores = cores, .log = LOG};
+    enum object_verdict verdict;
+    const uint64_t bytes = object_bytes(&geometry, &verdict);
+    if (!bytes || bytes > BLOCK ||
+        object_init(s.block, &geometry, (enum object_form)form[0]) != OBJECT_OK)
+        exit(2);
+    for (uint32_t core = 0; core < cores; core++) {
+        if (object_open(&s.end[core], s.block, bytes, core, NULL, NULL) != OBJECT_OK)
+            exit(2);
+        s.end[core].pauses = 0;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3 || argc > 2 + FORMS_MOST)
+        return 2;
+    cores = (uint32_t)atoi(argv[1]);
+    forms = (uint32_t)argc - 2;
+    for (uint32_t i = 0; i < forms; i++)
+        form[i] = (uint32_t)atoi(argv[2 + i]);
+    if (!cores || cores > CORES)
+        return 2;
+    places = calloc(room, sizeof *places);
+    open_all();
+    exploring = true;
+    for (uint32_t core = 0; core < cores; core++) {
+        getcontext(&context[core]);
+        context[core].uc_stack.ss_sp = stack[core];
+        context[core].uc_stack.ss_size = STACK;
+        makecontext(&context[core], run, 0);
+        me = core;
+        swapcontext(&explorer, &context[core]); /* up to its first step */
+    }
+    bool new;
+    keep(state_number(&new));
+    is_an_end(newest->number);
+    while (newest) {
+        struct snapshot *one = newest;
+        if (one->choice == cores) {
+            newest = one->before;
+            free(one);
+            continue;
+        }
+        restore(one);
+        me = one->choice++;
+        swapcontext(&explorer, &context[me]);
+        const uint32_t number = state_number(&new);
+        leads_to(one->number, number);
+        if (!new)
+            continue;
+        is_an_end(number);
+        if (s.through < cores)
+            keep(number);
+        else if (s.results != (1ull << (cores + 1)) - 1)
+            wrong("an add is lost");
+    }
+    all_reach_an_end();
+    printf("%u\n", states);
+    return 0;
+}
