@@ -11,7 +11,7 @@ DELEGATED, REPLICATED, LOCKFREE = "object/delegated.c", "object/replicated.c", "
 
 SWITCHING = "sums 0 4 2 256 31 20000 20 50"
 THREADS = "threads 0 4 3 64 11 3000 20 50 0 0"
-STOPPED = "sums 1 4096 3 16 16 3000 20 50 0 0 0 200"
+STOPPED = "sums 1 4096 3 64 16 3000 20 50 0 0 0 200"
 COMING_BACK = "sums 1 512 3 16 16 2000 2000 50 0 0 1"
 
 BUGS = table(

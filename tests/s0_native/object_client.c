@@ -201,6 +201,8 @@ static void work(uint32_t me)
 #ifdef THREADS
     c->object.type = &plain_counters;
 #endif
+    if (me == geometry.owner)
+        stopper = &c->object;
     uint64_t switched = 0;
     for (uint64_t i = 1;; i++) {
         operate(c);

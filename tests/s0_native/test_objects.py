@@ -121,7 +121,7 @@ def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
 def test_nobody_waits_for_a_core_that_is_stopped(
     compiler: Compiler, kind: int, shape: int, forms: int, flight: int
 ) -> None:
-    arguments = (3, kind, shape, 3, 16, forms, 3000, 20, 50, 0, flight, 0, 500)
+    arguments = (3, kind, shape, 3, 64, forms, 3000, 20, 50, 0, flight, 0, 2000)
     done = run(compiler, "sums", *arguments)
     assert done.returncode == 0, (arguments, done.stderr)
 

@@ -91,13 +91,15 @@ static bool put(struct queue *queue, uint64_t slots, uint64_t value, struct resu
         const uint64_t slot = look(at);
         if (slot & QUEUE_CLOSED)
             return false;
-        if (slot == queue_free(slots, tail)) {
+        const int64_t beyond = queue_beyond(slot, queue_free(slots, tail));
+        if (!beyond) {
             if (decide(at, slot, queue_filled(slots, tail, value))) {
                 move_on(&queue->tail, tail);
                 *result = (struct result){RESULT_OK, 0};
                 return true;
             }
-        } else if (queue_tag(slot) == queue_filled(slots, tail, 0)) {
+        } else if (beyond > 0) {
+            /* Filled by a core that has not come to move the tail; taken since, perhaps. */
             move_on(&queue->tail, tail);
         } else if (look(&queue->tail) == tail) {
             /* Of the lap before, and not taken, while the tail was here. */
@@ -115,7 +117,8 @@ static bool take(struct queue *queue, uint64_t slots, bool front, struct result 
         const uint64_t slot = look(at);
         if (slot & QUEUE_CLOSED)
             return false;
-        if (queue_tag(slot) == queue_filled(slots, head, 0)) {
+        const int64_t beyond = queue_beyond(slot, queue_filled(slots, head, 0));
+        if (!beyond) {
             /* Filled, and not taken: all before it have been. */
             if (front || decide(at, slot, queue_taken(slots, head))) {
                 if (!front)
@@ -123,9 +126,10 @@ static bool take(struct queue *queue, uint64_t slots, bool front, struct result 
                 *result = (struct result){RESULT_OK, queue_value(slot)};
                 return true;
             }
-        } else if (slot == queue_taken(slots, head)) {
+        } else if (beyond > 0) {
+            /* Taken by a core that has not come to move the head; filled anew, perhaps. */
             move_on(&queue->head, head);
-        } else if (slot == queue_free(slots, head) && look(&queue->head) == head) {
+        } else if (look(&queue->head) == head) {
             *result = (struct result){RESULT_EMPTY, 0};
             return true;
         }
@@ -172,11 +176,11 @@ static void queue_close(void *free, void *state)
     for (uint64_t i = 0; i < slots; i++)
         state_set(&to->slot[i],
                   atomic_fetch_or_explicit(&from->slot[i], QUEUE_CLOSED, memory_order_acq_rel));
-    /* Head and tail may be a step behind what the slots say. */
+    /* Head and tail may be behind what the slots say. */
     uint64_t head = look(&from->head), tail = look(&from->tail);
-    while (queue_tag(state_get(&to->slot[tail & (slots - 1)])) == queue_filled(slots, tail, 0))
+    while (queue_beyond(state_get(&to->slot[tail & (slots - 1)]), queue_free(slots, tail)) > 0)
         tail++;
-    while (state_get(&to->slot[head & (slots - 1)]) == queue_taken(slots, head))
+    while (queue_beyond(state_get(&to->slot[head & (slots - 1)]), queue_filled(slots, head, 0)) > 0)
         head++;
     state_set(&to->head, head);
     state_set(&to->tail, tail);

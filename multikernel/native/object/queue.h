@@ -32,10 +32,11 @@ static inline uint64_t queue_taken(uint64_t slots, uint64_t position)
 {
     return queue_free(slots, position + slots);
 }
-/* Without the value. */
-static inline uint64_t queue_tag(uint64_t slot)
+/* How far a slot is beyond one of these: 0, it is there; less, it has not come there yet. */
+static inline int64_t queue_beyond(uint64_t slot, uint64_t there)
 {
-    return slot >> QUEUE_VALUE_BITS << QUEUE_VALUE_BITS;
+    return (int64_t)((slot & ~QUEUE_CLOSED) >> QUEUE_VALUE_BITS << QUEUE_VALUE_BITS) -
+           (int64_t)there;
 }
 static inline uint64_t queue_value(uint64_t slot)
 {

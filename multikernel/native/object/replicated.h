@@ -11,7 +11,9 @@
  *
  * The log is a ring, and the one who appends waits for those that are behind only for a while, and
  * not twice at the same place. Whoever comes back and finds that the log has gone past it takes the
- * replica of another core, which it asks to hold still. So a core that does not run delays nobody.
+ * replica of another core, which it asks to hold still. So a full log waits for nobody who does not
+ * run. Who was overtaken does, in one case: where all that are at the log's end stopped in the middle
+ * of an operation.
  * An entry, and the operation that it leads to, are looked at once more after they have been read:
  * that finds out what was overwritten meanwhile. */
 #pragma once
