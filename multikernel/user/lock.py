@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import psutil
-from typing_extensions import Buffer
 
 from multikernel.errors import BadInput, LockTimeout
 from multikernel.native._native import LOCKS, LockEnd, lock_bytes
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["LOCKS", "Lock", "lock_bytes"]
 
