@@ -163,6 +163,20 @@ BUGS = table(
         "atomic_fetch_or_explicit(&from->slot[i], 0,",
         seen_by=("sums 2 64 2 256 40 20000 20 0",),
     ),
+    Bug(
+        "QUEUE_TAKEN_IS_FULL",
+        LOCKFREE,
+        "} else if (beyond > 0) {\n            /* Filled by",
+        "} else if (beyond == (int64_t)QUEUE_FILLED) {\n            /* Filled by",
+        seen_by=("orders 2 2 5",),
+    ),
+    Bug(
+        "QUEUE_FILLED_ANEW_IS_EMPTY",
+        LOCKFREE,
+        "} else if (beyond > 0) {\n            /* Taken by",
+        "} else if (slot == queue_taken(slots, head)) {\n            /* Taken by",
+        seen_by=("orders 2 2 5",),
+    ),
     # --- Types ---
     Bug(
         "GAP_NOT_CLOSED",
@@ -174,12 +188,15 @@ BUGS = table(
 )
 
 EXPLORED = {
-    "NO_SECOND_LOOK": "2 0 3",
-    "SWITCH_WITHOUT_THE_LOCK": "2 1 3",
-    "EPOCH_NOT_COMPARED": "2 3 4",
-    "WAITS_WITHOUT_SERVING": "2 3 0",
-    "CLOSE_NOT_SEEN": "2 4 3",
-    "STATE_BEFORE_THE_CLOSE": "2 4 3",
-    "COUNTER_NOT_CLOSED": "2 5 3",
+    "NO_SECOND_LOOK": "0 2 0 3",
+    "SWITCH_WITHOUT_THE_LOCK": "0 2 1 3",
+    "EPOCH_NOT_COMPARED": "0 2 3 4",
+    "WAITS_WITHOUT_SERVING": "0 2 3 0",
+    "CLOSE_NOT_SEEN": "0 2 4 3",
+    "STATE_BEFORE_THE_CLOSE": "0 2 4 3",
+    "COUNTER_NOT_CLOSED": "0 2 5 3",
+    "QUEUE_NOT_CLOSED": "2 2 5 3",
+    "QUEUE_TAKEN_IS_FULL": "2 2 5",
+    "QUEUE_FILLED_ANEW_IS_EMPTY": "2 2 5",
 }
 """Those that the explorer finds too, and its arguments."""

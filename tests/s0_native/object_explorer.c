@@ -1,13 +1,19 @@
-/* Every order of events of a few cores at one counter whose form changes: the object's own files
+/* Every order of events of a few cores at an object whose form changes: the object's own files
  * run, each core on a stack of its own, every atomic operation in them is a step (object_steps.h),
  * and all orders of steps are tried, state by state, each step seen by all at once.
  *
- * Held: each add comes once; its result counts all adds that had returned when it began, and none
- * that had not begun when it returned; and from every state there is a way to the end in which all
- * have what they asked for.
+ * Held: from every state there is a way to the end in which all have what they asked for; and
  *
- *     object_explorer CORES FORM FORM… : CORES cores add once each, core 0 before the first switch
- *     and behind the last; it goes from the first form to the others in turn.
+ *   counter  each add comes once; its result counts all adds that had returned when it began, and
+ *            none that had not begun when it returned
+ *   queue    (of two) each value comes out once, and was put in; who finds it full or empty could
+ *            have, by what had begun and returned
+ *
+ *     object_explorer TYPE CORES FORM FORM…
+ *
+ * Each core adds once, and core 0 before the first switch and behind the last. At a queue core 0 puts,
+ * and behind the last switch puts twice and takes; each other takes and puts. The form goes from the
+ * first to the others in turn.
  *
  * What no other core looks at is no step: an own replica, counts, and positions, unless the log is
  * full. Prints how many states there were. */
@@ -18,14 +24,15 @@
 
 #include "object/object_inside.h"
 
-enum { CORES = 3, STACK = 1 << 14, FORMS_MOST = 8, LOG = 16, BLOCK = 1 << 14 };
-static uint32_t cores, forms, form[FORMS_MOST];
+enum { CORES = 3, STACK = 1 << 14, FORMS_MOST = 8, LOG = 16, BLOCK = 1 << 14, QUEUE = 2 };
+static uint32_t type, cores, forms, form[FORMS_MOST];
 
 static struct state {
     _Alignas(PAD_BYTES) char block[BLOCK];
     struct object end[CORES];
-    uint32_t begun, returned, through;
-    uint64_t results; /* a bit each */
+    uint32_t begun, returned, through; /* adds, or puts */
+    uint32_t takes, taken;             /* begun; returned with a value */
+    uint64_t results, put;             /* a bit each */
 } s;
 
 static ucontext_t context[CORES], explorer;
@@ -51,7 +58,7 @@ static void step(const void *at)
     const struct object *o = &s.end[me];
     if (!exploring || lies_in(at, o->replica, o->replica_bytes) ||
         lies_in(at, o->of_core, cores * sizeof *o->of_core) || at == (void *)&o->line->still ||
-        at == o->state)
+        at == o->state || at == o->free)
         return;
     until_chosen();
 }
@@ -126,15 +133,79 @@ static void add(uint32_t core)
     s.returned++;
 }
 
+static void put(uint32_t core, uint32_t nth)
+{
+    const struct operation operation = {QUEUE_PUT, 0, {1 + core + CORES * nth}};
+    struct result result;
+    const uint32_t taken = s.taken;
+    s.begun++;
+    s.put |= 1ull << operation.value[0];
+    object_apply(&s.end[core], &operation, &result);
+    if (result.status == RESULT_OK)
+        s.returned++;
+    else if (result.status != RESULT_FULL || s.begun - 1 < taken + QUEUE)
+        wrong("it was not full");
+    else
+        s.begun--;
+}
+
+static void take(uint32_t core)
+{
+    const struct operation operation = {QUEUE_TAKE, 0, {0}};
+    struct result result;
+    const uint32_t returned = s.returned;
+    s.takes++;
+    object_apply(&s.end[core], &operation, &result);
+    if (result.status == RESULT_OK) {
+        s.taken++;
+        if (result.value > 63 || !(s.put & ~s.results & 1ull << result.value))
+            wrong("a value that nobody put in, or that came out before");
+        s.results |= 1ull << result.value;
+    } else if (result.status != RESULT_EMPTY || returned > s.takes - 1) {
+        wrong("it was not empty");
+    } else {
+        s.takes--;
+    }
+}
+
+static void first(uint32_t core)
+{
+    if (type != TYPE_QUEUE)
+        add(core);
+    else if (core)
+        take(core);
+    else
+        put(core, 0);
+}
+
+static void last(uint32_t core)
+{
+    if (type == TYPE_QUEUE && !core) {
+        put(core, 1);
+        put(core, 2);
+        take(core);
+    } else if (type == TYPE_QUEUE) {
+        put(core, 0);
+    } else if (!core) {
+        add(core);
+    }
+}
+
+static bool right_at_the_end(void)
+{
+    if (type == TYPE_QUEUE)
+        return s.taken <= s.returned;
+    return s.results == (1ull << (cores + 1)) - 1;
+}
+
 static void run(void)
 {
     const uint32_t core = me;
-    add(core);
+    first(core);
     for (uint32_t i = 1; i < forms && !core; i++)
         if (object_switch(&s.end[core], (enum object_form)form[i]) != OBJECT_OK)
             wrong("a switch was refused");
-    if (!core)
-        add(core);
+    last(core);
     s.through++;
     for (;;) {
         object_poll(&s.end[core]);
@@ -314,7 +385,7 @@ static void all_reach_an_end(void)
 static void open_all(void)
 {
     const struct object_geometry geometry = {
-        .type = TYPE_COUNTERS, .shape = 1, .cores = cores, .log = LOG};
+        .type = type, .shape = type == TYPE_QUEUE ? QUEUE : 1, .cores = cores, .log = LOG};
     enum object_verdict verdict;
     const uint64_t bytes = object_bytes(&geometry, &verdict);
     if (!bytes || bytes > BLOCK ||
@@ -329,13 +400,14 @@ static void open_all(void)
 
 int main(int argc, char **argv)
 {
-    if (argc < 3 || argc > 2 + FORMS_MOST)
+    if (argc < 4 || argc > 3 + FORMS_MOST)
         return 2;
-    cores = (uint32_t)atoi(argv[1]);
-    forms = (uint32_t)argc - 2;
+    type = (uint32_t)atoi(argv[1]);
+    cores = (uint32_t)atoi(argv[2]);
+    forms = (uint32_t)argc - 3;
     for (uint32_t i = 0; i < forms; i++)
-        form[i] = (uint32_t)atoi(argv[2 + i]);
-    if (!cores || cores > CORES)
+        form[i] = (uint32_t)atoi(argv[3 + i]);
+    if (!cores || cores > CORES || (type != TYPE_COUNTERS && type != TYPE_QUEUE))
         return 2;
     places = calloc(room, sizeof *places);
     open_all();
@@ -368,8 +440,8 @@ int main(int argc, char **argv)
         is_an_end(number);
         if (s.through < cores)
             keep(number);
-        else if (s.results != (1ull << (cores + 1)) - 1)
-            wrong("an add is lost");
+        else if (!right_at_the_end())
+            wrong("an operation is lost");
     }
     all_reach_an_end();
     printf("%u\n", states);

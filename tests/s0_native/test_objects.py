@@ -203,31 +203,23 @@ def explore(
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-# Cores, and the forms in turn: 0 locked, 1 FIFO, 2 optimistic, 3 delegated, 4 replicated,
+# Type, cores, and the forms in turn: 0 locked, 1 FIFO, 2 optimistic, 3 delegated, 4 replicated,
 # 5 lock-free.
 @pytest.mark.parametrize(
     "arguments",
     [
-        "2 0 3",
-        "2 3 0",
-        "2 1 3 1",
-        "2 2 3 2",
-        "2 0 4",
-        "2 4 5",
-        "2 5 4",
-        "2 3 4 3",
-        "2 5 2",
-        "3 5 3",
+        *("0 2 0 3", "0 2 3 0", "0 2 1 3 1", "0 2 2 3 2", "0 2 0 4", "0 2 4 5", "0 2 5 4"),
+        *("0 2 3 4 3", "0 2 5 2", "0 3 5 3", "2 2 5", "2 2 5 3", "2 2 3 5"),
     ],
 )
 def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> None:
     done = explore(compiler, arguments)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 1000
+    assert int(done.stdout) > 100
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("arguments", ["3 3 0", "3 1 3", "3 3 4"])
+@pytest.mark.parametrize("arguments", ["0 3 3 0", "0 3 1 3", "0 3 3 4", "2 3 5"])
 def test_every_order_of_events_of_three_cores_is_right(compiler: Compiler, arguments: str) -> None:
     done = explore(compiler, arguments)
     assert done.returncode == 0, done.stderr
@@ -346,7 +338,9 @@ def test_what_there_is_not_is_refused_by_name(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", every(4, BUGS))
+@pytest.mark.parametrize(
+    "name", every(4, [name for name in BUGS if not BUGS[name].seen_by[0].startswith("orders")])
+)
 def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
     bug = BUGS[name]
     client, *rest = bug.seen_by[0].split()
