@@ -8,11 +8,9 @@ its locks are measured on the same loops, and the rest says so by name.
 
 from __future__ import annotations
 
-import importlib
 import statistics
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +26,8 @@ BESIDE = "robust"
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[1])
-        building = importlib.import_module("bench.native.building")
-        yield building.here() / "locks"
+def program(native: Path) -> Path:
+    return native / "locks"
 
 
 def rounds_of(program: Path, *arguments: object) -> list[list[list[str]]]:

@@ -10,9 +10,7 @@ others.
 
 from __future__ import annotations
 
-import importlib
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +26,8 @@ DISPATCH_MOST = 20
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[1])
-        building = importlib.import_module("bench.native.building")
-        yield building.here() / "objects"
+def program(native: Path) -> Path:
+    return native / "objects"
 
 
 def run(program: Path, *arguments: int) -> dict[str, Any]:

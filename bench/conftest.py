@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,14 @@ from multikernel.experiments.instrument.loops import Report
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
     with multikernel.boot(2, kernel=request.param) as booted:
         yield booted
+
+
+@pytest.fixture(scope="session")
+def native() -> Iterator[Path]:
+    """Where the programs of bench/native are built."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1])
+        yield importlib.import_module("bench.native.building").here()
 
 
 @pytest.fixture

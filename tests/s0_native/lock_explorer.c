@@ -13,6 +13,7 @@
  * KIND as in lock_client.c. CPUS: core c is pinned to CPU c % CPUS; 0: to none; 4: nor does anybody
  * park, as in the shared kernel. Prints how many states there were. */
 #include "lock_steps.h"
+#include "snapshots.h"
 
 /* --- What the cores do --- */
 
@@ -108,15 +109,6 @@ static void run(void)
 
 /* --- All orders --- */
 
-struct snapshot {
-    struct snapshot *before;
-    uint32_t choice; /* the next one to be tried */
-    struct state state;
-    ucontext_t context[CORES];
-    uint32_t used[CORES]; /* of each stack, from its end */
-    char stacks[];
-};
-static struct snapshot *newest;
 static uint64_t *seen, states, room = 1 << 22;
 
 static void wrong(const char *what)
@@ -129,30 +121,6 @@ static void wrong(const char *what)
         length += (uint32_t)sprintf(line + length, " %u", one->choice - 1);
     fprintf(stderr, "%s (the last first)\n", line);
     exit(1);
-}
-
-static uint32_t stack_used(uint32_t core)
-{
-#if defined(__x86_64__)
-    const uint64_t top = (uint64_t)context[core].uc_mcontext.gregs[REG_RSP];
-#else
-    const uint64_t top = context[core].uc_mcontext.sp;
-#endif
-    return (uint32_t)((uint64_t)&stack[core][STACK] - top);
-}
-
-static uint64_t mixed(uint64_t hash, const void *bytes, size_t length)
-{
-    const uint8_t *at = bytes;
-    for (; length >= 8; at += 8, length -= 8) {
-        uint64_t word;
-        memcpy(&word, at, 8);
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-        hash ^= hash >> 29;
-    }
-    for (; length; at++, length--)
-        hash = (hash ^ *at) * 0x100000001b3ull;
-    return hash;
 }
 
 /* True: it is new. */
@@ -188,32 +156,6 @@ static bool new_state(void)
     seen[at] = hash;
     states++;
     return true;
-}
-
-static void keep(void)
-{
-    uint32_t used[CORES] = {0}, sum = 0;
-    for (uint32_t core = 0; core < cores; core++)
-        sum += used[core] = stack_used(core);
-    struct snapshot *one = malloc(sizeof *one + sum);
-    if (!one)
-        exit(3);
-    one->before = newest;
-    one->choice = 0;
-    memcpy((void *)&one->state, (void *)&s, sizeof s);
-    memcpy(one->context, context, sizeof context);
-    memcpy(one->used, used, sizeof used);
-    for (uint32_t core = 0, at = 0; core < cores; at += used[core++])
-        memcpy(one->stacks + at, &stack[core][STACK - used[core]], used[core]);
-    newest = one;
-}
-
-static void restore(const struct snapshot *one)
-{
-    memcpy((void *)&s, (const void *)&one->state, sizeof s);
-    memcpy(context, one->context, sizeof context);
-    for (uint32_t core = 0, at = 0; core < cores; at += one->used[core++])
-        memcpy(&stack[core][STACK - one->used[core]], one->stacks + at, one->used[core]);
 }
 
 /* Makes it, if it can be made. */
@@ -261,7 +203,7 @@ int main(int argc, char **argv)
         swapcontext(&explorer, &context[core]); /* up to its first step */
     }
     new_state();
-    keep();
+    keep(0);
     while (newest) {
         struct snapshot *one = newest;
         restore(one);
@@ -282,7 +224,7 @@ int main(int argc, char **argv)
             if (!all && !any)
                 wrong("somebody sleeps whom nobody will wake");
             if (!all)
-                keep();
+                keep(0);
             continue;
         }
         newest = one->before;

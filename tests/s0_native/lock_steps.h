@@ -3,52 +3,13 @@
  * All that a state is of lies in `s`, in the contexts and on the stacks. */
 #pragma once
 
-#include <sched.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <ucontext.h>
 
-/* --- In place of the processor and the host --- */
+#include "atomic_steps.h"
 
-static uint64_t step_load(void *at, size_t bytes);
-static void step_store(void *at, size_t bytes, uint64_t value);
-static uint64_t step_add(void *at, size_t bytes, uint64_t value);
-static uint64_t step_exchange(void *at, size_t bytes, uint64_t value);
-static bool step_compare(void *at, size_t bytes, void *expected, uint64_t value);
-static uint64_t step_bits(void *at, size_t bytes, uint64_t and_, uint64_t or_);
+#define sched_yield() step_nothing()
 static void step_nothing(void);
-
-#undef atomic_load_explicit
-#undef atomic_store_explicit
-#undef atomic_fetch_add_explicit
-#undef atomic_fetch_sub_explicit
-#undef atomic_fetch_or_explicit
-#undef atomic_fetch_and_explicit
-#undef atomic_exchange_explicit
-#undef atomic_compare_exchange_strong_explicit
-#undef atomic_compare_exchange_weak_explicit
-#undef atomic_signal_fence
-#undef atomic_thread_fence
-#define AT(p)                                                  ((void *)(uintptr_t)(p)), sizeof *(p)
-#define atomic_load_explicit(p, order)                         step_load(AT(p))
-#define atomic_store_explicit(p, v, order)                     step_store(AT(p), v)
-#define atomic_fetch_add_explicit(p, v, o)                     step_add(AT(p), v)
-#define atomic_fetch_sub_explicit(p, v, o)                     step_add(AT(p), -(uint64_t)(v))
-#define atomic_fetch_or_explicit(p, v, o)                      step_bits(AT(p), UINT64_MAX, v)
-#define atomic_fetch_and_explicit(p, v, o)                     step_bits(AT(p), v, 0)
-#define atomic_exchange_explicit(p, v, o)                      step_exchange(AT(p), v)
-#define atomic_signal_fence(order)                             ((void)0)
-#define atomic_thread_fence(order)                             ((void)0)
-#define sched_yield()                                          step_nothing()
-#define atomic_compare_exchange_strong_explicit(p, e, v, o, f) step_compare(AT(p), e, v)
-#define atomic_compare_exchange_weak_explicit(p, e, v, o, f)   step_compare(AT(p), e, v)
-
-#define LOCK_SPINS LOCK_SPINS
-enum { LOCK_SPINS = 1, DOOR_VISITS = 1, LINK_SPINS = 1 };
 
 #include "locks/hapax.h"
 #include "locks/mcs.h"
@@ -56,7 +17,10 @@ enum { LOCK_SPINS = 1, DOOR_VISITS = 1, LINK_SPINS = 1 };
 #include "locks/ticket.h"
 #include "locks/ttas.h"
 
-enum { CORES = 3, BUFFERED = 6, STACK = 1 << 14 };
+/* Behind the locks, whose parameters have the names of what it defines. */
+#include "stacks.h"
+
+enum { BUFFERED = 6 };
 enum { NOBODY_PARKS = 4 };
 enum kind { TTAS, TICKET, MCS, HAPAX, READERS };
 static uint32_t kind, cores, rounds, cpus, timeouts;
@@ -83,17 +47,7 @@ static struct state {
     } core[CORES];
 } s;
 
-static ucontext_t context[CORES], explorer;
-static _Alignas(64) char stack[CORES][STACK];
-static uint32_t me;
-
 static void wrong(const char *what);
-
-static void until_chosen(void)
-{
-    const uint32_t core = me;
-    swapcontext(&context[core], &explorer);
-}
 
 static uint64_t memory(const void *at, size_t bytes)
 {
@@ -117,7 +71,7 @@ static void flush(uint32_t core)
         flush_one(core);
 }
 
-static uint64_t step_load(void *at, size_t bytes)
+uint64_t step_load(void *at, size_t bytes)
 {
     until_chosen();
     const struct core *c = &s.core[me];
@@ -127,7 +81,7 @@ static uint64_t step_load(void *at, size_t bytes)
     return memory(at, bytes);
 }
 
-static void step_store(void *at, size_t bytes, uint64_t value)
+void step_store(void *at, size_t bytes, uint64_t value)
 {
     until_chosen();
     struct core *c = &s.core[me];
@@ -170,21 +124,21 @@ static uint64_t exchanged(uint64_t old, uint64_t value)
     return value;
 }
 
-static uint64_t step_add(void *at, size_t bytes, uint64_t value)
+uint64_t step_add(void *at, size_t bytes, uint64_t value)
 {
     const uint64_t old = modify(at, bytes, added, value);
     joins(at);
     return old;
 }
 
-static uint64_t step_exchange(void *at, size_t bytes, uint64_t value)
+uint64_t step_exchange(void *at, size_t bytes, uint64_t value)
 {
     const uint64_t old = modify(at, bytes, exchanged, value);
     joins(at);
     return old;
 }
 
-static bool step_compare(void *at, size_t bytes, void *expected, uint64_t value)
+bool step_compare(void *at, size_t bytes, void *expected, uint64_t value)
 {
     until_chosen();
     flush(me);
@@ -201,7 +155,7 @@ static bool step_compare(void *at, size_t bytes, void *expected, uint64_t value)
     return true;
 }
 
-static uint64_t step_bits(void *at, size_t bytes, uint64_t and_, uint64_t or_)
+uint64_t step_bits(void *at, size_t bytes, uint64_t and_, uint64_t or_)
 {
     until_chosen();
     flush(me);

@@ -1,5 +1,5 @@
 /* Every order of events of a few cores at an object whose form changes: the object's own files
- * run, each core on a stack of its own, every atomic operation in them is a step (object_steps.h),
+ * run, each core on a stack of its own, every atomic operation in them is a step (atomic_steps.h),
  * and all orders of steps are tried, state by state, each step seen by all at once.
  *
  * Held: from every state there is a way to the end in which all have what they asked for; and
@@ -20,11 +20,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ucontext.h>
 
 #include "object/object_inside.h"
+#include "stacks.h"
 
-enum { CORES = 3, STACK = 1 << 14, FORMS_MOST = 8, LOG = 16, BLOCK = 1 << 14, QUEUE = 2 };
+enum { FORMS_MOST = 8, LOG = 16, BLOCK = 1 << 14, QUEUE = 2 };
 static uint32_t type, cores, forms, form[FORMS_MOST];
 
 static struct state {
@@ -35,18 +35,9 @@ static struct state {
     uint64_t results, put;             /* a bit each */
 } s;
 
-static ucontext_t context[CORES], explorer;
-static _Alignas(64) char stack[CORES][STACK];
-static uint32_t me;
 static bool exploring;
 
 static void wrong(const char *what);
-
-static void until_chosen(void)
-{
-    const uint32_t core = me;
-    swapcontext(&context[core], &explorer);
-}
 
 static bool lies_in(const void *at, const void *first, uint64_t bytes)
 {
@@ -215,15 +206,7 @@ static void run(void)
 
 /* --- All orders --- */
 
-struct snapshot {
-    struct snapshot *before;
-    uint32_t choice, number;
-    struct state state;
-    ucontext_t context[CORES];
-    uint32_t used[CORES]; /* of each stack, from its end */
-    char stacks[];
-};
-static struct snapshot *newest;
+#include "snapshots.h"
 
 /* States by their hash; their number is the place in `found`. */
 static struct place {
@@ -246,36 +229,6 @@ static void wrong(const char *what)
         fprintf(stderr, " %u", one->choice - 1);
     fprintf(stderr, "\n");
     exit(1);
-}
-
-static void *more(void *memory, uint64_t bytes)
-{
-    void *larger = realloc(memory, bytes);
-    if (!larger)
-        exit(3);
-    return larger;
-}
-
-static uint32_t stack_used(uint32_t core)
-{
-#if defined(__x86_64__)
-    const uint64_t top = (uint64_t)context[core].uc_mcontext.gregs[REG_RSP];
-#else
-    const uint64_t top = context[core].uc_mcontext.sp;
-#endif
-    return (uint32_t)((uint64_t)&stack[core][STACK] - top);
-}
-
-static uint64_t mixed(uint64_t hash, const void *bytes, size_t length)
-{
-    const char *at = bytes;
-    for (; length >= 8; at += 8, length -= 8) {
-        uint64_t word;
-        memcpy(&word, at, 8);
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-        hash ^= hash >> 29;
-    }
-    return hash;
 }
 
 static void enter_place(uint64_t hash, uint32_t number)
@@ -321,31 +274,6 @@ static uint32_t state_number(bool *new)
     enter_place(hash, states);
     *new = true;
     return states++;
-}
-
-static void keep(uint32_t number)
-{
-    uint32_t used[CORES] = {0}, sum = 0;
-    for (uint32_t core = 0; core < cores; core++)
-        sum += used[core] = stack_used(core);
-    struct snapshot *one = more(NULL, sizeof *one + sum);
-    one->before = newest;
-    one->choice = 0;
-    one->number = number;
-    memcpy((void *)&one->state, (void *)&s, sizeof s);
-    memcpy(one->context, context, sizeof context);
-    memcpy(one->used, used, sizeof used);
-    for (uint32_t core = 0, at = 0; core < cores; at += used[core++])
-        memcpy(one->stacks + at, &stack[core][STACK - used[core]], used[core]);
-    newest = one;
-}
-
-static void restore(const struct snapshot *one)
-{
-    memcpy((void *)&s, (const void *)&one->state, sizeof s);
-    memcpy(context, one->context, sizeof context);
-    for (uint32_t core = 0, at = 0; core < cores; at += one->used[core++])
-        memcpy(&stack[core][STACK - one->used[core]], one->stacks + at, one->used[core]);
 }
 
 static void leads_to(uint32_t from, uint32_t to)

@@ -197,7 +197,7 @@ def test_the_checker_sees_an_order_that_there_is_not() -> None:
 def explore(
     compiler: Compiler, arguments: str, bug: Bug | None = None
 ) -> subprocess.CompletedProcess[str]:
-    flags = ("-include", str(HERE / "object_steps.h"))
+    flags = ("-include", str(HERE / "atomic_steps.h"))
     program = compiler.build("object_explorer.c", *OBJECT, flags=flags, bug=bug)
     command = [program, *arguments.split()]
     return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -111,8 +111,9 @@ def test_the_same_run_comes_to_the_same_times_and_to_equal_replicas(trees: str) 
     assert unmapped
 
 
-def test_memory_is_one_on_all_cores_and_rights_are_each_core_s() -> None:
-    with boot(cores=8) as system:
+@pytest.mark.parametrize("kernel", ["multikernel", "shared"])
+def test_memory_is_one_on_all_cores_and_rights_are_each_core_s(kernel: str) -> None:
+    with boot(cores=8, kernel=kernel) as system:
         page = system.map(system.allocate(8192), cores=[0, 2, 5])
         text = b"written by one core in several pieces, and read by another"
         system.cores[2].write(page, 4090, text)

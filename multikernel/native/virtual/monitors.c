@@ -11,11 +11,7 @@
 #include "monitor/operation.h"
 #include "virtual/monitors_inside.h"
 
-enum {
-    TICK = 0,
-    PAGE = 4096,
-    LINE = 64
-}; /* what a core is woken for: a tick, or the number of an ask */
+enum { TICK = 0, PAGE = 4096 }; /* what a core is woken for: a tick, or the number of an ask */
 /* Where mappings lie in every modelled core's address space; nothing is there. */
 #define ADDRESSES      (1ull << 40)
 #define ADDRESSES_EACH (1ull << 30)
@@ -207,29 +203,12 @@ static void deliver(struct monitors *m, uint32_t core, bool answered)
     }
 }
 
-static void evict(const void *from, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += LINE)
-        arch_evict((const char *)from + at);
-}
-
-/* Of whole pages, those that are there: nearly all of a state never is. */
-static void evict_pages(char *from, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += PAGE) {
-        unsigned char there = 1;
-        if (mincore(from + at, PAGE, &there) || there & 1)
-            evict(from + at, PAGE);
-    }
-}
-
 /* What a core that did something else meanwhile has no longer near: the monitor's state and where
  * it puts its output. Its code stays. */
 static void make_cold(struct monitors *m, uint32_t core)
 {
-    evict_pages((char *)m->monitor[core], m->block);
-    evict(m->output, monitor_output_size(m->shape.cores));
-    arch_evicted();
+    work_evict((char *)m->monitor[core], m->block, true);
+    work_evict((char *)m->output, monitor_output_size(m->shape.cores), false);
 }
 
 /* As multikernel/monitor_port.c does: the step, what it puts out, its own part. answered: its reply

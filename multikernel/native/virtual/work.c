@@ -1,6 +1,10 @@
 #include "virtual/work.h"
 
+#include <sys/mman.h>
+
 #include "arch/arch.h"
+
+enum { LINE = 64, PAGE = 4096 };
 
 double work_clock(void)
 {
@@ -14,4 +18,21 @@ double work_clock(void)
         }
     }
     return count ? (double)sum / (double)count : 0;
+}
+
+static bool is_there(char *page)
+{
+    unsigned char there = 1;
+    return mincore(page, PAGE, &there) || there & 1;
+}
+
+void work_evict(char *from, size_t bytes, bool sparse)
+{
+    for (char *page = from; page < from + bytes; page += PAGE) {
+        if (sparse && !is_there(page))
+            continue;
+        for (char *line = page; line < page + PAGE && line < from + bytes; line += LINE)
+            arch_evict(line);
+    }
+    arch_evicted();
 }

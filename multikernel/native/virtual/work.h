@@ -30,6 +30,9 @@ struct work_table {
 /* What reading the clock takes, of what is timed by it: the mean, in cycles. */
 double work_clock(void);
 
+/* Out of all caches. sparse: whole pages, of which nearly all are not there and stay so. */
+void work_evict(char *from, size_t bytes, bool sparse);
+
 /* What was measured, by key. */
 struct work_sample {
     uint64_t count, messages;

@@ -1,5 +1,5 @@
-/* In place of the atomic operations, in every file that is compiled with this: each is a step of
- * object_explorer.c. */
+/* In place of the atomic operations, in every file that is compiled with this: each is a step of an
+ * explorer (lock_explorer.c, object_explorer.c). */
 #pragma once
 
 #include <sched.h>
@@ -23,6 +23,7 @@ uint64_t step_bits(void *at, size_t bytes, uint64_t and_, uint64_t or_);
 #undef atomic_fetch_and_explicit
 #undef atomic_exchange_explicit
 #undef atomic_compare_exchange_strong_explicit
+#undef atomic_compare_exchange_weak_explicit
 #undef atomic_signal_fence
 #undef atomic_thread_fence
 #define AT(p)                                                  ((void *)(uintptr_t)(p)), sizeof *(p)
@@ -36,6 +37,7 @@ uint64_t step_bits(void *at, size_t bytes, uint64_t and_, uint64_t or_);
 #define atomic_signal_fence(order)                             ((void)0)
 #define atomic_thread_fence(order)                             ((void)0)
 #define atomic_compare_exchange_strong_explicit(p, e, v, o, f) step_compare(AT(p), e, v)
+#define atomic_compare_exchange_weak_explicit(p, e, v, o, f)   step_compare(AT(p), e, v)
 
 #define LOCK_SPINS LOCK_SPINS
 enum { LOCK_SPINS = 1, DOOR_VISITS = 1, LINK_SPINS = 1 };
