@@ -34,7 +34,7 @@ def maps(seconds: float) -> int:
     here = multikernel.here()
     frame = here.allocate(4096)
     until, done = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
+    while not done or time.monotonic() < until:
         here.unmap(here.map(frame))
         done += 1
     return done
@@ -46,7 +46,7 @@ def maps_in_threads(seconds: float, how: str) -> list[int]:
 
     def work(number: int) -> int:
         frame, done = here.allocate(4096), 0
-        while time.monotonic() < until:
+        while not done or time.monotonic() < until:  # a busy host may let it wait, not for ever
             page = here.map(frame)
             page.write(0, bytes([number]))
             assert page.read(0, 1) == bytes([number])
@@ -74,8 +74,7 @@ def test_threads_of_a_program(system: System, how: str) -> None:
     tasks += [system.cores[core].start(maps, SECONDS) for core in (0, 2)]
     done = [task.result(timeout=60) for task in tasks]
     assert all(done[0]), done
-    assert done[1], done
-    assert done[2], done
+    assert all(done[1:]), done
     assert system.inspect()["replicas"]["differing"] == []
 
 
