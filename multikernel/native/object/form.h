@@ -1,0 +1,13 @@
+/* The forms that an object can have; object.h says what each is. */
+#pragma once
+
+enum object_form {
+    FORM_LOCKED,
+    FORM_FIFO,
+    FORM_OPTIMISTIC,
+    FORM_DELEGATED,
+    FORM_REPLICATED,
+    FORM_LOCKFREE,
+    OBJECT_FORMS,
+};
+extern const char *const object_form_name[OBJECT_FORMS];
