@@ -20,7 +20,7 @@ BUGS = table(
     Bug("NEVER_AGAIN", FILE, "if (c->cycles - c->since < c->pause)", "if (c->pause)", ("silent",)),
     Bug(
         "ANY_EXPENSE", FILE, "if (c->lost * 1000 <= (double)c->cycles * c->rules.budget)",
-        "if (c->rules.budget)", ("thrift",),
+        "if (c->lost >= 0)", ("thrift",),
     ),
     Bug(
         "THE_PAUSE_DOES_NOT_GROW", FILE, "in_race(c, c->incumbent) ? 2 * c->pause",
