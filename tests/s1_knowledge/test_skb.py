@@ -117,6 +117,7 @@ def test_spread_uses_packages_caches_and_physical_cores_evenly(data: st.DataObje
             assert max(used) - min(used) <= 1
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     ("machine", "k"),
     [("kvm-packages", 2), ("power7-packages", 8), ("opteron-modules", 32), ("kunpeng-920", 32),

@@ -422,6 +422,7 @@ def machine(request: pytest.FixtureRequest) -> Iterator[type[Histories]]:
     place.close()
 
 
+@pytest.mark.sampled(one_in=2)
 def test_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
         machine, settings=settings(max_examples=20, stateful_step_count=30, deadline=None)

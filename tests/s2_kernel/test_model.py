@@ -285,6 +285,7 @@ def contest(page: Page, gate: Page, times: int, protocol: str) -> list[Outcome]:
     return [attempt(multikernel.here().unmap, page, protocol) for _ in range(times)]
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("cores", [2, 3, 5])
 def test_exactly_one_of_concurrent_unmaps_returns(kernel: str, cores: int) -> None:
     """In two phases, in one, and some cores so, some so; every fifth time the page is pinned."""

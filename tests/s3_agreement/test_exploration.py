@@ -194,6 +194,7 @@ def test_two_initiators_agree_under_some_trees(explore: Explore) -> None:
     pass_in_all(explore, "unmap-2-mixed", routes)
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("scenario", ["retype", "revoke", "revoke-2"])
 def test_two_of_four_cores_want_the_same_memory(explore: Explore, scenario: str) -> None:
     some = random.Random(2).sample(TREES, 4)

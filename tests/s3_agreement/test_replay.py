@@ -108,6 +108,7 @@ def frames(system: System) -> None:
     ram.revoke()
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     ("program", "cores", "options"),
     [

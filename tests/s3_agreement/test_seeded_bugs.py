@@ -11,6 +11,7 @@ from s3_agreement.exploring import Explore
 from seeded import every
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("name", every(14, BUGS))
 def test_seeded_bug_is_found(explore: Explore, name: str) -> None:
     scenario, route, *options = BUGS[name].seen_by

@@ -256,6 +256,7 @@ def test_every_verdict_has_a_class_of_its_own_cause() -> None:
     assert seen == catalogue - {errors.CapabilityError}
 
 
+@pytest.mark.sampled(one_in=2)
 @settings(max_examples=60, deadline=None, database=None)
 @given(st.data())
 def test_forged_words_change_nothing(booted: System, data: st.DataObject) -> None:

@@ -98,6 +98,7 @@ def test_one_refused_experiment_does_not_cost_the_others(
     assert cli.main(["bench", "run", "floor", *SMOKE, "--output", str(tmp_path / "none")]) == 1
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("boots", [1, 3])
 def test_boots_are_as_many_as_are_asked_for(tmp_path: Path, boots: int) -> None:
     done = run("bench", "run", "floor", *SMOKE, "--boots", str(boots), cwd=tmp_path)
@@ -147,6 +148,7 @@ def test_bench_list_names_every_experiment(here: Callable[..., CompletedProcess[
         assert [line for line in lines if line.startswith(name + " ") and figure in line]
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     arguments = ("compare", "--cores", "2", *CROWDED, "--output", ".")

@@ -72,6 +72,7 @@ def test_processes_count_together(memory: mmap.mmap, kind: str) -> None:
         assert get(memory, COUNTER) == 2_000 * len(children)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("kind", [kind for kind in LOCKS if kind != "robust"])
 @pytest.mark.parametrize("waits", [False, True])
 def test_a_dead_holder_is_named(memory: mmap.mmap, kind: str, waits: bool) -> None:
@@ -143,6 +144,7 @@ def test_a_stopped_holder_goes_on(memory: mmap.mmap) -> None:
     os.waitpid(holder, 0)
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_robust_lock_outlives_its_holders(memory: mmap.mmap, seed: int) -> None:
     """Processes are killed at any moment, holding it, waiting, or neither. What it guards is two

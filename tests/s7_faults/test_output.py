@@ -81,6 +81,7 @@ def test_a_reader_that_is_gone_is_told_as_sigpipe_and_quietly(here: Path) -> Non
         assert (status, said) == (128 + signal.SIGPIPE, ""), command
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("closed", [">&-", "<&- >&-"])
 def test_no_standard_output_is_refused_before_anything_is_done(here: Path, closed: str) -> None:
     for command in (*COMMANDS, "compare --quick"):
@@ -92,6 +93,7 @@ def test_no_standard_output_is_refused_before_anything_is_done(here: Path, close
     assert sorted(path.name for path in here.iterdir()) == ["prints.py", "prints_much.py"]
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full", "<&- 2>&-"])
 def test_what_standard_error_does_not_take_changes_nothing(here: Path, streams: str) -> None:
     command = "bench run floor --cores 2 --oversubscribe --size smoke --json - --output run"
@@ -205,6 +207,7 @@ def test_a_disk_that_fills_up_while_it_is_measured(here: Path) -> None:
     assert "unmap" not in done.stdout
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     "arguments",
