@@ -1,7 +1,7 @@
-"""Of tests that repeat one idea over many parameters a run takes every Nth of each function, rounded
-up: one that is asked for by its name is run. Of those marked sampled(one_in=N) a run without --full
-does, of those marked full(one_in=N) one with it. A seed chooses them, another one each time unless
---seed gives it, so that successive runs cover different parts.
+"""Tests that repeat one idea over many parameters: a run takes every Nth of each function, rounded
+up, so one that is asked for by its name is run. A run without --full does so with what is marked
+sampled(one_in=N), a run with it, which takes all of those, with what is marked full(one_in=N). A
+seed chooses, another one each time unless --seed gives it: successive runs cover different parts.
 """
 
 from __future__ import annotations

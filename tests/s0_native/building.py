@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -39,7 +40,7 @@ SANITIZED_ENVIRONMENT = {
 
 class Compiler:
     """Builds each combination of sources, flags and seeded bug once a session, and so each object
-    of them."""
+    of them; objects side by side, on all CPUs."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -48,7 +49,8 @@ class Compiler:
             *("-std=gnu11", "-g", "-D_GNU_SOURCE", "-pthread", *WARNINGS, "-O2"),
         )
         self.changed: dict[Bug, Path] = {}
-        self.objects: dict[tuple[Path, Build, Bug | None], Path] = {}
+        self.pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+        self.objects: dict[tuple[Path, Build, Bug | None], Future[Path]] = {}
         self.programs: dict[tuple[Build, Build, Bug | None], Path] = {}
 
     def build(
@@ -60,13 +62,14 @@ class Compiler:
             pytest.skip("what is built here is under another sanitizer")
         key = (tuple(map(str, sources)), tuple(flags), bug)
         if key not in self.programs:
-            objects = [self._object(HERE / source, tuple(flags), bug) for source in sources]
+            begun = [self._object(HERE / source, tuple(flags), bug) for source in sources]
+            objects = [one.result() for one in begun]
             program = self.directory / f"{Path(sources[0]).stem}-{len(self.programs)}"
             self._run(*flags, *objects, "-o", program)
             self.programs[key] = program
         return self.programs[key]
 
-    def _object(self, source: Path, flags: Build, bug: Bug | None) -> Path:
+    def _object(self, source: Path, flags: Build, bug: Bug | None) -> Future[Path]:
         path, includes = source, [f"-I{NATIVE}", f"-I{HERE}"]
         if bug:
             if bug not in self.changed:
@@ -80,9 +83,13 @@ class Compiler:
         key = (source, flags, bug)
         if key not in self.objects:
             compiled = self.directory / f"{source.stem}-{len(self.objects)}.o"
-            self._run(*flags, *includes, "-c", path, "-o", compiled)
-            self.objects[key] = compiled
+            arguments = (*flags, *includes, "-c", path, "-o", compiled)
+            self.objects[key] = self.pool.submit(self._compiled, compiled, arguments)
         return self.objects[key]
+
+    def _compiled(self, into: Path, arguments: Sequence[Path | str]) -> Path:
+        self._run(*arguments)
+        return into
 
     def _run(self, *arguments: Path | str) -> None:
         command = [*self.command, *map(str, arguments)]

@@ -32,6 +32,7 @@ from s2_kernel.programs import (
     unmap_here,
     write_here,
 )
+from sampling import more
 
 import multikernel
 from multikernel import Frame, Page, System
@@ -267,7 +268,7 @@ def machine() -> Iterator[type[Histories]]:
 
 def test_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=30, stateful_step_count=30, deadline=None)
+        machine, settings=settings(max_examples=more(10, 30), stateful_step_count=30, deadline=None)
     )
 
 

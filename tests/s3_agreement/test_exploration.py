@@ -21,6 +21,7 @@ from s3_agreement.exploring import (
     pass_in_all,
     passes,
 )
+from sampling import more
 
 # Messages on n cores, replies and notices among them: asked by two-phase commit, and by the owner's
 # protocol.
@@ -189,7 +190,7 @@ def test_bad_arguments(explore: Explore, arguments: list[str]) -> None:
 
 
 def test_two_initiators_agree_under_some_trees(explore: Explore) -> None:
-    some = random.Random(1).sample(TREES, 24)
+    some = random.Random(1).sample(TREES, more(8, 24))
     routes = [f"--cores 4 --route {one},{other}" for one, other in some]
     pass_in_all(explore, "unmap-2-mixed", routes)
 

@@ -326,6 +326,7 @@ def sums() -> list[str]:
     return [hashlib.sha256(file).hexdigest() for file in files]
 
 
+@pytest.mark.full
 def test_the_same_chart_gives_the_same_bytes() -> None:
     first = sums()
     assert sums() == first

@@ -46,6 +46,7 @@ def wrong(planner: Planner, machine: Topology, cost: Cost) -> float:
     return off / len(values)
 
 
+@pytest.mark.full
 def test_honest_machine_of_512_cpus_takes_one_wave_of_few_pairs() -> None:
     machine = big()
     planner, waves = play(machine, declared)

@@ -66,6 +66,7 @@ def test_messages_are_those_of_the_tree(on: tuple[str, int]) -> None:
             assert each in (2, 3), one.key
 
 
+@pytest.mark.full
 def test_the_same_run_twice() -> None:
     one, again = document_of("8x4-amd", 6), measured("8x4-amd", 6)
     assert one.series == again.series

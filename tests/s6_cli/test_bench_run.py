@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from s5_experiments.smoke import placement
@@ -59,16 +61,19 @@ def test_an_experiment_that_has_nothing_of_it_is_left_out(tmp_path: Path) -> Non
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_runs(
-    tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+    here: Callable[..., CompletedProcess[str]],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    words: tuple[str, ...],
 ) -> None:
-    done = run("bench", "run", "round-trip", *SMOKE, *arguments, cwd=tmp_path)
+    done = here("bench", "run", "round-trip", *SMOKE, *arguments)
     assert_one_line_and_code_2(done, *words)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_run_takes_about_the_time_it_is_given(tmp_path: Path) -> None:
     began = time.monotonic()
-    done = run("bench", "run", "floor", *SMOKE, "--time", "3s", "--output", "here", cwd=tmp_path)
+    done = run("bench", "run", "floor", *SMOKE, "--time", "2s", "--output", "here", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - began > 1
     if not CROWDED:
