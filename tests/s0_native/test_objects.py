@@ -68,6 +68,7 @@ def wrong_round(
 # --- Sums and histories of each key ---
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("flight", [0, 1])
 @pytest.mark.parametrize(("cores", "log", "lazy"), [(2, 256, 0), (2, 16, 1), (3, 16, 1)])
 @pytest.mark.parametrize(("kind", "shape", "forms"), KINDS)
@@ -99,6 +100,7 @@ def test_nothing_is_lost_in_a_million_changes(
     assert done.returncode == 0, (arguments, done.stderr)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, ALL])
 def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
     done = run(compiler, "sums", 3, COUNTERS, 4, 3, 64, form, 300, 20, 50, 1)
@@ -108,6 +110,7 @@ def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
 
 # In which nobody waits for a core that does not run: what the owner does meanwhile goes round the
 # log eight times.
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("flight", [0, 1])
 @pytest.mark.parametrize(
     ("kind", "shape", "forms"),
@@ -137,6 +140,7 @@ def under_sanitizer(
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
     forms = LOCKED | FIFO | DELEGATED
@@ -153,6 +157,7 @@ def forms_of(forms: int) -> list[int]:
     return [*(1 << i for i in range(6) if forms >> i & 1), forms]
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("cores", [2, 3])
 @pytest.mark.parametrize(
     ("kind", "shape", "forms"),
@@ -205,6 +210,7 @@ def explore(
 
 # Type, cores, and the forms in turn: 0 locked, 1 FIFO, 2 optimistic, 3 delegated, 4 replicated,
 # 5 lock-free.
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -225,6 +231,7 @@ def test_every_order_of_events_of_three_cores_is_right(compiler: Compiler, argum
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("name", EXPLORED)
 def test_the_explorer_finds_the_order_that_goes_wrong(compiler: Compiler, name: str) -> None:
     done = explore(compiler, EXPLORED[name], BUGS[name])
@@ -241,6 +248,7 @@ def shell_program(compiler: Compiler) -> str:
     return str(compiler.build("object_shell.c", *OBJECT))
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("kind", "shape"), [(COUNTERS, 5), (MAP, 8), (MAP, 64), (QUEUE, 4)])
 def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int, seed: int) -> None:
@@ -337,6 +345,7 @@ def test_what_there_is_not_is_refused_by_name(
 # --- Seeded bugs ---
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "name", every(4, [name for name in BUGS if not BUGS[name].seen_by[0].startswith("orders")])

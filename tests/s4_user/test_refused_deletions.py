@@ -122,6 +122,7 @@ def furnished(system: System) -> tuple[Capability, list[Page]]:
     return outer, pages
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("which", range(6))
 def test_a_cnode_with_much_in_it(system: System, which: int) -> None:
     outer, pages = furnished(system)

@@ -120,6 +120,7 @@ def test_who_is_missing_or_fails_is_named(peers: dict[str, ModuleType]) -> None:
     json.dumps(document)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("how", "why"),
     [
