@@ -42,6 +42,7 @@ def run(
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("seen", ["model", "bounded", "many", "threads", "processes", "killed"])
 @pytest.mark.parametrize(("form", "slots"), CASES)
 def test_a_channel_is_a_bounded_queue_each_way(

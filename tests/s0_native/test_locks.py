@@ -37,7 +37,9 @@ def holds(done: subprocess.CompletedProcess[str]) -> None:
 
 
 @pytest.mark.sampled(one_in=2)
-@pytest.mark.parametrize("kind", EXPLORED)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.full) if k == "hapax" else k for k in EXPLORED]
+)
 def test_two_cores_that_share_a_cpu(compiler: Compiler, kind: str) -> None:
     holds(explore(compiler, kind, 2, 2, ONE_CPU))
 
@@ -61,7 +63,7 @@ def test_two_cores_that_spin_first(compiler: Compiler, kind: str) -> None:
     [
         ("ttas", TWO_CPUS),
         ("mcs", ONE_CPU),
-        ("mcs", NOBODY_PARKS),
+        pytest.param("mcs", NOBODY_PARKS, marks=pytest.mark.full),
         *(
             pytest.param(kind, cpus, marks=pytest.mark.full(one_in=3))
             for kind in EXPLORED

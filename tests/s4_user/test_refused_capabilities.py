@@ -195,6 +195,7 @@ def setting(system: System) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(("what", "kind", "case"), REFUSED, ids=[what for what, _, _ in REFUSED])
 def test_what_is_refused_has_a_name_and_changes_nothing(
     system: System, what: str, kind: type[errors.MultikernelError], case: Case

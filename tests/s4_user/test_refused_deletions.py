@@ -50,6 +50,7 @@ def all_gone(system: System, pages: list[Page]) -> None:
     digests(system)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("at", ALL)
 @pytest.mark.parametrize("which", [0, 2, 4])
 def test_a_frame_with_many_pages(system: System, at: int, which: int) -> None:

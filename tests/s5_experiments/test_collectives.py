@@ -296,8 +296,9 @@ def test_a_rank_that_dies_is_an_error_and_not_a_hang() -> None:
     assert not [pid for pid in ranks.pids if psutil.pid_exists(pid)]
 
 
-@pytest.mark.sampled(one_in=2)
-@pytest.mark.parametrize("ends", ["no mpiexec", "it ends at once"])
+@pytest.mark.parametrize(
+    "ends", [pytest.param("no mpiexec", marks=pytest.mark.full), "it ends at once"]
+)
 def test_without_mpi_its_barrier_is_named_and_left_out(
     ends: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

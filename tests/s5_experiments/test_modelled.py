@@ -76,6 +76,7 @@ def test_another_seed_draws_other_think_times() -> None:
     assert one.series != other.series
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_picture_table_and_sentence_says_that_it_is_simulated(name: str) -> None:
     document = document_of(name)
@@ -114,6 +115,7 @@ def test_unmaps_grow_with_cores_and_trees_grow_less() -> None:
         assert low < high
 
 
+@pytest.mark.full
 def test_curves_are_held_against_the_named_ones_of_the_paper() -> None:
     lines = against_paper.said([document_of("unmap", cores=32), document_of("shootdown", cores=32)])
     text = "\n".join(lines)

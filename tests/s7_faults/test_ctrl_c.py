@@ -154,6 +154,7 @@ def test_it_is_heard_while_arguments_travel(system: System) -> None:
     assert not core.run(has_run)
 
 
+@pytest.mark.full
 def test_it_is_heard_while_a_result_travels_which_comes_all_the_same(system: System) -> None:
     core = system.cores[1]
     task = core.start(bytes, BYTES)
