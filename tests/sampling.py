@@ -14,7 +14,9 @@ import pytest
 
 LEFT_OUT = pytest.StashKey[int]()
 NOT_FULL = "not full"
-"""What pyproject.toml gives to -m, and scripts/test --full takes back."""
+"""What pyproject.toml gives to -m, and scripts/test --full takes back. By any other words for it
+nothing is sampled.
+"""
 
 
 class _Run:
