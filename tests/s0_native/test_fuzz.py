@@ -50,6 +50,7 @@ def some_seed() -> int:
     return random.randrange(1 << 32)
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_whatever_comes_is_borne(compiler: Compiler, client: str) -> None:
     done = run(compiler, client, some_seed(), more(3_000, 8_000))

@@ -70,7 +70,10 @@ def wrong_round(
 
 @pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("flight", [0, 1])
-@pytest.mark.parametrize(("cores", "log", "lazy"), [(2, 256, 0), (2, 16, 1), (3, 16, 1)])
+@pytest.mark.parametrize(
+    ("cores", "log", "lazy"),
+    [(2, 256, 0), (2, 16, 1), pytest.param(3, 16, 1, marks=pytest.mark.full)],
+)
 @pytest.mark.parametrize(("kind", "shape", "forms"), KINDS)
 def test_nothing_is_lost_while_the_form_changes(
     compiler: Compiler,
