@@ -160,7 +160,7 @@ def forms_of(forms: int) -> list[int]:
     return [*(1 << i for i in range(6) if forms >> i & 1), forms]
 
 
-@pytest.mark.sampled(one_in=4)
+@pytest.mark.sampled(one_in=6)
 @pytest.mark.parametrize("cores", [2, 3])
 @pytest.mark.parametrize(
     ("kind", "shape", "forms"),

@@ -78,7 +78,7 @@ def test_no_race_for_long(compiler: Compiler, scope: int, seed: int) -> None:
 DEADLOCKS = ("PAGES_FIRST", "UNORDERED")
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize(
     "name",
     [

@@ -96,7 +96,7 @@ SECRETS: dict[str, Cost] = {
 }
 
 
-@pytest.mark.sampled(one_in=2)
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("name", SECRETS)
 def test_group_that_secretly_splits_is_refined(name: str) -> None:
     machine = big(256 if name == "caches" else 128)

@@ -98,7 +98,7 @@ def test_a_freed_frame_is_mapped_by_nobody(system: System, keeper: int) -> None:
     assert [core.digest()[1:] for core in system.cores] == [(0, 0)] * CORES
 
 
-@pytest.mark.sampled(one_in=4)
+@pytest.mark.sampled(one_in=8)
 @pytest.mark.parametrize("protocol", ["two-phase", "one-phase"])
 @pytest.mark.parametrize("keeper", [0, 2])
 def test_a_frame_that_is_mapped_anywhere_is_not_freed(
