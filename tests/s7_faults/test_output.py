@@ -60,7 +60,7 @@ def ended(command: str, *, unbuffered: bool = False, **streams: object) -> tuple
 
 
 @pytest.mark.sampled(one_in=4)
-@pytest.mark.parametrize(("number", "command"), enumerate(COMMANDS))
+@pytest.mark.parametrize(("number", "command"), list(enumerate(COMMANDS)))
 def test_a_full_disk_is_one_sentence_and_status_1(here: Path, number: int, command: str) -> None:
     with open("/dev/full", "w") as full:
         status, said = ended(command, unbuffered=bool(number % 2), stdout=full)
