@@ -21,11 +21,10 @@ enum {
     MOMENTS = 4, /* looks, for one that does the duties */
 };
 
-static void do_duties(struct object *o)
+static bool do_duties(struct object *o)
 {
-    if (o->me == o->owner)
-        delegated_serve(o);
-    replicated_follow(o);
+    const bool asked = o->me == o->owner && delegated_serve(o);
+    return replicated_follow(o) || asked;
 }
 
 /* --- The choice --- */
@@ -73,11 +72,12 @@ enum object_verdict object_adapt(struct object *o, struct chooser *chooser)
     return OBJECT_OK;
 }
 
-void object_poll(struct object *o)
+bool object_poll(struct object *o)
 {
-    do_duties(o);
+    const bool any = do_duties(o);
     if (__builtin_expect(o->chooser && !o->waiting && ++o->polls % LOOK_EACH == 0, 0))
         choose(o);
+    return any;
 }
 
 /* --- Waiting --- */
@@ -169,6 +169,11 @@ void object_apply_alone(struct object *o, enum object_form form, const struct op
 enum object_form object_form(const struct object *o)
 {
     return (enum object_form)(object_mode(o) & FORM_MASK);
+}
+
+uint64_t object_switches(const struct object *o)
+{
+    return (object_mode(o) >> FORM_BITS) - 1;
 }
 
 enum object_verdict object_suits(const struct object *o, enum object_form form)
