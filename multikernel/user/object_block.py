@@ -49,6 +49,7 @@ from multikernel.user.outcome import OK, error_of
 
 ADAPTIVE: Final = "adaptive"
 FORMS = (*OBJECT_FORMS, ADAPTIVE)
+_LEAST = {"counter": 1, "map": 8, "queue": 2}
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,9 @@ def refused(verdict: int, kind: str, size: int, form: str, where: str) -> BadInp
             hint='a single counter has one, and a queue; or form="adaptive"',
         )
     if verdict == OBJECT_VERDICTS["no-such-shape"]:
-        most = OBJECT_SHAPES[kind]
-        bounds = f"1 to {most} counters" if kind == "counter" else f"a power of two, 2 to {most}"
+        bounds = f"{_LEAST[kind]} to {OBJECT_SHAPES[kind]}"
+        if kind != "counter":
+            bounds += ", a power of two"
         return BadInput(f"a {kind} has no such size", value=size, where=where, hint=bounds)
     return BadInput(f"the object was refused: {object_says(verdict)}", value=value, where=where)
 
@@ -205,7 +207,12 @@ def make(
     members, owns = _members(access, cores, owner)
     for what, value in (("size", size), ("log", log)):
         if not isinstance(value, int) or not 0 <= value < 1 << 32:  # type: ignore[redundant-expr]  # callers may be untyped
-            raise BadInput(f"{what} is a whole number", value=repr(value), where="Shared")
+            raise BadInput(
+                f"{what} is a whole number",
+                value=repr(value),
+                where="Shared",
+                hint=f"without {what}= a usual one is taken",
+            )
     if log & (log - 1) or not OBJECT_LOGS[0] <= log <= OBJECT_LOGS[1]:
         raise BadInput(
             "no such log",

@@ -60,7 +60,7 @@ _EMPTY = OBJECT_STATUS["empty"]
 class Shared:
     """kind: "counter", "map" or "queue"; form: one of FORMS. size: of a counter, how many there are
     (1 to 32, a line each); of a map, slots, of which 7 of 8 may be in use, and of a queue, places:
-    a power of two. cores: the members, who may use it, by default all; owner: the one that changes
+    powers of two. cores: the members, who may use it, by default all; owner: the one that changes
     the form and answers where it is delegated, by default the first. log: of the replicated form,
     how many operations a replica may be behind. system: by default the program's own, or the only
     one that was booted here.

@@ -2,14 +2,17 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
-    RING_AFTER = 16,       /* moments that the owner is waited for before it is notified, */
-    RING_AGAIN = 4096,     /* and then every so many: it may have begun to compute again */
-    GIVE_WAY_AFTER = 4096, /* the one waited for seems to have no CPU */
-    LOOKS = 32,            /* operations between two looks at the driver's channels */
-    AHEAD = 512,           /* operations that a core may be ahead of another */
+    RING_AFTER = 16,   /* moments that the owner is waited for before it is notified, */
+    RING_AGAIN = 4096, /* and then every so many: it may have begun to compute again */
+    YIELDS = 16,       /* moments, where cores share a CPU; then a waiter sleeps */
+    SPINS = 4096,      /* the same, where each has its own */
+    SLEEP_NS = 50000,  /* yielding alone does not let another one run for long */
+    LOOKS = 32,        /* operations between two looks at the driver's channels */
+    AHEAD = 512,       /* operations that a core may be ahead of another */
 };
 
 struct object_end *object_end_of(struct driver *d, uint64_t page)
@@ -73,6 +76,19 @@ static bool duties(struct driver *d)
     return any;
 }
 
+/* The one waited for may have no CPU. */
+static void give_way(struct driver *d, uint32_t moments)
+{
+    static const struct timespec pause = {0, SLEEP_NS};
+    if (moments <= (d->crowded ? YIELDS : SPINS)) {
+        wait_moment(d->crowded);
+        return;
+    }
+    if (driver_stopped(d))
+        _exit(0); /* the system is being taken down in the middle of a system call */
+    nanosleep(&pause, NULL);
+}
+
 /* One moment of an operation, in a system call, in the interrupt handler or in the loop: only what
  * is safe in all of them. Two objects whose owners wait for each other's are both answered here. */
 static void while_waiting(void *context)
@@ -85,9 +101,7 @@ static void while_waiting(void *context)
     /* The request was published before; the fence is in doorbell_ring. */
     if (end->object.call.outstanding && (moments == RING_AFTER || moments % RING_AGAIN == 0))
         doorbell_ring(end->owner);
-    if (moments % RING_AGAIN == 0 && driver_stopped(d))
-        _exit(0); /* the system is being taken down in the middle of a system call */
-    wait_moment(d->crowded || moments > GIVE_WAY_AFTER);
+    give_way(d, moments);
 }
 
 /* --- Operations --- */

@@ -29,6 +29,13 @@ static bool do_duties(struct object *o)
 
 /* --- The choice --- */
 
+struct object_counts object_counts(const struct object *o, uint32_t core)
+{
+    const struct object_core_line *line = &o->of_core[core];
+    return (struct object_counts){atomic_load_explicit(&line->done, memory_order_relaxed),
+                                  atomic_load_explicit(&line->reads, memory_order_relaxed)};
+}
+
 static struct chooser_window counted(const struct object *o)
 {
     struct chooser_window sum = {0};
@@ -58,6 +65,10 @@ RARE static void choose(struct object *o)
     const struct chooser_window window = {now - o->window_began, sum.done - o->counted.done,
                                           sum.reads - o->counted.reads,
                                           sum.owners - o->counted.owners};
+    if (!window.done && o->chooser->state != CHOOSER_RACING) {
+        begin_window(o, now); /* nobody uses it: nothing to choose by */
+        return;
+    }
     object_switch(o, (enum object_form)chooser_next(o->chooser, &window));
     begin_window(o, arch_cycles());
 }
