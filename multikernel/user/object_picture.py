@@ -45,7 +45,8 @@ def _now(seen: Seen) -> str:
     chosen = ", chosen as it goes" if seen.adaptive else ""
     races = ""
     if seen.races:
-        races = f"; {seen.races} times it tried forms, at {100 * seen.lost:.1f} % of its time"
+        times = "once" if seen.races == 1 else f"{seen.races} times"
+        races = f"; it tried forms {times}, at {100 * seen.lost:.1f} % of its time"
     changes = "1 change of form" if seen.switches == 1 else f"{seen.switches} changes of form"
     return (
         f"<p>{_mark(seen.form)}{chosen}; {changes}{races}; owner: core {seen.owner}</p>"
@@ -144,20 +145,23 @@ def _chart(costs: list[Cost], think: int) -> str:
     cycles = [one.cycles for one in costs]
     low, high = min(cycles) / 1.2, max(cycles) * 1.2
     inside, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    shares = sorted({one.reads for one in costs})  # side by side: most turns in the last percent
 
     def at(reads: float, cost: float) -> tuple[float, float]:
-        share = math.log(cost / low) / math.log(high / low)
-        return LEFT + reads * inside, TOP + (1 - share) * tall
+        across = shares.index(reads) / max(1, len(shares) - 1)
+        up = math.log(cost / low) / math.log(high / low)
+        return LEFT + across * inside, TOP + (1 - up) * tall
 
     parts = []
     for tick in _ticks(low, high):
-        _, y = at(0, tick)
+        _, y = at(shares[0], tick)
         parts.append(
             f'<line x1="{LEFT}" y1="{y:.1f}" x2="{LEFT + inside}" y2="{y:.1f}" stroke="#ddd"/>'
         )
         parts.append(_text(LEFT - 6, y + 4, f"{tick:,.0f}", "end"))
-    for reads in (0, 0.25, 0.5, 0.75, 1):
-        parts.append(_text(LEFT + reads * inside, HEIGHT - 20, f"{100 * reads:g} %", "middle"))
+    for reads in shares:
+        x, _ = at(reads, low)
+        parts.append(_text(x, HEIGHT - 20, f"{100 * reads:.3g} %", "middle"))
     crowded = ", cores share CPUs" if any(one.crowded for one in costs) else ""
     unit = f"reads; {think} cycles between two operations{crowded}"
     parts.append(_text(LEFT + inside / 2, HEIGHT - 5, unit, "middle"))

@@ -141,9 +141,9 @@ struct driver {
 
     struct vspace vspace;
     struct program program;
-    driver_handler *served;  /* NULL: nobody */
-    driver_handler *objects; /* KIND_OBJECT_OPEN ... KIND_OBJECT_CHANGES */
-    struct object_end *ends; /* object_end.h */
+    driver_handler *served;   /* NULL: nobody */
+    driver_handler *objects;  /* KIND_OBJECT_OPEN ... KIND_OBJECT_CHANGES */
+    struct object_ends *ends; /* object_end.h */
     struct group *groups;
     struct region region;
     long timer;

@@ -17,9 +17,9 @@ enum {
 
 struct object_end *object_end_of(struct driver *d, uint64_t page)
 {
-    for (uint32_t i = 0; i < OBJECT_ENDS; i++)
-        if (d->ends[i].open && d->ends[i].page == page)
-            return &d->ends[i];
+    for (uint32_t i = 0; i < d->ends->count; i++)
+        if (d->ends->open[i]->page == page)
+            return d->ends->open[i];
     return NULL;
 }
 
@@ -37,11 +37,14 @@ static bool is_there(const struct driver *d, const struct object_end *end)
 
 static void close_end(struct driver *d, struct object_end *end)
 {
+    struct object_ends *ends = d->ends;
+    uint32_t i = 0;
+    while (ends->open[i] != end)
+        i++;
+    ends->open[i] = ends->open[--ends->count];
     end->open = false;
-    for (uint32_t i = 0; i < OBJECT_ENDS; i++)
-        if (d->ends[i].open)
-            return;
-    d->duties = NULL;
+    if (!ends->count)
+        d->duties = NULL;
 }
 
 /* Of the owner: the form may have changed. */
@@ -59,9 +62,9 @@ static void note_change(struct object_end *end)
 static bool duties(struct driver *d)
 {
     bool any = false;
-    for (uint32_t i = 0; i < OBJECT_ENDS; i++) {
-        struct object_end *end = &d->ends[i];
-        if (!end->open || end->busy)
+    for (uint32_t i = d->ends->count; i--;) {
+        struct object_end *end = d->ends->open[i];
+        if (end->busy)
             continue;
         if (!is_there(d, end)) {
             close_end(d, end);
@@ -81,7 +84,8 @@ static void give_way(struct driver *d, uint32_t moments)
 {
     static const struct timespec pause = {0, SLEEP_NS};
     if (moments <= (d->crowded ? YIELDS : SPINS)) {
-        wait_moment(d->crowded);
+        if (d->crowded)
+            sched_yield();
         return;
     }
     if (driver_stopped(d))
@@ -225,7 +229,8 @@ bool object_end_work(struct object_end *end, const struct object_work *work,
     uint64_t seed = work->seed | 1, n = 0, reads = 0, writes = 0, before[OBJECT_CORES_MOST];
     while (arch_cycles() < work->begins && !is_over(d, work)) {
         driver_poll(d);
-        wait_moment(d->crowded);
+        if (d->crowded)
+            sched_yield();
     }
     begin(end); /* up to the end: nobody closes it meanwhile */
     for (uint32_t core = 0; core < o->cores; core++)
@@ -234,9 +239,15 @@ bool object_end_work(struct object_end *end, const struct object_work *work,
     for (;; n++) {
         if (n % LOOKS == 0) {
             look_around(end);
-            while (!is_over(d, work) && n > AHEAD + least_done(o, before)) {
+            for (uint32_t turn = 1; n > AHEAD + least_done(o, before); turn++) {
+                object_poll(o); /* mostly it is this core that the others wait for */
+                if (turn % LOOKS)
+                    continue;
                 look_around(end);
-                wait_moment(d->crowded);
+                if (is_over(d, work))
+                    break;
+                if (d->crowded)
+                    sched_yield();
             }
             if (is_over(d, work))
                 break;
@@ -299,13 +310,14 @@ static enum object_verdict make(void *block, uint64_t length, uint64_t what, uin
 static enum verdict open_end(struct driver *d, const struct message *request, struct message *reply)
 {
     const uint64_t *word = request->word, member = word[3] & 0xffff, owner = word[3] >> 16;
-    struct object_end *end = d->ends;
-    while (end < d->ends + OBJECT_ENDS && end->open)
-        end++;
+    struct object_ends *ends = d->ends;
     if (object_end_of(d, word[1]) || owner >= d->cores)
         return VERDICT_BAD_REQUEST;
-    if (end == d->ends + OBJECT_ENDS)
+    if (ends->count == OBJECT_ENDS)
         return VERDICT_NO_SLOT;
+    struct object_end *end = ends->end;
+    while (end->open)
+        end++;
     uint64_t length = 0;
     const enum verdict verdict = pinned(d, word[1], word[2], &length);
     if (verdict != VERDICT_OK)
@@ -322,6 +334,7 @@ static enum verdict open_end(struct driver *d, const struct message *request, st
         return VERDICT_OK;
     }
     end->open = true;
+    ends->open[ends->count++] = end;
     end->change[0] = (struct object_change){arch_cycles(), object_form(&end->object)};
     if (word[4] && (word[4] >> 8 & 0xff) == FORM_ADAPTIVE)
         reply->word[1] = adapt(end);

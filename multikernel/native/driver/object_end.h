@@ -39,6 +39,13 @@ struct object_end {
     } change[OBJECT_CHANGES_KEPT];
 };
 
+/* All of a core's. */
+struct object_ends {
+    struct object_end *open[OBJECT_ENDS]; /* side by side: looked at on every turn */
+    uint32_t count;                       /* of those */
+    struct object_end end[OBJECT_ENDS];
+};
+
 /* Objects are to be served from now on. 0, or an errno. */
 int object_ends_open(struct driver *driver);
 
