@@ -219,6 +219,14 @@ class ObjectFull(MultikernelError):
     """A shared map or queue holds as much as it can; nothing was put in."""
 
 
+class ObjectTimeout(_AtCore):
+    """The core that owns a shared object was asked and has not answered: its process is stopped, or
+    the host does not run it. The operation may still take effect.
+
+    core: the owner.
+    """
+
+
 class DeadHandle(MultikernelError):
     """A handle that was once good is used after its object went away: a freed frame, an unmapped
     page, a core left.

@@ -126,7 +126,9 @@ def seen(shared: Shared) -> Seen:
         tuple(OfCore(core, looks[0][1], looks[0][2]) for core, looks in looked.items()),
         tuple(forms),
         tuple(
-            Change(_NAMES[words[0]], (words[1] - first) / per_us / 1e6) for words in asked.values()
+            Change(_NAMES[words[0] & 0xFF], (words[1] - first) / per_us / 1e6)
+            for number, words in asked.items()
+            if words[0] >> 8 == number
         ),
     )
 

@@ -11,8 +11,8 @@ whichever core and in whichever form, also while the form changes. A handle is p
 there an operation is a system call, elsewhere a request to the owner. The owner answers and
 replicas keep up whatever runs on their cores, or nothing: each core's driver has the ends of its
 core and does their duties on every turn; a core that computes is interrupted. Threads of a program
-may share a handle; they operate one after the other. An operation waits as long as the core that
-it waits for is stopped; where a core dies the system does.
+may share a handle; they operate one after the other. Of an owner that does not answer ObjectTimeout
+says so, after a while; where a core dies the system does.
 
 An object goes, memory and all, when it is closed, or with its maker's handle; one that a program
 returns belongs to whoever gets it. Keys and values are whole numbers from 0 on.
@@ -25,7 +25,14 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Literal, Self, SupportsIndex, overload
 
-from multikernel.errors import BadInput, NotAMember, ObjectClosed, ObjectFull, UnknownKind
+from multikernel.errors import (
+    BadInput,
+    NotAMember,
+    ObjectClosed,
+    ObjectFull,
+    ObjectTimeout,
+    UnknownKind,
+)
 from multikernel.native._native import (
     KINDS,
     OBJECT_FORMS,
@@ -36,7 +43,7 @@ from multikernel.native._native import (
 )
 from multikernel.runtime import local
 from multikernel.user import memory, object_block, object_cost, object_picture
-from multikernel.user.access import Access, LocalAccess
+from multikernel.user.access import Access, ClientAccess, LocalAccess
 from multikernel.user.object_block import ADAPTIVE, FORMS, Block, access_of, whole
 from multikernel.user.object_cost import Cost, Seen
 from multikernel.user.outcome import OK, error_of
@@ -47,6 +54,8 @@ Kind = Literal["counter", "map", "queue"]
 Form = Literal["adaptive", "locked", "fifo", "optimistic", "delegated", "replicated", "lock-free"]
 _SIZES = {"counter": 1, "map": 1024, "queue": 1024}
 _LOG = 256
+PATIENCE = 10.0
+"""Seconds that a core is waited for that was asked."""
 _NAMES = tuple(OBJECT_FORMS)
 _ADD, _SUM = OBJECT_OPERATIONS["add"], OBJECT_OPERATIONS["sum"]
 _GET, _PUT = OBJECT_OPERATIONS["map get"], OBJECT_OPERATIONS["map put"]
@@ -260,7 +269,16 @@ class Shared:
         )
 
     def _ask(self, core: int, kind: str, *words: int) -> tuple[int, ...]:
-        verdict, named, reply = self._access.request(core, KINDS[kind], self._block.page, *words)
+        access = self._access
+        if isinstance(access, ClientAccess):
+            answer = access.launched.request_within(
+                PATIENCE, core, KINDS[kind], self._block.page, *words
+            )
+            if answer is None:
+                raise self._unanswered(core)
+            verdict, named, reply = answer
+        else:
+            verdict, named, reply = access.request(core, KINDS[kind], self._block.page, *words)
         if verdict == VERDICTS["NOT_MAPPED"]:
             raise self._closed()
         if verdict != OK:
@@ -283,7 +301,8 @@ class Shared:
                 where=repr(self),
                 hint="make it with cores=[…], or with none: then all are",
             )
-        self._end = ObjectEnd(access.driver, self._block.page)
+        patience = int(PATIENCE * 1e6) * access.plan.cycles_per_us
+        self._end = ObjectEnd(access.driver, self._block.page, patience)
         return self._end
 
     def _apply(self, kind: int, key: int = 0, value: int = 0, second: int = 0) -> tuple[int, int]:
@@ -296,6 +315,16 @@ class Shared:
             return end.apply(kind, key, value, second)
         except LookupError:
             raise self._closed() from None
+        except TimeoutError:
+            raise self._unanswered(self.owner) from None
+
+    def _unanswered(self, core: int) -> ObjectTimeout:
+        return ObjectTimeout(
+            f"core {core} was asked, and has not answered for {PATIENCE:g} s",
+            core=core,
+            value=repr(self),
+            hint="is its process stopped (SIGCONT)? What was asked may still take effect",
+        )
 
     def _full(self, value: object) -> ObjectFull:
         return ObjectFull(

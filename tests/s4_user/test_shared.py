@@ -7,6 +7,7 @@ moment, these chain: each begins where another one ended, and each program's own
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import os
@@ -32,6 +33,7 @@ from multikernel.errors import (
     NotAMember,
     ObjectClosed,
     ObjectFull,
+    ObjectTimeout,
     OutOfMemory,
     OutOfSlots,
     UnknownForm,
@@ -426,6 +428,62 @@ def test_a_core_that_is_killed_ends_the_system(boot: Callable[..., System], form
     del counter
     gc.collect()
     assert not [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
+
+
+def without_patience(counter: Any, page: Any) -> tuple[list[str], int]:
+    """What operations say whose owner is stopped, and how many there were."""
+    from multikernel.user import shared
+
+    shared.PATIENCE = 0.1
+    tries, said = 0, []
+    while page.read(0, 1) == b"\0":
+        try:
+            tries += 1
+            counter.add()
+        except ObjectTimeout as error:
+            said.append(str(error))
+            page.write(1, b"1")
+    while True:
+        with contextlib.suppress(ObjectTimeout):
+            return said, counter.value()
+
+
+def test_an_owner_that_is_stopped(boot: Callable[..., System]) -> None:
+    system = boot(2)
+    page = system.map(system.allocate(4096))
+    counter = system.shared("counter", "delegated", owner=0)
+    task = system.cores[1].start(without_patience, counter, page)
+    while counter.value() < 10:
+        time.sleep(0.001)
+    os.kill(system.cores[0].pid, signal.SIGSTOP)
+    while page.read(1, 1, core=1) == b"\0":
+        time.sleep(0.01)
+    os.kill(system.cores[0].pid, signal.SIGCONT)
+    page.write(0, b"1")
+    said, came_to = task.result()
+    assert said
+    assert "core 0" in said[0]
+    assert counter.value() == came_to
+
+
+def asks_for_ever(counter: Any) -> None:
+    while True:
+        counter.add()
+
+
+def test_a_wait_for_an_owner_that_is_stopped_is_cancelled(boot: Callable[..., System]) -> None:
+    system = boot(2)
+    counter = system.shared("counter", "delegated", owner=0)
+    task = system.cores[1].start(asks_for_ever, counter)
+    while counter.value() < 10:
+        time.sleep(0.001)
+    os.kill(system.cores[0].pid, signal.SIGSTOP)
+    try:
+        assert task.cancel(grace=60)
+    finally:
+        os.kill(system.cores[0].pid, signal.SIGCONT)
+    before = counter.value()
+    assert system.cores[1].run(lambda one: one.add(), counter) == before
 
 
 def in_child(counter: Any, used_before: bool) -> bytes:

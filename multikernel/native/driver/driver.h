@@ -18,7 +18,8 @@
  *   arrivals                        one turn: whatever has arrived goes where it belongs
  *   interrupt                       modes and signals
  *   loop, system_call               turns, for the core itself and for its programs
- *   object_end                      objects: the loop's duties for them, and their operations */
+ *   object_end, object_requests, object_work
+ *                                   objects: the loop's duties for them, and their operations */
 #pragma once
 
 #include "base/wait.h"

@@ -9,6 +9,8 @@
  * waits, the core does what it owes: to other kernels, and to all its objects. */
 #pragma once
 
+#include <setjmp.h>
+
 #include "driver/driver.h"
 #include "object/object.h"
 
@@ -28,15 +30,20 @@ struct object_end {
     uint64_t page;          /* slot 0-31, generation 32-63 */
     struct doorbell *owner; /* its core's */
     bool open;
-    bool busy;                             /* in an operation, or in its duties */
-    uint32_t moments;                      /* of the operation, waited */
+    bool busy;        /* in an operation, or in its duties */
+    uint32_t moments; /* of the operation, waited */
+    /* An operation that asks the owner, and gives up when it does not answer. */
+    bool bounded;
+    uint64_t patience, gives_up_at; /* cycles */
+    jmp_buf gives_up;
     struct object_cost cost[OBJECT_FORMS]; /* of operations that were timed, by form */
-    /* The owner's: the choice, and the last changes of form, that of number n in n mod KEPT. */
+    /* The owner's: the choice; how it was made, and the last changes of form, that of a number in
+     * that mod KEPT. Several between two looks are the last one of them. */
     struct chooser chooser;
     uint64_t changes;
     struct object_change {
-        uint64_t when, form;
-    } change[OBJECT_CHANGES_KEPT];
+        uint64_t number, form, when;
+    } made, change[OBJECT_CHANGES_KEPT];
 };
 
 /* All of a core's. */
@@ -53,9 +60,13 @@ int object_ends_open(struct driver *driver);
 
 /* NULL: this core has no end of an object in that page. */
 struct object_end *object_end_of(struct driver *driver, uint64_t page);
-/* One operation, timed. */
-void object_end_apply(struct object_end *end, const struct operation *operation,
-                      struct result *result);
+/* In place of a patience: in a request. */
+#define OBJECT_NO_PROGRAM UINT64_MAX
+/* One operation, timed. False: the owner was asked and has not answered for so many cycles, or the
+ * program was cancelled meanwhile. The operation may still take effect, and until the answer comes
+ * this end does no other. */
+bool object_end_apply(struct object_end *end, const struct operation *operation,
+                      struct result *result, uint64_t patience);
 /* See object_switch; FORM_ADAPTIVE: from now on the owner's chooser switches. */
 enum object_verdict object_end_switch(struct object_end *end, uint32_t form);
 /* Whether it could; of any core. */

@@ -35,7 +35,8 @@ cdef extern from "driver/object_end.h":
     struct object_end:
         native_object of "object"
     object_end *object_end_of(driver *d, uint64_t page)
-    void object_end_apply(object_end *end, const operation *what, result *became)
+    bint object_end_apply(object_end *end, const operation *what, result *became,
+            uint64_t patience)
     object_verdict object_end_switch(object_end *end, uint32_t form)
     object_verdict object_end_suits(const object_end *end, uint32_t form)
     struct object_work:
@@ -91,10 +92,11 @@ cdef class ObjectEnd:
     """
 
     cdef Driver driver
-    cdef uint64_t page
+    cdef uint64_t page, patience
 
-    def __cinit__(self, Driver driver, uint64_t page):
-        self.driver, self.page = driver, page
+    def __cinit__(self, Driver driver, uint64_t page, uint64_t patience):
+        """patience: cycles."""
+        self.driver, self.page, self.patience = driver, page, patience
 
     cdef object_end *enter(self) except NULL:
         self.driver.enter()
@@ -105,14 +107,22 @@ cdef class ObjectEnd:
         return end
 
     def apply(self, uint64_t kind, uint64_t key=0, uint64_t value=0, uint64_t second=0):
-        """One operation, in the form that is set now: (status, value)."""
+        """One operation, in the form that is set now: (status, value). Raises TimeoutError when the
+        owner was asked and has not answered for so long.
+        """
+        cdef bint done, cancelled
         cdef operation o
         cdef result r
         cdef object_end *end = self.enter()
         o.kind, o.key = kind, key
         o.value[0], o.value[1], o.value[2], o.value[3] = value, second, 0, 0
-        object_end_apply(end, &o, &r)
+        done = object_end_apply(end, &o, &r, self.patience)
+        cancelled = not done and driver_to_be_cancelled(self.driver.d)
         self.driver.leave()
+        if cancelled:
+            self.driver.raise_cancelled()
+        if not done:
+            raise TimeoutError
         return r.status, r.value
 
     def switch(self, uint32_t form):
