@@ -482,8 +482,8 @@ def test_a_wait_for_an_owner_that_is_stopped_is_cancelled(boot: Callable[..., Sy
         assert task.cancel(grace=60)
     finally:
         os.kill(system.cores[0].pid, signal.SIGCONT)
-    before = counter.value()
-    assert system.cores[1].run(lambda one: one.add(), counter) == before
+    before = counter.value()  # the one that was given up may be in it, or come yet
+    assert system.cores[1].run(lambda one: one.add(), counter) - before in (0, 1)
 
 
 def in_child(counter: Any, used_before: bool) -> bytes:
