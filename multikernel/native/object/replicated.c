@@ -313,14 +313,16 @@ bool replicated_apply(struct object *o, uint64_t mode, const struct operation *o
     return done;
 }
 
-void replicated_follow(struct object *o)
+bool replicated_follow(struct object *o)
 {
     if (o->inside || !o->epoch || !object_mode_is(o, o->epoch) || asked_to_hold_still(o))
-        return;
+        return false;
+    const uint64_t before = o->position;
     /* Overtaken, it comes back when it has something to do. */
     if (replay(o) == AT_THE_END &&
         atomic_load_explicit(&own_line(o)->position, memory_order_relaxed) != o->position)
         publish_position(o);
+    return o->position != before;
 }
 
 /* --- The owner's --- */
