@@ -3,14 +3,14 @@
  * ahead of the other waits, and does its duties; else forms would be compared that do different
  * work.
  *
- *     objects TYPE SHAPE READS MILLISECONDS ROUNDS SOLO
+ *     objects TYPE SHAPE READS MILLISECONDS ROUNDS SOLO THINK
  *
  * Prints the round trip of a line, in cycles; then a line for each form, contract and dispatch: the
  * median and the best of ROUNDS runs, which are interleaved, in millions of operations a second; and
  * in the best, cycles of a core for one.
  * Contracts: `waits` (an operation at a time), `flight` (several). Dispatch: `pinned` (the object,
  * which stays in that form), `alone` (the form without the others). SOLO: core 0 alone operates, and
- * the other core is not there. */
+ * the other core is not there. THINK: about so many cycles before each operation. */
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +23,7 @@
 
 #include "arch/arch.h"
 #include "object/object.h"
+#include "probes/locks.h"
 
 enum { CORES = 2, AHEAD = 256, LOOK = 32, LOG = 256, ROUNDS_MOST = 64, KEYS = 512 };
 
@@ -42,7 +43,7 @@ struct configuration {
 static struct object_geometry geometry = {.cores = CORES, .log = LOG};
 static struct common *common;
 static void *block;
-static uint64_t block_bytes, reads, cycles, solo;
+static uint64_t block_bytes, reads, cycles, solo, think;
 
 static void check(bool so, const char *what)
 {
@@ -117,6 +118,7 @@ static inline __attribute__((always_inline)) void work(uint32_t me, struct confi
     until = arch_cycles() + cycles;
     for (;;) {
         for (uint32_t i = 0; i < LOOK; i++) {
+            lock_think((uint32_t)think);
             draw(&seed, &operation);
             if (c.flight) {
                 while (!object_send(&object, &operation))
@@ -258,6 +260,7 @@ int main(int argc, char **argv)
     cycles = (uint64_t)((double)number(argc, argv, 4, 5) * 1000 * per_us);
     const uint64_t rounds = number(argc, argv, 5, 5);
     solo = number(argc, argv, 6, 0);
+    think = number(argc, argv, 7, 0);
     check(rounds && rounds <= ROUNDS_MOST, "1 to 64 rounds");
     enum object_verdict verdict;
     block_bytes = object_bytes(&geometry, &verdict);
