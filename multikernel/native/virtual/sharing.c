@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 enum { FORM_BITS = 8, FORM_MASK = (1 << FORM_BITS) - 1 };
+enum { STEADY_TURNS = 4 };
 enum { GOES_ON, STORED, EDGE, ENDS, KINDS, KIND_BITS = 2 };
 
 /* --- Time and lines --- */
@@ -237,6 +238,17 @@ static void begins_window(struct party *p, uint64_t now)
     p->window_ends = now + p->chooser.span;
 }
 
+/* From now on nothing is tried for long: what is left of the span is as the next few turns of a race
+ * would be. */
+static void is_steady(struct party *p)
+{
+    p->steady_from = p->now;
+    for (uint32_t core = 0; core < p->cores; core++)
+        p->member[core].steady =
+            (struct sharing_done){p->member[core].done, p->member[core].reads_done};
+    push(p, p->now + STEADY_TURNS * p->chooser.rules.trial, ENDS, 0);
+}
+
 /* choose(): the counts of all cores are read, a line each. */
 static bool chooses(struct party *p, struct member *m)
 {
@@ -260,6 +272,8 @@ static bool chooses(struct party *p, struct member *m)
         if (p->chooser.form != (p->mode & FORM_MASK))
             UNTIL(m->at_choose, switches(p, m));
         begins_window(p, m->clock);
+        if (p->chooser.state == CHOOSER_STEADY && !p->chooser.settling && !p->steady_from)
+            is_steady(p);
     }
     END(m->at_choose);
 }
@@ -485,6 +499,19 @@ static bool runs(struct party *p)
     return false;
 }
 
+/* What the core has done in the whole span. */
+static struct sharing_done in_all(const struct party *p, const struct member *m)
+{
+    const uint64_t ends = p->sharing->edge + p->sharing->span;
+    struct sharing_done all = {m->done - m->at_edge.done, m->reads_done - m->at_edge.reads};
+    if (p->now < ends) {
+        const double times = (double)(ends - p->now) / (double)(p->now - p->steady_from);
+        all.done += (uint64_t)(times * (double)(m->done - m->steady.done));
+        all.reads += (uint64_t)(times * (double)(m->reads_done - m->steady.reads));
+    }
+    return all;
+}
+
 bool sharing_run(const struct machine *machine, const struct sharing_costs *costs,
                  const struct sharing *sharing, struct sharing_done *done,
                  struct sharing_outcome *outcome)
@@ -502,11 +529,9 @@ bool sharing_run(const struct machine *machine, const struct sharing_costs *cost
         p.cycles_in[outcome->form] += p.now - p.form_since;
         for (uint32_t form = 0; form < OBJECT_FORMS; form++)
             outcome->cycles_in[form] = p.cycles_in[form];
-        for (uint32_t core = 0; core < p.cores; core++) {
-            const struct member *m = &p.member[core];
-            done[core] = (struct sharing_done){m->done - m->at_edge.done,
-                                               m->reads_done - m->at_edge.reads};
-        }
+        outcome->cycles = sharing->span;
+        for (uint32_t core = 0; core < p.cores; core++)
+            done[core] = in_all(&p, &p.member[core]);
     }
     closes(&p);
     return ran;

@@ -7,6 +7,9 @@
  * are a few costs. Cores work as in the probe (probes/sharing.c): think, operate, and wait where they
  * are ahead of their share of the operations.
  *
+ * Where the form is chosen, what comes behind the choice is simulated for a while and then taken to go
+ * on like that to the end of the span: the chooser tries nothing again for longer than spans are.
+ *
  * Guarantees: the same calls bring about the same run. What operations change is not modelled, only
  * that they happen: locks exclude, logs have an order, requests are answered once. Not modelled: a
  * log that is full for long, cores that lose their processor, operations of other types than counters
@@ -54,8 +57,9 @@ struct sharing_done {
 };
 
 struct sharing_outcome {
-    uint64_t moved;  /* transactions of lines */
-    uint64_t events; /* that were simulated */
+    uint64_t cycles;  /* that are counted: the span */
+    uint64_t moved;   /* transactions of lines, in all */
+    uint64_t events;  /* that were simulated */
     uint64_t longest; /* row of operations of one core, where all write */
     /* Chosen. */
     uint32_t form;

@@ -62,7 +62,7 @@ struct member {
     bool closes;
     /* So far. */
     uint64_t done, reads_done, progress, step;
-    struct sharing_done at_edge;
+    struct sharing_done at_edge, steady;
 };
 
 struct party {
@@ -89,7 +89,7 @@ struct party {
     uint64_t row, longest;
     /* Choosing. */
     struct chooser chooser;
-    uint64_t window_began, window_ends;
+    uint64_t window_began, window_ends, steady_from; /* steady_from: 0, not yet */
     struct chooser_window counted;
     uint64_t cycles_in[OBJECT_FORMS], form_since;
     uint64_t events;
