@@ -22,7 +22,8 @@ from statistics import harmonic_mean, median
 from multikernel import Page
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.loops import PAGE
-from multikernel.experiments.sharing_or_messages import loops
+from multikernel.experiments.instrument.modelled import COUNTERPARTS
+from multikernel.experiments.sharing_or_messages import loops, modelled
 from multikernel.experiments.sharing_or_messages.loops import (
     ADAPTIVE,
     CANDIDATES,
@@ -57,7 +58,8 @@ RATE = 1_000_000
 
 def _page(bench: Bench) -> Page:
     """The memory of the object, on all cores."""
-    most = max(sharing_bytes(loops.COUNTERS, lines, bench.cores) for lines in LINES)
+    # Of more cores than a real object has there is a model alone, which needs none.
+    most = max(PAGE, *(sharing_bytes(loops.COUNTERS, lines, bench.cores) for lines in LINES))
     return bench.system.map(bench.system.allocate(-(-most // PAGE) * PAGE))
 
 
@@ -247,3 +249,6 @@ def segments_of(reports: dict[int, Report], number: int) -> list[float]:
         max(sum(one.counts[f"{number}.segment.{nth}"] for one in reports.values()), 1) / cycles
         for nth in range(len(CHANGING))
     ]
+
+
+COUNTERPARTS[loops.work] = modelled.work

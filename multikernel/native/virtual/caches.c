@@ -66,8 +66,7 @@ uint64_t caches_ask(struct caches *c, enum access access, uint32_t core, uint32_
     const uint32_t place = c->lines.machine->place[core];
     const uint32_t from = c->lines.machine->place[l->holder];
     const uint64_t takes = line_alone(&c->lines, now, access, place, from, l->home) - now;
-    const uint64_t there =
-        line_move(&c->lines, now, access, place, from, l->home, &l->free);
+    const uint64_t there = line_move(&c->lines, now, access, place, from, l->home, &l->free);
     const uint64_t leaves = there - takes / 2;
     c->moved++;
     if (access == OWN || (c->migrates && l->changed && !l->shared)) {

@@ -154,8 +154,7 @@ static void lost(void *context, uint32_t core, uint32_t line, uint64_t when)
 
 static double duties(const struct party *p, const struct member *m)
 {
-    return p->costs->look *
-           (m->me == p->sharing->owner ? 1 + 2 * (double)(p->cores - 1) : 1);
+    return p->costs->look * (m->me == p->sharing->owner ? 1 + 2 * (double)(p->cores - 1) : 1);
 }
 
 /* adaptive.c, moment(): three looks, and a fourth with the duties and what the caller gave. */
@@ -178,8 +177,8 @@ static bool polls(struct party *p, struct member *m)
     BEGIN(m->at_serve);
     takes(m, p->costs->look);
     if (m->me == p->sharing->owner)
-        UNTIL(m->at_serve, delegated_serve(p, m));
-    UNTIL(m->at_serve, replicated_follow(p, m));
+        UNTIL(m->at_serve, party_delegated_serve(p, m));
+    UNTIL(m->at_serve, party_replicated_follow(p, m));
     END(m->at_serve);
 }
 
@@ -187,11 +186,11 @@ static bool apply_in(struct party *p, struct member *m)
 {
     switch ((enum object_form)(m->mode & FORM_MASK)) {
     case FORM_DELEGATED:
-        return delegated_apply(p, m);
+        return party_delegated_apply(p, m);
     case FORM_REPLICATED:
-        return replicated_apply(p, m);
+        return party_replicated_apply(p, m);
     default:
-        return locked_apply(p, m);
+        return party_locked_apply(p, m);
     }
 }
 
@@ -201,22 +200,22 @@ static bool switches(struct party *p, struct member *m)
     BEGIN(m->at_switch);
     m->form = p->mode & FORM_MASK;
     if (m->form == FORM_REPLICATED) {
-        UNTIL(m->at_switch, replicated_end(p, m));
+        UNTIL(m->at_switch, party_replicated_end(p, m));
     } else if (m->form == FORM_LOCKFREE) {
         UNTIL(m->at_switch, party_owned(p, m, LINE_FREE));
     } else if (m->form != FORM_DELEGATED) {
-        UNTIL(m->at_switch, locked_take(p, m, m->form));
+        UNTIL(m->at_switch, party_locked_take(p, m, m->form));
     }
     m->mode = ((p->mode >> FORM_BITS) + 1) << FORM_BITS | p->chooser.form;
     if (p->chooser.form == FORM_REPLICATED)
-        replicated_begin(p, m, m->mode);
+        party_replicated_begin(p, m, m->mode);
     if (p->chooser.form == FORM_LOCKFREE)
         STORE(m->at_switch, LINE_FREE, NULL, 0);
     STORE(m->at_switch, LINE_MODE, &p->mode, m->mode);
     p->cycles_in[m->form] += m->clock - p->form_since;
     p->form_since = m->clock;
     if (m->form != FORM_REPLICATED && m->form != FORM_LOCKFREE && m->form != FORM_DELEGATED)
-        UNTIL(m->at_switch, locked_leave(p, m, m->form));
+        UNTIL(m->at_switch, party_locked_leave(p, m, m->form));
     END(m->at_switch);
 }
 
@@ -305,7 +304,7 @@ static bool applies(struct party *p, struct member *m)
     m->done++;
     m->reads_done += m->reads;
     if (m->me == p->sharing->owner && ++m->turn % SERVE_EACH == 0) {
-        UNTIL(m->at_apply, delegated_serve(p, m));
+        UNTIL(m->at_apply, party_delegated_serve(p, m));
         if (m->turn % LOOK_EACH == 0 && may_choose(p, m))
             UNTIL(m->at_apply, chooses(p, m));
     }

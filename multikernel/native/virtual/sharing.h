@@ -23,12 +23,13 @@ enum { SHARING_LINES_MOST = 32, SHARING_CORES_MOST = 1024 };
 
 /* What a core does by itself, in cycles of the machine. */
 struct sharing_costs {
-    double operation; /* of the loop, the object's dispatch, and an operation on one line that it has */
-    double line;      /* ... on each further one */
-    double atomic;    /* an atomic operation on a line that it has */
-    double look;      /* at a line that it has, in a loop that waits */
-    double relax;     /* the processor's pause */
-    double turn;      /* of the driver in which nothing comes */
+    double
+        operation; /* of the loop, the object's dispatch, and an operation on one line that it has */
+    double line;   /* ... on each further one */
+    double atomic; /* an atomic operation on a line that it has */
+    double look;   /* at a line that it has, in a loop that waits */
+    double relax;  /* the processor's pause */
+    double turn;   /* of the driver in which nothing comes */
 };
 
 enum sharing_lock { SHARING_TICKET, SHARING_MCS };

@@ -22,7 +22,7 @@ static void asks_ahead(struct party *p, struct member *m)
 }
 
 /* delegated_serve(): a look at each core's call line, and at the first of those in flight. */
-bool delegated_serve(struct party *p, struct member *m)
+bool party_delegated_serve(struct party *p, struct member *m)
 {
     BEGIN(m->at_serve_lines);
     UNTIL(m->at_serve_lines, party_is_now(p, m));
@@ -73,7 +73,7 @@ static bool asks(struct party *p, struct member *m)
     END(m->at_take);
 }
 
-bool delegated_apply(struct party *p, struct member *m)
+bool party_delegated_apply(struct party *p, struct member *m)
 {
     BEGIN(m->at_log);
     m->refused = false;
@@ -87,7 +87,7 @@ bool delegated_apply(struct party *p, struct member *m)
         if (!m->reads)
             party_writes_all(p, m, LINE_DATA);
         party_counts_row(p, m);
-        UNTIL(m->at_log, delegated_serve(p, m));
+        UNTIL(m->at_log, party_delegated_serve(p, m));
     }
     END(m->at_log);
 }

@@ -47,7 +47,8 @@ struct store {
 struct member {
     uint64_t clock;   /* it has come so far */
     uint64_t drained; /* its last store is there */
-    uint32_t me, at_life, at_apply, at_take, at_log, at_serve, at_serve_lines, at_replay, at_room, at_choose, at_switch, at_poll, at_wait;
+    uint32_t me, at_life, at_apply, at_take, at_log, at_serve, at_serve_lines, at_replay, at_room,
+        at_choose, at_switch, at_poll, at_wait;
     struct store store[STORES];
     uint32_t stores_first, stores;
     uint32_t spins_on; /* line + 1; 0: it does not */
@@ -82,7 +83,7 @@ struct party {
     uint64_t *waiting, *successor; /* by core: of an MCS node */
     uint64_t *call;                /* by core: 1 requested, 2 answered, 3 refused */
     uint64_t *call_mode;
-    uint64_t close; /* position of the entry that ends the log; UINT64_MAX: none */
+    uint64_t close;   /* position of the entry that ends the log; UINT64_MAX: none */
     uint32_t *log_by; /* by place in the log: the line of the operation */
     /* The row of operations of one core. */
     uint32_t had_by;
@@ -110,11 +111,11 @@ struct party {
         return true; \
     } while (0)
 /* Up to there, once the core goes on. */
-#define STAND(at)          \
-    do {                   \
-        at = __LINE__;     \
-        return false;      \
-    case __LINE__:;        \
+#define STAND(at)      \
+    do {               \
+        at = __LINE__; \
+        return false;  \
+    case __LINE__:;    \
     } while (0)
 /* Until that has been so. */
 #define UNTIL(at, so)                 \
@@ -127,9 +128,9 @@ struct party {
     } while (0)
 
 /* A store: see party_store. */
-#define STORE(at, line, word, value)         \
-    do {                                     \
-        UNTIL(at, party_is_now(p, m));       \
+#define STORE(at, line, word, value)          \
+    do {                                      \
+        UNTIL(at, party_is_now(p, m));        \
         party_store(p, m, line, word, value); \
     } while (0)
 
@@ -175,13 +176,13 @@ double party_back_off(const struct party *p, const struct member *m);
 
 /* --- Forms --- */
 
-bool locked_take(struct party *p, struct member *m, uint32_t form);
-bool locked_leave(struct party *p, struct member *m, uint32_t form);
+bool party_locked_take(struct party *p, struct member *m, uint32_t form);
+bool party_locked_leave(struct party *p, struct member *m, uint32_t form);
 /* Operations: `refused` says that the mode has changed, and nothing was done. */
-bool locked_apply(struct party *p, struct member *m);
-bool delegated_apply(struct party *p, struct member *m);
-bool delegated_serve(struct party *p, struct member *m);
-bool replicated_apply(struct party *p, struct member *m);
-bool replicated_follow(struct party *p, struct member *m);
-bool replicated_end(struct party *p, struct member *m);
-void replicated_begin(struct party *p, struct member *m, uint64_t mode);
+bool party_locked_apply(struct party *p, struct member *m);
+bool party_delegated_apply(struct party *p, struct member *m);
+bool party_delegated_serve(struct party *p, struct member *m);
+bool party_replicated_apply(struct party *p, struct member *m);
+bool party_replicated_follow(struct party *p, struct member *m);
+bool party_replicated_end(struct party *p, struct member *m);
+void party_replicated_begin(struct party *p, struct member *m, uint64_t mode);

@@ -109,9 +109,9 @@ static bool sequence_take(struct party *p, struct member *m)
             if (p->sequence == m->sequence)
                 break;
         }
-        m->back_off = !m->back_off                   ? 1
+        m->back_off = !m->back_off                  ? 1
                       : m->back_off < BACK_OFF_MOST ? 2 * m->back_off
-                                                     : BACK_OFF_MOST;
+                                                    : BACK_OFF_MOST;
         takes(m, m->back_off * party_back_off(p, m));
     }
     p->sequence++;
@@ -156,12 +156,12 @@ static bool takes_lock(struct party *p, struct member *m, uint32_t form)
     return p->sharing->lock == SHARING_MCS ? mcs_take(p, m) : ticket_take(p, m);
 }
 
-bool locked_take(struct party *p, struct member *m, uint32_t form)
+bool party_locked_take(struct party *p, struct member *m, uint32_t form)
 {
     return takes_lock(p, m, form);
 }
 
-bool locked_leave(struct party *p, struct member *m, uint32_t form)
+bool party_locked_leave(struct party *p, struct member *m, uint32_t form)
 {
     if (form == FORM_FIFO && p->sharing->lock == SHARING_MCS)
         return mcs_leave(p, m);
@@ -176,7 +176,7 @@ bool locked_leave(struct party *p, struct member *m, uint32_t form)
     return true;
 }
 
-bool locked_apply(struct party *p, struct member *m)
+bool party_locked_apply(struct party *p, struct member *m)
 {
     const uint32_t form = m->mode & 0xff;
     BEGIN(m->at_log);
@@ -192,7 +192,7 @@ bool locked_apply(struct party *p, struct member *m)
     } else if (form == FORM_OPTIMISTIC && m->reads) {
         UNTIL(m->at_log, sequence_read(p, m));
     } else {
-        UNTIL(m->at_log, locked_take(p, m, form));
+        UNTIL(m->at_log, party_locked_take(p, m, form));
         UNTIL(m->at_log, party_loaded(p, m, LINE_MODE)); /* the second look */
         m->refused = party_word(m, &p->mode) != m->mode;
         if (!m->refused) {
@@ -203,7 +203,7 @@ bool locked_apply(struct party *p, struct member *m)
             if (!m->reads)
                 party_writes_all(p, m, LINE_DATA);
         }
-        UNTIL(m->at_log, locked_leave(p, m, form));
+        UNTIL(m->at_log, party_locked_leave(p, m, form));
     }
     END(m->at_log);
 }

@@ -108,7 +108,7 @@ static bool enters(struct party *p, struct member *m)
     END(m->at_serve);
 }
 
-bool replicated_apply(struct party *p, struct member *m)
+bool party_replicated_apply(struct party *p, struct member *m)
 {
     BEGIN(m->at_log);
     m->refused = false;
@@ -131,7 +131,7 @@ bool replicated_apply(struct party *p, struct member *m)
     END(m->at_log);
 }
 
-bool replicated_follow(struct party *p, struct member *m)
+bool party_replicated_follow(struct party *p, struct member *m)
 {
     BEGIN(m->at_log);
     if (m->epoch && m->epoch == p->mode) {
@@ -143,7 +143,7 @@ bool replicated_follow(struct party *p, struct member *m)
 
 /* --- The owner's --- */
 
-void replicated_begin(struct party *p, struct member *m, uint64_t mode)
+void party_replicated_begin(struct party *p, struct member *m, uint64_t mode)
 {
     p->log_start = p->log_end = p->log_end + LOG_SLOTS;
     p->close = UINT64_MAX;
@@ -153,7 +153,7 @@ void replicated_begin(struct party *p, struct member *m, uint64_t mode)
     m->position = m->limit = p->log_start;
 }
 
-bool replicated_end(struct party *p, struct member *m)
+bool party_replicated_end(struct party *p, struct member *m)
 {
     BEGIN(m->at_log);
     m->mode = p->mode;
