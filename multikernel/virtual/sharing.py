@@ -29,9 +29,9 @@ EDGE = 100_000
 """Cycles that do not count, at first."""
 SPAN = 500_000
 ADAPTIVE_SPAN_US = 40_000
-OPERATION, LINE, LOOK = 18.0, 1.0, 4.0
-"""Cycles of an operation on one line, of each further one, and of a look in a loop: measured on this
-project's host, one process alone.
+OPERATION, LINE, LOOK, CLOCK = 18.0, 1.0, 4.0, 25.0
+"""Cycles of an operation on one line, of each further one, of a look in a loop, and of one at the
+clock: measured on this project's host, in one process.
 """
 
 
@@ -39,7 +39,8 @@ project's host, one process alone.
 class Costs:
     """What a core does by itself, in cycles of the machine: the loop around an operation on one line
     and the object's dispatch; each further line; an atomic operation on a line that it has; a look
-    at one in a loop; the processor's pause; the driver's turn in which nothing comes. migrates: a
+    at one in a loop; the processor's pause; the driver's turn in which nothing comes; a look at the
+    clock. migrates: a
     line that another core has written is the reader's own, as on Intel's servers of 2023; else both
     share it.
     """
@@ -50,6 +51,7 @@ class Costs:
     look: float
     relax: float
     turn: float
+    clock: float
     migrates: bool = False
 
     @classmethod
@@ -61,6 +63,7 @@ class Costs:
         return cls(
             operation=OPERATION * scale, line=LINE * scale, atomic=work.lock / 2 * scale,
             look=LOOK * scale, relax=local.relax.value or work.relax, turn=work.turn * scale,
+            clock=CLOCK * scale,
         )  # fmt: skip
 
 
@@ -105,7 +108,7 @@ class Row(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Found:
     """operations, reads: by core, in `cycles`. moved: transactions of lines; longest: operations in
-    a row of one core. form: at the end; changes, races: of the choice; within: cycles in each form.
+    a row of one core, and rows, how many such there were. form: at the end; changes, races: of the choice; within: cycles in each form.
     """
 
     cycles: int
@@ -113,6 +116,7 @@ class Found:
     reads: tuple[int, ...]
     moved: int
     longest: int
+    rows: int
     form: str
     changes: int
     races: int
@@ -160,7 +164,7 @@ def run(
     done, reads, found, within = on.sharing(numbers, how, forms, table, rules)
     return Found(
         cycles=found["cycles"], operations=tuple(done), reads=tuple(reads), moved=found["moved"],
-        longest=found["longest"], form=FORMS[found["form"]], changes=found["changes"],
+        longest=found["longest"], rows=found["rows"], form=FORMS[found["form"]], changes=found["changes"],
         races=found["races"], within=dict(zip(FORMS, within, strict=True)),
     )  # fmt: skip
 

@@ -123,7 +123,7 @@ cdef extern from "virtual/sharing.h":
     enum:
         SHARING_LINES_MOST, SHARING_CORES_MOST
     struct sharing_costs:
-        double operation, line, atomic, look, relax, turn
+        double operation, line, atomic, look, relax, turn, clock
     struct sharing_ "sharing":
         uint32_t form, lock, lines, reads, share, owner
         uint64_t think, edge, span
@@ -136,7 +136,7 @@ cdef extern from "virtual/sharing.h":
     struct sharing_done:
         uint64_t done, reads
     struct sharing_outcome:
-        uint64_t moved, events, longest, cycles
+        uint64_t cycles, moved, events, longest, rows
         uint32_t form
         uint64_t changes, races
         uint64_t cycles_in[1]
@@ -335,7 +335,7 @@ cdef class VirtualMachine:
                 ran = sharing_run(&self.m, &c, &s, done, &outcome)
             if not ran:
                 raise MemoryError("modelled cores")
-            found = {"moved": outcome.moved, "events": outcome.events, "longest": outcome.longest,
+            found = {"moved": outcome.moved, "events": outcome.events, "longest": outcome.longest, "rows": outcome.rows,
                      "form": outcome.form, "changes": outcome.changes, "races": outcome.races,
                      "cycles": outcome.cycles}
             return ([done[i].done for i in range(self.m.cores)],

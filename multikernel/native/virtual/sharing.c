@@ -282,11 +282,18 @@ static bool may_choose(const struct party *p, const struct member *m)
     return p->sharing->forms && m->me == p->sharing->owner;
 }
 
+/* What a core does takes a little more or less each time, by an eighth on the mean: cores that keep in
+ * step for long are not met with. */
+static double varies(const struct member *m)
+{
+    return 0.75 + (double)(m->seed >> 20 & 1023) / 2048;
+}
+
 /* object_apply() */
 static bool applies(struct party *p, struct member *m)
 {
     BEGIN(m->at_apply);
-    takes(m, p->costs->operation);
+    takes(m, p->costs->operation * varies(m));
     for (;;) {
         UNTIL(m->at_apply, party_loaded(p, m, LINE_MODE));
         m->mode = party_word(m, &p->mode);
@@ -313,6 +320,7 @@ static bool applies(struct party *p, struct member *m)
 
 void party_counts_row(struct party *p, const struct member *m)
 {
+    p->rows += p->had_by != m->me;
     p->row = p->had_by == m->me ? p->row + 1 : 1;
     p->had_by = m->me;
     if (p->row > p->longest)
@@ -371,12 +379,19 @@ static bool lives(struct party *p, struct member *m)
         for (m->in_batch = 0; m->in_batch < batch; m->in_batch++) {
             draws(p, m);
             UNTIL(m->at_life, applies(p, m));
+            if (!s->think)
+                continue;
+            takes(m, p->costs->clock);
             m->thinks_until = m->clock + s->think;
             for (m->thought += s->think; m->thought >= POLL_CYCLES && m->clock < m->thinks_until;
-                 m->thought -= POLL_CYCLES)
+                 m->thought -= POLL_CYCLES) {
                 UNTIL(m->at_life, polls_and_chooses(p, m));
+                takes(m, p->costs->clock);
+            }
+            /* Half a look late, on the mean. */
             if (m->clock < m->thinks_until)
                 m->clock = m->thinks_until;
+            takes(m, p->costs->clock / 2);
         }
         m->progress += batch * m->step;
         if (s->counts)
@@ -466,7 +481,7 @@ static void comes_to_edge(struct party *p)
     for (uint32_t core = 0; core < p->cores; core++)
         p->member[core].at_edge =
             (struct sharing_done){p->member[core].done, p->member[core].reads_done};
-    p->longest = p->row = 0;
+    p->longest = p->row = p->rows = 0;
     for (uint32_t form = 0; form < OBJECT_FORMS; form++)
         p->cycles_in[form] = 0;
     p->form_since = p->now;
@@ -519,7 +534,7 @@ bool sharing_run(const struct machine *machine, const struct sharing_costs *cost
         .machine = machine, .costs = costs, .sharing = sharing, .cores = machine->cores};
     opens(&p);
     const bool ran = !p.failed && runs(&p);
-    *outcome = (struct sharing_outcome){.events = p.events, .longest = p.longest};
+    *outcome = (struct sharing_outcome){.events = p.events, .longest = p.longest, .rows = p.rows};
     if (ran) {
         outcome->moved = p.caches.moved;
         outcome->form = p.mode & FORM_MASK;

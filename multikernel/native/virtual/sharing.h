@@ -30,6 +30,7 @@ struct sharing_costs {
     double look;   /* at a line that it has, in a loop that waits */
     double relax;  /* the processor's pause */
     double turn;   /* of the driver in which nothing comes */
+    double clock;  /* a look at the clock: who thinks looks until the time is over */
 };
 
 enum sharing_lock { SHARING_TICKET, SHARING_MCS };
@@ -61,7 +62,8 @@ struct sharing_outcome {
     uint64_t cycles;  /* that are counted: the span */
     uint64_t moved;   /* transactions of lines, in all */
     uint64_t events;  /* that were simulated */
-    uint64_t longest; /* row of operations of one core, where all write */
+    uint64_t longest; /* row of operations of one core */
+    uint64_t rows;    /* and how many there were */
     /* Chosen. */
     uint32_t form;
     uint64_t changes, races, cycles_in[OBJECT_FORMS];

@@ -87,7 +87,7 @@ struct party {
     uint32_t *log_by; /* by place in the log: the line of the operation */
     /* The row of operations of one core. */
     uint32_t had_by;
-    uint64_t row, longest;
+    uint64_t row, rows, longest;
     /* Choosing. */
     struct chooser chooser;
     uint64_t window_began, window_ends, steady_from; /* steady_from: 0, not yet */

@@ -186,7 +186,7 @@ bool party_locked_apply(struct party *p, struct member *m)
             UNTIL(m->at_log, party_loaded(p, m, LINE_FREE));
         else
             UNTIL(m->at_log, party_owned(p, m, LINE_FREE));
-        m->refused = p->mode != m->mode; /* closed */
+        m->refused = party_word(m, &p->mode) != m->mode; /* closed */
         if (!m->refused && !m->reads)
             party_counts_row(p, m);
     } else if (form == FORM_OPTIMISTIC && m->reads) {

@@ -13,10 +13,24 @@ static uint32_t operation_line(const struct party *p, uint64_t core, uint64_t pl
     return line_of(p, (uint32_t)core, LINE_OPERATION + (uint32_t)(place % lines));
 }
 
-/* Where the state is another core's business by now: refused. */
+/* The log has ended, there or long ago: the operation is refused. */
 static bool has_closed(const struct party *p, const struct member *m)
 {
-    return m->position == p->close;
+    return m->position == p->close || m->epoch != party_word(m, &p->mode);
+}
+
+/* The entries of the log's line lead to operations that are fetched together: what comes behind an
+ * entry does not wait for it. */
+static void asks_ahead(struct party *p, struct member *m)
+{
+    uint64_t at = m->clock;
+    for (uint64_t i = m->position; i < p->log_end && (i == m->position || i % LOG_ENTRIES); i++) {
+        const uint32_t line = p->log_by[i % LOG_SLOTS];
+        if (caches_have(&p->caches, m->me, line, at))
+            continue;
+        const uint64_t there = caches_ask(&p->caches, FETCH, m->me, line, at);
+        at += (there - at) / p->machine->lines_under_way;
+    }
 }
 
 /* replay(): up to the log's end. */
@@ -27,6 +41,8 @@ static bool replays(struct party *p, struct member *m)
         UNTIL(m->at_replay, party_loaded(p, m, log_line(p, m->position)));
         if (m->position >= p->log_end || has_closed(p, m))
             break;
+        if (!caches_have(&p->caches, m->me, p->log_by[m->position % LOG_SLOTS], m->clock))
+            asks_ahead(p, m);
         UNTIL(m->at_replay, party_loaded(p, m, p->log_by[m->position % LOG_SLOTS]));
         takes(m, p->costs->line + 2 * p->costs->look); /* read_entry() */
         apply_here(p, m);
@@ -58,6 +74,16 @@ static bool looks_for_room(struct party *p, struct member *m)
     END(m->at_room);
 }
 
+/* arch_prefetch_write(), of the next operation's line. There are many more than are modelled: it is one
+ * that another core has read. */
+static void prefetches(struct party *p, struct member *m, uint64_t place)
+{
+    const uint32_t line = operation_line(p, m->me, place);
+    if (p->cores > 1 && caches_alone(&p->caches, m->me, line, p->now))
+        caches_place(&p->caches, line, (m->me + 1) % p->cores);
+    caches_ask(&p->caches, OWN, m->me, line, p->now);
+}
+
 /* put_in_order() and append(). */
 static bool appends(struct party *p, struct member *m, bool closes)
 {
@@ -85,8 +111,7 @@ static bool appends(struct party *p, struct member *m, bool closes)
         p->log_by[m->position % LOG_SLOTS] = operation_line(p, m->me, m->appended);
         p->log_end++;
         party_counts_row(p, m);
-        /* The next one's line is asked for: arch_prefetch_write(). */
-        caches_ask(&p->caches, OWN, m->me, operation_line(p, m->me, ++m->appended), p->now);
+        prefetches(p, m, ++m->appended);
         break;
     }
     END(m->at_take);
@@ -112,7 +137,7 @@ bool party_replicated_apply(struct party *p, struct member *m)
 {
     BEGIN(m->at_log);
     m->refused = false;
-    if (p->mode != m->mode) {
+    if (party_word(m, &p->mode) != m->mode) {
         m->refused = true;
         LEAVE(m->at_log);
     }
@@ -134,7 +159,7 @@ bool party_replicated_apply(struct party *p, struct member *m)
 bool party_replicated_follow(struct party *p, struct member *m)
 {
     BEGIN(m->at_log);
-    if (m->epoch && m->epoch == p->mode) {
+    if (m->epoch && m->epoch == party_word(m, &p->mode)) {
         UNTIL(m->at_log, replays(p, m));
         STORE(m->at_log, line_of(p, m->me, LINE_COUNTS), NULL, 0);
     }
