@@ -25,10 +25,10 @@ LOCKS = ("ticket", "mcs")
 """That the form `fifo` may have."""
 CANDIDATES = tuple(form for form in FORMS if form != "fifo")
 LINES_MOST, CORES_MOST = 32, 256
-EDGE = 100_000
+EDGE = 400_000
 """Cycles that do not count, at first."""
-SPAN = 500_000
-ADAPTIVE_SPAN_US = 40_000
+SPAN = 1_000_000
+ADAPTIVE_SPAN_US = 1_000_000
 OPERATION, LINE, LOOK, CLOCK = 18.0, 1.0, 4.0, 25.0
 """Cycles of an operation on one line, of each further one, of a look in a loop, and of one at the
 clock: measured on this project's host, in one process.

@@ -353,8 +353,7 @@ static bool is_ahead(const struct party *p, const struct member *m, uint64_t ahe
 static bool waits_for_others(struct party *p, struct member *m)
 {
     const bool counts = p->sharing->counts;
-    /* A core's part of what two would be ahead. */
-    const uint64_t ahead = (p->sharing->think >= SLOW ? AHEAD_SLOW : AHEAD) * p->cores / 2;
+    const uint64_t ahead = p->sharing->think >= SLOW ? AHEAD_SLOW : AHEAD;
     BEGIN(m->at_wait);
     for (m->other = 0; m->other < p->cores; m->other++) {
         for (;;) {
@@ -513,17 +512,43 @@ static bool runs(struct party *p)
     return false;
 }
 
-/* What the core has done in the whole span. */
-static struct sharing_done in_all(const struct party *p, const struct member *m)
+/* How often the chooser would try the others again in what is left of the span, if each time cost what
+ * the first did and found nothing better: chooser.c, look(). */
+static uint32_t later_races(const struct party *p, uint64_t ends)
 {
-    const uint64_t ends = p->sharing->edge + p->sharing->span;
-    struct sharing_done all = {m->done - m->at_edge.done, m->reads_done - m->at_edge.reads};
-    if (p->now < ends) {
-        const double times = (double)(ends - p->now) / (double)(p->now - p->steady_from);
-        all.done += (uint64_t)(times * (double)(m->done - m->steady.done));
-        all.reads += (uint64_t)(times * (double)(m->reads_done - m->steady.reads));
-    }
-    return all;
+    const struct chooser *c = &p->chooser;
+    double lost = c->lost;
+    uint64_t pause = c->pause;
+    uint32_t races = 0;
+    for (uint64_t at = p->steady_from + pause; at < ends; at += pause)
+        if (lost * 1000 <= (double)at * c->rules.budget) {
+            lost += c->lost;
+            pause *= 2;
+            races++;
+        }
+    return races;
+}
+
+/* The count at the end, by its rate since the form is chosen, and by what choosing it has cost. */
+static uint64_t at_the_end(const struct party *p, uint64_t edge, uint64_t steady, uint64_t now,
+                           uint64_t ends, uint32_t races)
+{
+    const double rate = (double)(now - steady) / (double)(p->now - p->steady_from);
+    const double could = rate * (double)(p->steady_from - p->sharing->edge);
+    const double lost = could > (double)(steady - edge) ? could - (double)(steady - edge) : 0;
+    const double all = (double)(now - edge) + rate * (double)(ends - p->now) - races * lost;
+    return all > 0 ? (uint64_t)all : 0;
+}
+
+/* What the core has done in the whole span. */
+static struct sharing_done in_all(const struct party *p, const struct member *m, uint64_t ends,
+                                  uint32_t races)
+{
+    if (p->now >= ends || p->steady_from <= p->sharing->edge)
+        return (struct sharing_done){m->done - m->at_edge.done, m->reads_done - m->at_edge.reads};
+    return (struct sharing_done){
+        at_the_end(p, m->at_edge.done, m->steady.done, m->done, ends, races),
+        at_the_end(p, m->at_edge.reads, m->steady.reads, m->reads_done, ends, races)};
 }
 
 bool sharing_run(const struct machine *machine, const struct sharing_costs *costs,
@@ -543,9 +568,12 @@ bool sharing_run(const struct machine *machine, const struct sharing_costs *cost
         p.cycles_in[outcome->form] += p.now - p.form_since;
         for (uint32_t form = 0; form < OBJECT_FORMS; form++)
             outcome->cycles_in[form] = p.cycles_in[form];
+        const uint64_t ends = sharing->edge + sharing->span;
+        const uint32_t races = p.now < ends ? later_races(&p, ends) : 0;
         outcome->cycles = sharing->span;
+        outcome->races += races;
         for (uint32_t core = 0; core < p.cores; core++)
-            done[core] = in_all(&p, &p.member[core]);
+            done[core] = in_all(&p, &p.member[core], ends, races);
     }
     closes(&p);
     return ran;

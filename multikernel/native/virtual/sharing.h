@@ -8,7 +8,8 @@
  * are ahead of their share of the operations.
  *
  * Where the form is chosen, what comes behind the choice is simulated for a while and then taken to go
- * on like that to the end of the span: the chooser tries nothing again for longer than spans are.
+ * on like that to the end of the span, but for the races that the chooser would run again: each is
+ * taken to cost what the first did.
  *
  * Guarantees: the same calls bring about the same run. What operations change is not modelled, only
  * that they happen: locks exclude, logs have an order, requests are answered once. Not modelled: a
