@@ -306,7 +306,7 @@ cdef class VirtualMachine:
         cdef sharing_outcome outcome
         cdef sharing_done *done = NULL
         cdef chooser_row *table = NULL
-        cdef chooser_rules chosen = chooser_rules_for(self.m.cycles_per_us, 8)
+        cdef chooser_rules chosen = chooser_rules_for(self.m.cycles_per_us, min(self.m.cores, 32))
         cdef bint ran
         cdef uint32_t i, n
         memset(&s, 0, sizeof(s))
