@@ -12,7 +12,8 @@ from multikernel.machine.host.cpus import Placement
 @click.command("simulate")
 @click.option("--check", is_flag=True, help="Predict this host, and measure it beside that.")
 @click.option(
-    "--objects", is_flag=True,
+    "--objects",
+    is_flag=True,
     help="With --check: an object that two cores operate on, in each of its forms, instead.",
 )
 @click.option(
@@ -86,6 +87,4 @@ def _check_objects(placement: Placement) -> None:
             f"{row.measured:>10.0f}{100 * row.error:>+7.0f} %{mark}"
         )
     judged = found.judged
-    click.echo(
-        f"{sum(row.holds for row in judged)} of {len(judged)} within {100 * BAR:.0f} %."
-    )
+    click.echo(f"{sum(row.holds for row in judged)} of {len(judged)} within {100 * BAR:.0f} %.")

@@ -37,12 +37,11 @@ clock: measured on this project's host, in one process.
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a core does by itself, in cycles of the machine: the loop around an operation on one line
-    and the object's dispatch; each further line; an atomic operation on a line that it has; a look
+    """What a core does by itself, in cycles of the machine: the loop around an operation on one
+    line and the object's dispatch; each further line; an atomic operation on a line that it has; a look
     at one in a loop; the processor's pause; the driver's turn in which nothing comes; a look at the
-    clock. migrates: a
-    line that another core has written is the reader's own, as on Intel's servers of 2023; else both
-    share it.
+    clock. migrates: a line that another core has written is the reader's own, as on Intel's servers
+    of 2023; else both share it.
     """
 
     operation: float
@@ -56,12 +55,10 @@ class Costs:
 
     @classmethod
     def of(cls, model: Model, work: Work) -> Costs:
-        """As that machine's core does what was measured with the calibration; a lock is two atomic
-        operations.
-        """
+
         scale, local = model.local.work_scale.value, model.local
         return cls(
-            operation=OPERATION * scale, line=LINE * scale, atomic=work.lock / 2 * scale,
+            operation=OPERATION * scale, line=LINE * scale, atomic=work.lock * scale,
             look=LOOK * scale, relax=local.relax.value or work.relax, turn=work.turn * scale,
             clock=CLOCK * scale,
         )  # fmt: skip
@@ -108,7 +105,8 @@ class Row(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Found:
     """operations, reads: by core, in `cycles`. moved: transactions of lines; longest: operations in
-    a row of one core, and rows, how many such there were. form: at the end; changes, races: of the choice; within: cycles in each form.
+    a row of one core; rows: how many such there were. form: at the end; changes, races: of the
+    choice; within: cycles in each form.
     """
 
     cycles: int
@@ -134,14 +132,14 @@ class Found:
 
 def run(
     on: VirtualMachine, costs: Costs, form: str, workload: Workload, *, span: int = SPAN,
-    edge: int = EDGE, lock: str = "ticket", owner: int = 0, seed: int = 1, counts: bool | None = None,
-    rows: Sequence[Row] = (), candidates: Sequence[str] = CANDIDATES,
-    rules: Mapping[str, int] | None = None,
+    edge: int = EDGE, lock: str = "ticket", owner: int = 0, seed: int = 1,
+    counts: bool | None = None, rows: Sequence[Row] = (),
+    candidates: Sequence[str] = CANDIDATES, rules: Mapping[str, int] | None = None,
 ) -> Found:  # fmt: skip
     """All cores of the machine operate for `span` cycles, after `edge` that do not count. form: one
     of FORMS, or ADAPTIVE: of the candidates, by the product's own chooser, with that table.
-    counts: looking how far the others are takes lines, as in the probe; by default where there are
-    two. Raises BadInput.
+    counts: the mix is kept as in the probe, every 32 operations and over lines that travel; by
+    default where there are two cores. Else it is kept one by one, and for nothing. Raises BadInput.
     """
     workload.check(on.cores)
     for name, value, known in (("form", form, (*FORMS, ADAPTIVE)), ("lock", lock, LOCKS)):
@@ -164,8 +162,9 @@ def run(
     done, reads, found, within = on.sharing(numbers, how, forms, table, rules)
     return Found(
         cycles=found["cycles"], operations=tuple(done), reads=tuple(reads), moved=found["moved"],
-        longest=found["longest"], rows=found["rows"], form=FORMS[found["form"]], changes=found["changes"],
-        races=found["races"], within=dict(zip(FORMS, within, strict=True)),
+        longest=found["longest"], rows=found["rows"], form=FORMS[found["form"]],
+        changes=found["changes"], races=found["races"],
+        within=dict(zip(FORMS, within, strict=True)),
     )  # fmt: skip
 
 

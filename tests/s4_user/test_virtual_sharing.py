@@ -115,8 +115,7 @@ def test_mcs_hands_over_at_one_pace_and_a_ticket_lock_does_not() -> None:
     """Who waits for a ticket looks at the line of all, and each look is a transfer."""
     paces = {
         lock: [
-            1 / sharing.run(near(cores), COSTS, "fifo", WRITES, lock=lock).rate
-            for cores in (4, 32)
+            1 / sharing.run(near(cores), COSTS, "fifo", WRITES, lock=lock).rate for cores in (4, 32)
         ]
         for lock in sharing.LOCKS
     }

@@ -2,8 +2,9 @@
 workloads of which some are bound by lines that travel.
 
 Guarantees: the model knows what a line takes between the cores (half of the floor, back-to-back: a
-line that its reader writes moves once a way), what software takes in one process, and, from the two
-workloads in which no line travels, what the loop around an operation and a look at the clock take.
+line that its reader writes moves once a way), what software takes in one process, and, from three
+workloads in which no line travels, what the loop around an operation, a further line and a look at
+the clock take.
 Nothing is fitted to a row that is judged. Of each workload those runs count in which the cores had
 their CPUs for FULL of the time; where there are none, the few in which they had most of it.
 """
@@ -15,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from statistics import median
 
@@ -47,7 +49,9 @@ SEEDS = 5
 Key = tuple[str, sharing.Workload]
 BARE: Key = "lock-free", sharing.Workload(100, 1, 0, HALF)
 THINKS: Key = "lock-free", sharing.Workload(100, 1, 300, HALF)
-"""Where no line travels: what calibrates."""
+WIDE: Key = "optimistic", sharing.Workload(100, 8, 0, HALF)
+"""Where no line travels: what calibrates the loop around an operation, a look at the clock, and a
+further line."""
 
 
 def workloads() -> Iterator[Key]:
@@ -98,7 +102,7 @@ def check(placement: Placement, progress: Callable[[str], None]) -> FormsChecked
     floor: list[float] = []
     local: list[float] = []
     boots, draw = 0, random.Random(1)
-    while boots < BOOTS or (boots < MOST_BOOTS and any(not _free(some) for some in found.values())):
+    while boots < BOOTS or (boots < MOST_BOOTS and not all(map(_free, found.values()))):
         boots += 1
         progress(f"objects on this host: boot {boots}")
         with ExitStack() as stack:
@@ -122,7 +126,9 @@ def _free(runs: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return some if len(some) >= ENOUGH else []
 
 
-def _measure(bench: Bench, found: dict[Key, list[tuple[float, float]]], draw: random.Random) -> None:
+def _measure(
+    bench: Bench, found: dict[Key, list[tuple[float, float]]], draw: random.Random
+) -> None:
     """Every workload once, in an order of chance: how much of the time the cores had their CPUs, and
     cycles of a core for one operation.
     """
@@ -144,6 +150,18 @@ def _measure(bench: Bench, found: dict[Key, list[tuple[float, float]]], draw: ra
             found[key].append((had, CORES / rate))
 
 
+def _fitting(
+    costs: sharing.Costs, name: str, measured: float, cycles: Callable[[sharing.Costs], float]
+) -> sharing.Costs:
+    """With that one of them such that it takes the cycles measured, which grow in proportion to it."""
+
+    def at(value: float) -> sharing.Costs:
+        return replace(costs, **{name: value})  # type: ignore[arg-type]
+
+    none, some = cycles(at(0)), cycles(at(40))
+    return at(max(0.0, 40 * (measured - none) / max(some - none, 1)))
+
+
 def _beside(
     measured: dict[Key, float], floor: float, local: float, work: Work, boots: int
 ) -> FormsChecked:
@@ -162,16 +180,14 @@ def _beside(
         )
 
     costs = sharing.Costs(
-        operation=0, line=sharing.LINE, atomic=work.lock / 2, look=sharing.LOOK, relax=work.relax,
-        turn=work.turn, clock=0, migrates=True,
+        operation=20, line=sharing.LINE, atomic=work.lock, look=sharing.LOOK, relax=work.relax,
+        turn=work.turn, clock=20, migrates=True,
     )  # fmt: skip
-    costs = replace(costs, operation=max(0.0, measured[BARE] - cycles(costs, BARE)))
-    none, some = cycles(costs, THINKS), cycles(replace(costs, clock=20.0), THINKS)
-    if some > none:
-        clock = 20 * (measured[THINKS] - none) / (some - none)
-        costs = replace(costs, clock=max(0.0, clock))
+    for _ in range(2):
+        for name, key in (("operation", BARE), ("line", WIDE), ("clock", THINKS)):
+            costs = _fitting(costs, name, measured[key], partial(cycles, key=key))
     rows = tuple(
-        FormRow(form, workload, cycles(costs, key), measured[key], key in (BARE, THINKS))
+        FormRow(form, workload, cycles(costs, key), measured[key], key in (BARE, WIDE, THINKS))
         for key in workloads()
         for form, workload in (key,)
     )

@@ -58,6 +58,4 @@ def _segment(bench: ModelledBench, run: Run, segment: Segment, owner: int) -> sh
 
 def _row(row: tuple[int, ...]) -> sharing.Row:
     reads, share, lines, *rates = row
-    return sharing.Row(
-        reads / 100, share / 1000, lines, tuple(rate / ROW_RATE for rate in rates)
-    )
+    return sharing.Row(reads / 100, share / 1000, lines, tuple(rate / ROW_RATE for rate in rates))

@@ -295,8 +295,8 @@ cdef class VirtualMachine:
 
 
     def sharing(self, dict costs, dict how, uint32_t forms=0, rows=(), rules=None):
-        """All cores operate on one object (virtual/sharing.h): operations and reads by core, and what
-        else is known of the run, by name. costs: as struct sharing_costs; how: as the numbers of
+        """All cores operate on one object (virtual/sharing.h): operations and reads by core, what
+        else is known of the run, by name, and cycles in each form. costs: as struct sharing_costs; how: as the numbers of
         struct sharing; forms: those that it may choose, as bits, with rows of its table (reads,
         owners, lines, and the rate of each form); rules: other ones than its own, by name. Raises
         ValueError, MemoryError.
@@ -335,8 +335,8 @@ cdef class VirtualMachine:
                 ran = sharing_run(&self.m, &c, &s, done, &outcome)
             if not ran:
                 raise MemoryError("modelled cores")
-            found = {"moved": outcome.moved, "events": outcome.events, "longest": outcome.longest, "rows": outcome.rows,
-                     "form": outcome.form, "changes": outcome.changes, "races": outcome.races,
+            found = {"moved": outcome.moved, "events": outcome.events, "longest": outcome.longest,
+                     "rows": outcome.rows, "form": outcome.form, "changes": outcome.changes, "races": outcome.races,
                      "cycles": outcome.cycles}
             return ([done[i].done for i in range(self.m.cores)],
                     [done[i].reads for i in range(self.m.cores)], found,

@@ -1,14 +1,15 @@
 /* Lines in the caches of modelled cores: which core has which, in what way, and until when.
  *
- * A transaction takes what lines.h says, and transactions of one line follow each other. Who has the
- * line works on with it until half of the way is over, and then has lost it: so a core that does
- * short operations on a line that another wants does several before it goes, as measured.
+ * A transaction takes what lines.h says, and transactions of one line follow each other. Who
+ * has the line works on with it until half of the way is over, and then has lost it: so a core
+ * that does short operations on a line that another wants does several before it goes, as
+ * measured.
  *
- * A line that its holder has changed moves to a reader for good where the machine `migrates`: the
- * reader may write it without asking, and the holder has to fetch it (migratory sharing: Cox and
- * Fowler, Stenström et al., both ISCA'93; measured on Intel's servers of 2023: a line that was read
- * after another core's write is written at once). Else, and where it has not been changed, both
- * share it from then on. */
+ * A line that its holder has changed moves to a reader for good where the machine `migrates`:
+ * the reader may write it without asking, and the holder has to fetch it (migratory sharing:
+ * Cox and Fowler, Stenström et al., both ISCA'93; measured on Intel's servers of 2023: a line
+ * that was read after another core's write is written at once). Else, and where it has not been
+ * changed, both share it from then on. */
 #pragma once
 
 #include "virtual/lines.h"

@@ -1,20 +1,20 @@
-/* An object that modelled cores operate on, in one of the forms of object/object.h, or in those that
- * the chooser takes: how many operations they get done in virtual time.
+/* An object that modelled cores operate on, in one of the forms of object/object.h, or in those
+ * that the chooser takes: how many operations they get done in virtual time.
  *
- * Each form is the real code's steps, one by one, on modelled lines (caches.h): sharing_locked.c,
- * sharing_delegated.c, sharing_replicated.c say which step of which file each is. So how often a
- * line travels is the code's doing, what it takes is the machine's, and what a core does by itself
- * are a few costs. Cores work as in the probe (probes/sharing.c): think, operate, and wait where they
- * are ahead of their share of the operations.
+ * Each form is the real code's steps, one by one, on modelled lines (caches.h):
+ * sharing_locked.c, sharing_delegated.c, sharing_replicated.c say which step of which file each
+ * is. So how often a line travels is the code's doing, what it takes is the machine's, and what
+ * a core does by itself are a few costs. Cores work as in the probe (probes/sharing.c): think,
+ * operate, and wait where they are ahead of their share of the operations.
  *
- * Where the form is chosen, what comes behind the choice is simulated for a while and then taken to go
- * on like that to the end of the span, but for the races that the chooser would run again: each is
- * taken to cost what the first did.
+ * Where the form is chosen, what comes behind the choice is simulated for a while and then
+ * taken to go on like that to the end of the span, but for the races that the chooser would run
+ * again: each is taken to cost what the first did.
  *
- * Guarantees: the same calls bring about the same run. What operations change is not modelled, only
- * that they happen: locks exclude, logs have an order, requests are answered once. Not modelled: a
- * log that is full for long, cores that lose their processor, operations of other types than counters
- * (object/counters.c), several in flight. */
+ * Guarantees: the same calls bring about the same run. What operations change is not modelled,
+ * only that they happen: locks exclude, logs have an order, requests are answered once. Not
+ * modelled: a log that is full for long, cores that lose their processor, operations of other
+ * types than counters (object/counters.c), several in flight. */
 #pragma once
 
 #include "object/chooser.h"
@@ -25,8 +25,8 @@ enum { SHARING_LINES_MOST = 32, SHARING_CORES_MOST = 1024 };
 /* What a core does by itself, in cycles of the machine. */
 struct sharing_costs {
     double
-        operation; /* of the loop, the object's dispatch, and an operation on one line that it has */
-    double line;   /* ... on each further one */
+        operation; /* the loop, the object's dispatch, and an operation on one line that it has */
+    double line;   /* each further one */
     double atomic; /* an atomic operation on a line that it has */
     double look;   /* at a line that it has, in a loop that waits */
     double relax;  /* the processor's pause */
@@ -46,7 +46,7 @@ struct sharing {
     uint64_t think;
     uint64_t edge, span; /* cycles that do not count, then those that do */
     bool migrates;       /* caches.h */
-    bool counts;         /* to see how far the others are takes their lines, as in the probe */
+    bool counts;         /* the mix is kept as in the probe: in batches, over lines that travel */
     uint64_t seed;
     /* To choose: these forms, as bits; 0: it stays as it is. */
     uint32_t forms;

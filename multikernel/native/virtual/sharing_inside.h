@@ -38,6 +38,10 @@ enum core_line {
     CORE_LINES
 };
 
+/* A mode: object/object_inside.h. */
+enum { FORM_BITS = 8, FORM_MASK = (1 << FORM_BITS) - 1 };
+enum event { GOES_ON, STORED, EDGE, ENDS, EVENT_BITS = 2 };
+
 enum { STORES = 32 };
 struct store {
     uint64_t *word, value, time;
@@ -145,8 +149,8 @@ bool party_owned(struct party *p, struct member *m, uint32_t line);
 void party_store(struct party *p, struct member *m, uint32_t line, uint64_t *word, uint64_t value);
 /* As the core sees it, behind its own stores. */
 uint64_t party_word(const struct member *m, const uint64_t *word);
-/* The core looks at a line in a loop: false where it has gone, and the next look fetches it; else it
- * stands still until then. */
+/* The core looks at a line in a loop: false where it has gone, and the next look fetches it;
+ * else it stands still until then. */
 bool party_spins(struct party *p, struct member *m, uint32_t line);
 
 static inline void takes(struct member *m, double cycles)
@@ -173,6 +177,19 @@ void party_counts_row(struct party *p, const struct member *m);
 /* What is looked at while a core waits: on the mean, and each time it backs off. */
 double party_moment(const struct party *p, const struct member *m);
 double party_back_off(const struct party *p, const struct member *m);
+
+/* The first of the core's stores is there; a core has lost a line. */
+void party_stored(struct member *m);
+void party_lost(void *party, uint32_t core, uint32_t line, uint64_t when);
+void party_push(struct party *p, uint64_t time, uint32_t kind, uint32_t core);
+
+/* --- The object, and what a core does --- */
+
+bool party_applies(struct party *p, struct member *m);
+bool party_polls(struct party *p, struct member *m);
+void party_begins_window(struct party *p, uint64_t now);
+double party_varies(const struct member *m);
+bool party_lives(struct party *p, struct member *m);
 
 /* --- Forms --- */
 

@@ -178,7 +178,7 @@ bool party_locked_leave(struct party *p, struct member *m, uint32_t form)
 
 bool party_locked_apply(struct party *p, struct member *m)
 {
-    const uint32_t form = m->mode & 0xff;
+    const uint32_t form = m->mode & FORM_MASK;
     BEGIN(m->at_log);
     m->refused = false;
     if (form == FORM_LOCKFREE) { /* lockfree.c, counters_apply() */

@@ -74,8 +74,8 @@ static bool looks_for_room(struct party *p, struct member *m)
     END(m->at_room);
 }
 
-/* arch_prefetch_write(), of the next operation's line. There are many more than are modelled: it is one
- * that another core has read. */
+/* arch_prefetch_write(), of the next operation's line. There are many more than are modelled:
+ * it is one that another core has read. */
 static void prefetches(struct party *p, struct member *m, uint64_t place)
 {
     const uint32_t line = operation_line(p, m->me, place);
