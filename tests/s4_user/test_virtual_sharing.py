@@ -52,8 +52,8 @@ def test_cores_do_their_shares_and_the_same_run_comes_again(form: str) -> None:
         for workload in filter(lambda one: suits(form, one), WORKLOADS):
             for share in (0, 100, 900):
                 asked = replace(workload, share=share)
-                found = sharing.run(near(cores), COSTS, form, asked, span=2_000_000)
-                assert found == sharing.run(near(cores), COSTS, form, asked, span=2_000_000)
+                found = sharing.run(near(cores), COSTS, form, asked, span=400_000)
+                assert found == sharing.run(near(cores), COSTS, form, asked, span=400_000)
                 _has_shares(found, asked, cores)
 
 
