@@ -44,12 +44,20 @@ static bool lies_in(const void *at, const void *first, uint64_t bytes)
     return (uintptr_t)at - (uintptr_t)first < bytes;
 }
 
+/* A word of a line that the control word hands from one core to the other. */
+static bool is_in_turn(const void *at, const struct slot *first, uint64_t slots)
+{
+    return lies_in(at, first, slots * sizeof *first) &&
+           ((uintptr_t)at - (uintptr_t)first) % sizeof *first != offsetof(struct slot, control);
+}
+
 static void step(const void *at)
 {
     const struct object *o = &s.end[me];
     if (!exploring || lies_in(at, o->replica, o->replica_bytes) ||
         lies_in(at, o->of_core, cores * sizeof *o->of_core) || at == (void *)&o->line->still ||
-        at == o->state || at == o->free)
+        at == o->state || at == o->free || is_in_turn(at, o->lines, cores * cores * CALL_SLOTS) ||
+        is_in_turn(at, o->calls, cores * CALL_SLOTS))
         return;
     until_chosen();
 }
@@ -242,10 +250,11 @@ static void enter_place(uint64_t hash, uint32_t number)
 /* Its number; new: as many as there are now, less one. */
 static uint32_t state_number(bool *new)
 {
-    /* Counts that go on and on, and decide nothing: the owner serves with each operation. */
+    /* Counts that go on and on, and decide nothing: who waits does its duties each time, and who
+     * operates serves with each operation. */
     for (uint32_t core = 0; core < cores; core++) {
-        s.end[core].moments = 0;
-        s.end[core].turn = 7;
+        s.end[core].moments = 3;
+        s.end[core].turn = s.end[core].agreed.turn = 7;
     }
     uint64_t hash = mixed(1, &s, sizeof s);
     for (uint32_t core = 0; core < cores; core++) {

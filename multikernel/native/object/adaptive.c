@@ -7,8 +7,10 @@
  *     from delegated    between two operations; a request in the old mode is refused
  *     from replicated   behind the entry that closes the log
  *     from lock-free    with every word closed
+ *     from agreed       once every core that has a replica knows that it may read it no more
  *
  * It holds no lock of any form while it waits for anybody. */
+#include "object/agreed.h"
 #include "object/delegated.h"
 #include "object/locked.h"
 #include "object/lockfree.h"
@@ -24,6 +26,7 @@ void object_poll(struct object *o)
     if (o->me == o->owner)
         delegated_serve(o);
     replicated_follow(o);
+    agreed_serve(o);
 }
 
 static void back_off(void *context)
@@ -77,6 +80,10 @@ ALWAYS_INLINE bool apply_in(struct object *o, uint64_t mode, uint32_t form, bool
         return replicated_apply(o, mode, operation, result);
     case FORM_LOCKFREE:
         return o->type->lockfree->apply(o->free, operation, result);
+    case FORM_AGREED_TWO_PHASE:
+    case FORM_AGREED_ONE_PHASE:
+    case FORM_AGREED_OWNER:
+        return agreed_apply(o, mode, operation, result);
     default:
         return false;
     }
@@ -138,10 +145,14 @@ enum object_verdict object_switch(struct object *o, enum object_form form)
         replicated_end(o, mode);
     else if (from == FORM_LOCKFREE)
         o->type->lockfree->close(o->free, o->state);
+    else if (object_is_agreed(from))
+        agreed_end(o);
     if (form == FORM_REPLICATED)
         replicated_begin(o, next);
     else if (form == FORM_LOCKFREE)
         o->type->lockfree->open(o->free, o->state);
+    else if (object_is_agreed(form))
+        agreed_begin(o, next);
     /* Pairs with the acquire in object_mode. */
     atomic_store_explicit(&o->line->mode, next, memory_order_release);
     if (is_locked(from))

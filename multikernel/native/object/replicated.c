@@ -6,7 +6,6 @@ enum {
     PLACE_BITS = 12, /* 2 * OBJECT_LOG_MOST */
     CORE_BITS = 6,
     TAG_SHIFT = PLACE_BITS + CORE_BITS,
-    KIND_CLOSE = 1 << 8, /* no operation's */
     /* How long somebody is waited for who may not be running: moments. */
     PATIENCE = 64,
 };
@@ -137,15 +136,10 @@ RARE static void join(struct object *o, uint64_t mode)
     at_position(o, start);
 }
 
-static inline void *replica_of(const struct object *o, uint32_t core)
-{
-    return (char *)o->replica + ((int64_t)core - o->me) * (int64_t)o->replica_bytes;
-}
-
 /* Takes over that core's replica; false: it changed meanwhile, or is not of this log. */
 static bool copy_of(struct object *o, uint32_t core, uint64_t version)
 {
-    object_copy(o->replica, replica_of(o, core), o->state_bytes);
+    object_copy(o->replica, object_replica_of(o, core), o->state_bytes);
     /* Pairs with the release fence in changes(). */
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&o->of_core[core].version, memory_order_relaxed) == version;

@@ -1,0 +1,26 @@
+#include "object/agreed_inside.h"
+
+RARE bool agreed_join(struct object *o, uint64_t mode)
+{
+    const struct operation join = {.kind = KIND_JOIN};
+    struct agreed *a = &o->agreed;
+    struct message reply;
+    /* In that mode others may have sent to this core already, when it had a replica before; what they
+     * send in another one is to be looked at from the reply on. */
+    if (a->mode != mode)
+        a->mode = 0;
+    a->has = false;
+    /* Odd: who is late, in a replicated mode, takes no copy of this. The fence pairs with the acquire
+     * fence in copy_of (replicated.c). */
+    atomic_store_explicit(&o->of_core[o->me].version, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    if (!delegated_ask(o, mode, &join, &reply))
+        return false;
+    a->mode = mode;
+    a->replica = o->replica;
+    a->has = true;
+    a->position = reply.word[0];
+    a->joined = reply.word[1];
+    a->held = false;
+    return true;
+}
