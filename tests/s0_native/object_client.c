@@ -25,6 +25,7 @@ struct tally {
 };
 static struct shared_part {
     _Alignas(PAD_BYTES) _Atomic uint64_t stop;
+    _Alignas(PAD_BYTES) _Atomic uint64_t begun;
     _Alignas(PAD_BYTES) _Atomic uint64_t ended;
     struct tally tally[CORES_MOST];
 } *all;
@@ -189,8 +190,29 @@ static void plain_apply(void *state, const struct operation *o, struct result *r
     }
     *result = (struct result){RESULT_OK, sum};
 }
-static const struct object_type plain_counters = {.name = "plain", .apply = plain_apply};
+static bool plain_check(const void *state, const struct operation *o)
+{
+    return ((const struct plain *)state)->count && !operation_reads(o);
+}
+static void plain_undo(void *state, const struct operation *o, const struct result *result)
+{
+    struct plain *plain = state;
+    for (uint64_t i = 0; i < o->value[0] && result->status == RESULT_OK; i++)
+        plain->counter[i].value--;
+}
+static const struct object_type plain_counters = {
+    .name = "plain", .apply = plain_apply, .check = plain_check, .undo = plain_undo};
 #endif
+
+/* Until all have come there. */
+static void meet(struct core *c, _Atomic uint64_t *arrived)
+{
+    atomic_fetch_add(arrived, 1);
+    while (atomic_load(arrived) < geometry.cores) {
+        object_poll(&c->object);
+        give_way(&c->waits);
+    }
+}
 
 static void work(uint32_t me)
 {
@@ -201,6 +223,7 @@ static void work(uint32_t me)
 #ifdef THREADS
     c->object.type = &plain_counters;
 #endif
+    meet(c, &all->begun);
     if (me == geometry.owner)
         stopper = &c->object;
     uint64_t switched = 0;
@@ -237,11 +260,7 @@ static void work(uint32_t me)
         object_poll(&c->object);
         give_way(&c->waits);
     }
-    atomic_fetch_add(&all->ended, 1);
-    while (atomic_load(&all->ended) < geometry.cores) {
-        object_poll(&c->object);
-        give_way(&c->waits);
-    }
+    meet(c, &all->ended);
     if (me == geometry.owner && geometry.type == TYPE_QUEUE) {
         struct operation take = {.kind = QUEUE_TAKE};
         struct result result;

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 from dataclasses import replace
 
@@ -28,13 +29,17 @@ from seeded import Bug, every
 OBJECT = [*sorted((NATIVE / "object").glob("*.c")), *sorted((NATIVE / "locks").glob("*.c"))]
 CLIENTS = {"sums": "object_client.c", "history": "object_history.c"}
 COUNTERS, MAP, QUEUE = range(3)
+FORMS = 9
 LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, LOCKFREE = (1 << i for i in range(6))
+TWO_PHASE, ONE_PHASE, OWNER = (1 << i for i in range(6, FORMS))
+AGREED = TWO_PHASE | ONE_PHASE | OWNER
 ALL = LOCKED | FIFO | OPTIMISTIC | DELEGATED | REPLICATED
 KINDS = [(COUNTERS, 4, ALL), (COUNTERS, 1, ALL | LOCKFREE), (MAP, 256, ALL)]
 KINDS += [(QUEUE, 16, ALL | LOCKFREE)]
 """Types, shapes, and the forms that suit them."""
 HISTORIES = [(COUNTERS, 3, ALL), (COUNTERS, 1, ALL | LOCKFREE), (MAP, 16, ALL)]
 HISTORIES += [(QUEUE, 2, ALL | LOCKFREE)]
+HISTORIES = [(kind, shape, forms | AGREED) for kind, shape, forms in HISTORIES]
 SANITIZER = ("-fsanitize=thread", "-O1", "-Wno-tsan", "-DTHREADS")
 
 
@@ -86,6 +91,20 @@ def test_nothing_is_lost_while_the_form_changes(
     assert done.returncode == 0, (arguments, done.stderr)
 
 
+# Fewer, for each operation takes as long as the others are not running.
+@pytest.mark.parametrize("cores", [2, 3])
+@pytest.mark.parametrize("switches", [200, pytest.param(20_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("agreed", [TWO_PHASE, AGREED, AGREED | ALL])
+@pytest.mark.parametrize(("kind", "shape", "forms"), KINDS)
+def test_nothing_is_lost_while_cores_agree(
+    compiler: Compiler, kind: int, shape: int, forms: int, agreed: int, switches: int, cores: int
+) -> None:
+    chosen = agreed if agreed & ALL == 0 else forms | agreed
+    arguments = (5, kind, shape, cores, 64, chosen, switches, 10, 50, 0, switches % 3 == 2, 0)
+    done = run(compiler, "sums", *arguments)
+    assert done.returncode == 0, (arguments, done.stderr)
+
+
 @pytest.mark.full
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(4))
@@ -99,7 +118,7 @@ def test_nothing_is_lost_in_a_million_changes(
     assert done.returncode == 0, (arguments, done.stderr)
 
 
-@pytest.mark.parametrize("form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, ALL])
+@pytest.mark.parametrize("form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, AGREED, ALL])
 def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
     done = run(compiler, "sums", 3, COUNTERS, 4, 3, 64, form, 300, 20, 50, 1)
     assert done.returncode == 0, done.stderr
@@ -139,7 +158,7 @@ def under_sanitizer(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
-    forms = LOCKED | FIFO | DELEGATED
+    forms = LOCKED | FIFO | DELEGATED | AGREED
     arguments = (seed, COUNTERS, 4, 3, 64, forms, 300, 20, 50, 0, seed % 2)
     done = under_sanitizer(compiler, *arguments)
     assert done.returncode == 0, (arguments, done.stderr)
@@ -150,7 +169,7 @@ def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
 
 def forms_of(forms: int) -> list[int]:
     """Each alone, and all with changes among them."""
-    return [*(1 << i for i in range(6) if forms >> i & 1), forms]
+    return [*(1 << i for i in range(FORMS) if forms >> i & 1), forms]
 
 
 @pytest.mark.parametrize("cores", [2, 3])
@@ -173,7 +192,7 @@ def test_histories_are_linearizable(
 def test_many_histories_are_linearizable(compiler: Compiler, seed: int) -> None:
     chosen = random.Random(seed)
     kind, shape, forms = chosen.choice(HISTORIES)
-    forms = chosen.choice([forms, forms, forms & chosen.randrange(1, 64) or forms])
+    forms = chosen.choice([forms, forms, forms & chosen.randrange(1, 1 << FORMS) or forms])
     arguments = (seed, kind, shape, chosen.choice([2, 3]), 16, forms, 3000, 5, 3, seed % 2)
     wrong = wrong_round(compiler, *arguments)
     assert not wrong, (arguments, wrong)
@@ -204,12 +223,15 @@ def explore(
 
 
 # Type, cores, and the forms in turn: 0 locked, 1 FIFO, 2 optimistic, 3 delegated, 4 replicated,
-# 5 lock-free.
+# 5 lock-free, 6 agreed in two phases, 7 in one, 8 by the owner. r: some only read.
 @pytest.mark.parametrize(
     "arguments",
     [
         *("0 2 0 3", "0 2 3 0", "0 2 1 3 1", "0 2 2 3 2", "0 2 0 4", "0 2 4 5", "0 2 5 4"),
         *("0 2 3 4 3", "0 2 5 2", "0 3 5 3", "2 2 5", "2 2 5 3", "2 2 3 5"),
+        *("0 2 6", "0 aa,ssa 6", "0 aa,ssas 7", "0 aa,ssas 8", "0 2 0 6 0", "0 axxa,sas 3 6 4"),
+        *("0 2 2 7 1", "0 axxa,ss 3 7 4", "0 axxa,ss 4 8 3", "0 axxa,ss 6 7 8", "0 axa,sss 8 6"),
+        *("0 2 5 7 6 5", "0 axa,sss 7 0", "0 a,s,ss 6", "0 a,sa,s 7", "0 a,s,sa 8"),
     ],
 )
 def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> None:
@@ -219,18 +241,31 @@ def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> N
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("arguments", ["0 3 3 0", "0 3 1 3", "0 3 3 4", "2 3 5"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *("0 3 3 0", "0 3 1 3", "0 3 3 4", "2 3 5", "2 2 6", "2 2 7 6", "0 3 6", "0 3 7 8"),
+        *("0 a,a,ss 6", "0 a,ss,sa 6", "0 a,sss,sss 7", "0 aa,ss,sa 7", "0 a,ssa,ss 8"),
+    ],
+)
 def test_every_order_of_events_of_three_cores_is_right(compiler: Compiler, arguments: str) -> None:
     done = explore(compiler, arguments)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", EXPLORED)
+LONG = {"ABORTED_AND_NOT_UNDONE"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=pytest.mark.full) if one in LONG else one for one in EXPLORED],
+)
 def test_the_explorer_finds_the_order_that_goes_wrong(compiler: Compiler, name: str) -> None:
     done = explore(compiler, EXPLORED[name], BUGS[name])
-    assert done.returncode == 1, (done.stdout, done.stderr)
+    # An assertion of the product may be what sees it.
+    assert done.returncode in (1, -signal.SIGABRT), (done.stdout, done.stderr)
     waits = "wait for each other" in done.stderr
-    assert waits == (name == "WAITS_WITHOUT_SERVING"), done.stderr
+    assert waits == (name in {"WAITS_WITHOUT_SERVING", "THE_YOUNGER_WAITS_TOO"}), done.stderr
 
 
 # --- Types ---

@@ -7,7 +7,7 @@
  *     from delegated    between two operations; a request in the old mode is refused
  *     from replicated   behind the entry that closes the log
  *     from lock-free    with every word closed
- *     from agreed       once every core that has a replica knows that it may read it no more
+ *     from agreed       in two phases by one more agreement; by the owner between two operations
  *
  * It holds no lock of any form while it waits for anybody. */
 #include "object/agreed.h"

@@ -16,8 +16,7 @@
  *
  * A core joins when it first needs a replica: it asks the owner, which copies its state when no
  * write is under way, and whose own replica the state is. From then on this core has to look at its
- * lines (object_poll), for others wait for its answers. The form ends by one more agreement, behind
- * which nobody reads a replica.
+ * lines (object_poll), for others wait for its answers.
  *
  * Nobody waits for ever: of two attempts that meet, the younger gives way (wait-die: Rosenkrantz,
  * Stearns and Lewis, ACM TODS 3(2), 1978; monitor/step.c), and it keeps its age. */

@@ -53,6 +53,8 @@ static void begin(struct object *o, uint32_t asker, const struct operation *oper
     a->busy = true;
     a->operation = *operation;
     a->changes = o->type->check(o->state, operation);
+    if (is_alone(o) && asker != o->me)
+        a->joined &= ~agreed_bit(asker); /* it has given its replica up */
     if (a->changes) {
         const struct message message =
             agreed_message(operation, is_alone(o) ? AGREED_DROP : AGREED_APPLY, a->position + 1);
@@ -137,8 +139,6 @@ static void follow(struct object *o)
         a->position = position;
     } else {
         a->has = false;
-        if (operation.kind == KIND_CLOSE)
-            a->mode = 0;
     }
     agreed_answered(&a->from[o->owner], slot);
 }
@@ -223,12 +223,10 @@ bool agreed_by_owner_apply(struct object *o, uint64_t mode, const struct operati
     return true;
 }
 
+/* What is asked for from now on is refused, in the next mode. The replicas stay what the state was:
+ * who still reads one has begun before that. */
 void agreed_by_owner_end(struct object *o)
 {
-    const struct operation close = {.kind = KIND_CLOSE};
-    const struct message message = agreed_message(&close, AGREED_DROP, 0);
-    struct agreed *a = &o->agreed;
-    while (a->busy)
+    while (o->agreed.busy)
         object_moment(o);
-    agreed_tell(o, a->joined & ~agreed_bit(o->me), &message);
 }

@@ -5,10 +5,8 @@ RARE bool agreed_join(struct object *o, uint64_t mode)
     const struct operation join = {.kind = KIND_JOIN};
     struct agreed *a = &o->agreed;
     struct message reply;
-    /* In that mode others may have sent to this core already, when it had a replica before; what they
-     * send in another one is to be looked at from the reply on. */
-    if (a->mode != mode)
-        a->mode = 0;
+    /* What others send to this core from now on is to be looked at behind the reply. */
+    a->mode = 0;
     a->has = false;
     /* Odd: who is late, in a replicated mode, takes no copy of this. The fence pairs with the acquire
      * fence in copy_of (replicated.c). */
