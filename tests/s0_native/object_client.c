@@ -5,6 +5,8 @@
  *   map       keys that all add to, each old value of which comes once; and keys of a core's own,
  *             which it knows the values of
  *   queue     the values of each core come out in order, each once
+ *   mappings  Frames in slots of a core's own, which it knows of; and one slot that all fill and
+ *             empty, by turns
  *
  *     object_client SEED TYPE SHAPE CORES LOG FORMS SWITCHES EACH READS ONE_CPU FLIGHT LAZY STOPS
  *
@@ -15,7 +17,9 @@
  * ThreadSanitizer sees whatever is not in order. */
 #include "object_client.h"
 
-enum { COMMON = 8, OWN = 24, OWN_FIRST = 100 };
+#include "capability/capability.h"
+
+enum { COMMON = 8, OWN = 24, OWN_FIRST = 100, MAPPINGS_OWN = 4 };
 
 struct tally {
     _Alignas(PAD_BYTES) _Atomic uint64_t done;
@@ -58,6 +62,15 @@ static void draw(struct core *c, struct operation *o)
         o->key = OWN_FIRST * (1 + c->me) + random_next(&c->seed) % OWN;
         o->value[0] = (uint64_t)random_next(&c->seed)
                       << random_next(&c->seed) % 16; /* some are long */
+    } else if (geometry.type == TYPE_MAPPINGS) {
+        const bool own = random_next(&c->seed) % 4;
+        o->key = own ? 2 + c->me * MAPPINGS_OWN + random_next(&c->seed) % MAPPINGS_OWN : 1;
+        o->kind = random_next(&c->seed) % 2 ? MAPPINGS_INSERT : MAPPINGS_REMOVE;
+        o->value[0] = o->key * PAGE_BYTES;
+        o->value[1] = PAGE_BYTES;
+        o->value[2] = CAP_FRAME;
+        if (only_reads && own)
+            *o = (struct operation){MAPPINGS_FIND, o->value[0], {0}};
     } else if (only_reads) {
         o->kind = QUEUE_FRONT;
     } else if (random_next(&c->seed) % 2) {
@@ -94,6 +107,32 @@ static void judge_own(struct core *c, const struct operation *o, const struct re
         *own = 0;
 }
 
+static void judge_mappings(struct core *c, const struct operation *o, const struct result *r)
+{
+    const uint64_t slot = o->kind == MAPPINGS_FIND ? o->key / PAGE_BYTES : o->key;
+    if (slot == 1) {
+        c->tally->put += o->kind == MAPPINGS_INSERT && r->status == RESULT_OK;
+        c->tally->taken += o->kind == MAPPINGS_REMOVE && r->status == RESULT_OK;
+        return;
+    }
+    uint64_t *own = &c->own[slot - 2 - c->me * MAPPINGS_OWN];
+    if (o->kind == MAPPINGS_INSERT)
+        CHECK(*own ? r->status == RESULT_REFUSED && r->value == CAP_SLOT_IN_USE
+                   : r->status == RESULT_OK,
+              "slot %llu: status %llu, %llu", (unsigned long long)slot,
+              (unsigned long long)r->status, (unsigned long long)r->value);
+    else
+        CHECK(r->status == (*own ? RESULT_OK : RESULT_ABSENT) &&
+                  r->value == (!*own                      ? 0
+                               : o->kind == MAPPINGS_FIND ? slot
+                                                          : slot * PAGE_BYTES),
+              "slot %llu kind %llu: status %llu, %llu", (unsigned long long)slot,
+              (unsigned long long)o->kind, (unsigned long long)r->status,
+              (unsigned long long)r->value);
+    if (o->kind != MAPPINGS_FIND)
+        *own = o->kind == MAPPINGS_INSERT;
+}
+
 static void judge_taken(struct core *c, uint64_t value)
 {
     const uint64_t from = value >> 28, number = value & 0xfffffff;
@@ -118,6 +157,8 @@ static void judge(struct core *c, const struct operation *o, const struct result
         grown(c, (uint32_t)o->key - 1, r->value, o->kind == MAP_ADD);
     } else if (geometry.type == TYPE_MAP) {
         judge_own(c, o, r);
+    } else if (geometry.type == TYPE_MAPPINGS) {
+        judge_mappings(c, o, r);
     } else if (o->kind == QUEUE_TAKE && r->status == RESULT_OK) {
         judge_taken(c, r->value);
     } else if (o->kind == QUEUE_PUT && r->status == RESULT_OK) {
@@ -261,6 +302,12 @@ static void work(uint32_t me)
         give_way(&c->waits);
     }
     meet(c, &all->ended);
+    if (me == geometry.owner && geometry.type == TYPE_MAPPINGS) {
+        const struct operation remove = {.kind = MAPPINGS_REMOVE, .key = 1};
+        struct result result;
+        object_apply(&c->object, &remove, &result);
+        judge_mappings(c, &remove, &result);
+    }
     if (me == geometry.owner && geometry.type == TYPE_QUEUE) {
         struct operation take = {.kind = QUEUE_TAKE};
         struct result result;

@@ -20,25 +20,27 @@ from s0_native.linearizable import (
     counters,
     first_wrong_round,
     mapping,
+    mappings_of,
     queue_of,
     states_after,
 )
 from s0_native.object_bugs import BUGS, EXPLORED
 from seeded import Bug, every
 
-OBJECT = [*sorted((NATIVE / "object").glob("*.c")), *sorted((NATIVE / "locks").glob("*.c"))]
+ROOMS = ("object", "locks", "capability")
+OBJECT = [path for room in ROOMS for path in sorted((NATIVE / room).glob("*.c"))]
 CLIENTS = {"sums": "object_client.c", "history": "object_history.c"}
-COUNTERS, MAP, QUEUE = range(3)
+COUNTERS, MAP, QUEUE, MAPPINGS = range(4)
 FORMS = 9
 LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, LOCKFREE = (1 << i for i in range(6))
 TWO_PHASE, ONE_PHASE, OWNER = (1 << i for i in range(6, FORMS))
 AGREED = TWO_PHASE | ONE_PHASE | OWNER
 ALL = LOCKED | FIFO | OPTIMISTIC | DELEGATED | REPLICATED
 KINDS = [(COUNTERS, 4, ALL), (COUNTERS, 1, ALL | LOCKFREE), (MAP, 256, ALL)]
-KINDS += [(QUEUE, 16, ALL | LOCKFREE)]
+KINDS += [(QUEUE, 16, ALL | LOCKFREE), (MAPPINGS, 32, ALL & ~OPTIMISTIC)]
 """Types, shapes, and the forms that suit them."""
 HISTORIES = [(COUNTERS, 3, ALL), (COUNTERS, 1, ALL | LOCKFREE), (MAP, 16, ALL)]
-HISTORIES += [(QUEUE, 2, ALL | LOCKFREE)]
+HISTORIES += [(QUEUE, 2, ALL | LOCKFREE), (MAPPINGS, 8, ALL & ~OPTIMISTIC)]
 HISTORIES = [(kind, shape, forms | AGREED) for kind, shape, forms in HISTORIES]
 SANITIZER = ("-fsanitize=thread", "-O1", "-Wno-tsan", "-DTHREADS")
 
@@ -58,8 +60,10 @@ def model_of(kind: int, shape: int) -> tuple[Model, State]:
             return counters, (0,) * shape
         case 1:
             return mapping, (-1,) * 4
-        case _:
+        case 2:
             return queue_of(shape), ()
+        case _:
+            return mappings_of(shape), (0,) * shape
 
 
 def wrong_round(
@@ -276,8 +280,20 @@ def shell_program(compiler: Compiler) -> str:
     return str(compiler.build("object_shell.c", *OBJECT))
 
 
+def a_mapping(chosen: random.Random, kind: int, slots: int) -> tuple[int, int]:
+    """A key and a value of such an operation: one of many ranges that nest, meet, or are copies."""
+    page = 4096 * chosen.randrange(6)
+    if kind & 0x80:
+        return page, 4096 * chosen.randint(1, 3)
+    size = 4096 * chosen.choice([1, 1, 2, 4]) - chosen.choice([0] * 9 + [1])
+    return chosen.randrange(slots + 1), page | size << 24 | chosen.choice([1, 1, 2, 2, 2, 3]) << 48
+
+
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize(("kind", "shape"), [(COUNTERS, 5), (MAP, 8), (MAP, 64), (QUEUE, 4)])
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [(COUNTERS, 5), (MAP, 8), (MAP, 64), (QUEUE, 4), (MAPPINGS, 8), (MAPPINGS, 64)],
+)
 def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int, seed: int) -> None:
     """And check says beforehand whether something will change; and undo takes it back."""
     shell, chosen = Shell(shell_program), random.Random(seed)  # type: ignore[arg-type]
@@ -287,8 +303,14 @@ def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int,
         COUNTERS: (counters, (0,) * shape),
         MAP: (mapping, (-1,) * (keys + 1)),
         QUEUE: (queue_of(shape), ()),
+        MAPPINGS: (mappings_of(shape), (0,) * shape),
     }[kind]
-    kinds = {COUNTERS: [1, 0x82], MAP: [0x81, 2, 2, 3, 4], QUEUE: [1, 1, 2, 0x83]}[kind]
+    kinds = {
+        COUNTERS: [1, 0x82],
+        MAP: [0x81, 2, 2, 3, 4],
+        QUEUE: [1, 1, 2, 0x83],
+        MAPPINGS: [1] * 9 + [2, 2, 3, 0x84, 0x84, 0x85],
+    }[kind]
     shell.ask_lines(("make", kind, shape))
     for _ in range(600):
         one, key = chosen.choice(kinds), chosen.randint(1, max(keys, 1))
@@ -296,6 +318,8 @@ def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int,
         if kind == COUNTERS:
             key = chosen.randrange(shape)
             value = chosen.randint(1, shape - key)
+        if kind == MAPPINGS:
+            key, value = a_mapping(chosen, one, shape)
         operation = Operation(0, 0, 0, 0, one, key, value, 0, 0)
         after, answer = model(state, operation)
         if kind == MAP and sum(v >= 0 for v in after) > most:
@@ -303,6 +327,8 @@ def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int,
         ((would, *said),) = shell.ask_lines(("apply", one, key, value))
         assert tuple(said) == answer, operation
         changes = not one & 0x80 and answer[0] in ((0, 1) if one in (2, 4) else (0,))
+        if kind == MAPPINGS:
+            changes = after != state
         assert would == changes, operation
         if chosen.randrange(3):
             state = after
@@ -345,6 +371,8 @@ def test_bad_operations_do_nothing(
         ((MAP, 24, 2, 0, 64, 0), "shape"),
         ((MAP, 0, 2, 0, 64, 0), "shape"),
         ((QUEUE, 1, 2, 0, 64, 0), "shape"),
+        ((MAPPINGS, 24, 2, 0, 64, 0), "shape"),
+        ((MAPPINGS, 512, 2, 0, 64, 0), "shape"),
         ((MAP, 64, 0, 0, 64, 0), "cores"),
         ((MAP, 64, 65, 0, 64, 0), "cores"),
         ((MAP, 64, 2, 2, 64, 0), "cores"),

@@ -119,6 +119,8 @@ enum object_verdict object_suits(const struct object *o, enum object_form form)
 {
     if ((uint32_t)form >= OBJECT_FORMS)
         return OBJECT_NO_SUCH_FORM;
+    if (form == FORM_OPTIMISTIC && o->type->plain)
+        return OBJECT_PLAIN_WORDS;
     return form == FORM_LOCKFREE && !o->free ? OBJECT_NOT_LOCKFREE : OBJECT_OK;
 }
 

@@ -58,6 +58,7 @@ enum object_verdict {
     OBJECT_NO_SUCH_LOCK,
     OBJECT_NO_SUCH_FORM,
     OBJECT_NOT_LOCKFREE, /* the type, or one of this shape, has no lock-free form */
+    OBJECT_PLAIN_WORDS,  /* the type's words are not for who looks at them without a lock */
     OBJECT_NOT_OWNER,    /* only the owner changes the form */
     OBJECT_NOT_AN_OBJECT,
     OBJECT_TOO_SHORT, /* the block */
@@ -65,7 +66,7 @@ enum object_verdict {
 /* What it means, and what to do. */
 const char *object_verdict_says(enum object_verdict verdict);
 
-enum object_type_number { TYPE_COUNTERS, TYPE_MAP, TYPE_QUEUE, OBJECT_TYPES };
+enum object_type_number { TYPE_COUNTERS, TYPE_MAP, TYPE_QUEUE, TYPE_MAPPINGS, OBJECT_TYPES };
 extern const struct object_type *const object_types[OBJECT_TYPES];
 
 /* What is decided when the block is made. */

@@ -18,8 +18,10 @@ const char *const object_form_name[OBJECT_FORMS] = {
     [FORM_AGREED_OWNER] = "agreed-owner",
 };
 
-const struct object_type *const object_types[OBJECT_TYPES] = {
-    [TYPE_COUNTERS] = &object_counters, [TYPE_MAP] = &object_map, [TYPE_QUEUE] = &object_queue};
+const struct object_type *const object_types[OBJECT_TYPES] = {[TYPE_COUNTERS] = &object_counters,
+                                                              [TYPE_MAP] = &object_map,
+                                                              [TYPE_QUEUE] = &object_queue,
+                                                              [TYPE_MAPPINGS] = &object_mappings};
 
 const char *object_verdict_says(enum object_verdict verdict)
 {
@@ -40,6 +42,8 @@ const char *object_verdict_says(enum object_verdict verdict)
         return "there is no such form";
     case OBJECT_NOT_LOCKFREE:
         return "this object has no lock-free form: a single counter has, and a queue";
+    case OBJECT_PLAIN_WORDS:
+        return "this type has no optimistic form: its words may not be read while they are written";
     case OBJECT_NOT_OWNER:
         return "only the owner changes the form: ask that core to";
     case OBJECT_NOT_AN_OBJECT:
@@ -128,6 +132,8 @@ enum object_verdict object_init(void *block, const struct object_geometry *geome
         return OBJECT_NO_SUCH_FORM;
     if (form == FORM_LOCKFREE && !has_lockfree(geometry))
         return OBJECT_NOT_LOCKFREE;
+    if (form == FORM_OPTIMISTIC && object_types[geometry->type]->plain)
+        return OBJECT_PLAIN_WORDS;
     char *at = block;
     memset(block, 0, places.bytes);
     const struct object_type *type = object_types[geometry->type];

@@ -1,5 +1,7 @@
 #include "object/replicated.h"
 
+#include "object/delegated.h"
+
 /* An entry: position, core, and where among the core's operations. Positions count on from one log
  * to the next; of one only these bits are kept, and compared as what wraps around. */
 enum {
@@ -145,6 +147,37 @@ static bool copy_of(struct object *o, uint32_t core, uint64_t version)
     return atomic_load_explicit(&o->of_core[core].version, memory_order_relaxed) == version;
 }
 
+/* Of plain words: the owner copies its own replica, between two operations. Nobody is overtaken, but
+ * for who has not heard yet that it has joined. False: the form has ended. */
+RARE static bool join_by_owner(struct object *o, uint64_t mode)
+{
+    const struct operation join = {.kind = KIND_JOIN};
+    struct message reply;
+    changes(o);
+    o->epoch = 0;
+    if (!delegated_ask(o, mode, &join, &reply))
+        return false;
+    o->epoch = mode;
+    o->start = reply.word[1];
+    at_position(o, reply.word[0]);
+    return true;
+}
+
+static void let_join(struct object *o)
+{
+    for (uint32_t core = 0; core < o->cores; core++) {
+        struct slot *slot = core == o->me ? NULL : call_arrived(&o->called[core]);
+        if (!slot || slot_word(slot, REQUEST_MODE) != o->epoch)
+            continue;
+        object_copy(object_replica_of(o, core), o->replica, o->state_bytes);
+        slot_set(slot, 0, o->position);
+        slot_set(slot, 1, o->start);
+        slot_set(slot, REQUEST_MODE, REPLY_DONE);
+        call_take_up(&o->called[core]);
+        call_return(slot);
+    }
+}
+
 /* The one that is farthest on and at rest; its own number: none. */
 static uint32_t farthest(struct object *o, uint64_t *version)
 {
@@ -166,6 +199,8 @@ RARE static bool come_back(struct object *o)
 {
     const uint64_t ticket = ++o->tickets << 8 | o->me;
     bool back = false;
+    if (o->type->plain)
+        return join_by_owner(o, o->epoch);
     changes(o);
     while (!back && object_mode_is(o, o->epoch)) {
         uint64_t version = 0;
@@ -223,7 +258,7 @@ static bool has_room(struct object *o)
 RARE static void wait_for_room(struct object *o)
 {
     for (uint32_t i = 0; !has_room(o); i++) {
-        if (i < PATIENCE) {
+        if (i < PATIENCE || o->type->plain) {
             object_back_off(o);
             continue;
         }
@@ -279,21 +314,25 @@ static bool put_in_order(struct object *o, const struct operation *operation)
     }
 }
 
-static inline void enter(struct object *o, uint64_t mode)
+/* False: the form has ended. */
+static inline bool enter(struct object *o, uint64_t mode)
 {
     o->inside = true;
-    if (__builtin_expect(o->epoch != mode, 0))
+    if (__builtin_expect(o->epoch != mode, 0)) {
+        if (o->type->plain)
+            return join_by_owner(o, mode);
         join(o, mode);
+    }
     if (__builtin_expect(asked_to_hold_still(o), 0))
         hold_still(o);
+    return true;
 }
 
 bool replicated_apply(struct object *o, uint64_t mode, const struct operation *operation,
                       struct result *result)
 {
-    enter(o, mode);
     const bool only_reads = operation_reads(operation);
-    const bool done = only_reads ? to_the_end(o) : put_in_order(o, operation);
+    const bool done = enter(o, mode) && (only_reads ? to_the_end(o) : put_in_order(o, operation));
     if (done && only_reads) {
         o->type->apply(o->replica, operation, result);
     } else if (done) {
@@ -311,6 +350,8 @@ void replicated_follow(struct object *o)
 {
     if (o->inside || !o->epoch || !object_mode_is(o, o->epoch) || asked_to_hold_still(o))
         return;
+    if (o->type->plain && o->me == o->owner)
+        let_join(o);
     /* Overtaken, it comes back when it has something to do. */
     if (replay(o) == AT_THE_END &&
         atomic_load_explicit(&own_line(o)->position, memory_order_relaxed) != o->position)
