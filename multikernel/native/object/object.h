@@ -137,7 +137,7 @@ struct object {
     void *context;
     /* What it has done. */
     uint64_t done, reads;
-    uint32_t turn, moments, pauses;
+    uint32_t turn, moments, pauses, joins;
     bool inside; /* in the replica: who polls meanwhile leaves it alone */
     /* Replicated. */
     uint64_t epoch;    /* the mode that the replica is of */

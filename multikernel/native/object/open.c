@@ -5,6 +5,7 @@
 #include "object/agreed.h"
 #include "object/locked.h"
 #include "object/lockfree.h"
+#include "object/replicated.h"
 
 const char *const object_form_name[OBJECT_FORMS] = {
     [FORM_LOCKED] = "locked",
@@ -196,6 +197,7 @@ enum object_verdict object_open(struct object *o, void *block, uint64_t bytes, u
         call_open_receiver(&o->flown[core], &o->flights[core * FLIGHT_LINES], FLIGHT_LINES);
     }
     agreed_open(o);
+    replicated_open(o);
     return OBJECT_OK;
 }
 

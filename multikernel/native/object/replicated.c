@@ -10,6 +10,7 @@ enum {
     TAG_SHIFT = PLACE_BITS + CORE_BITS,
     /* How long somebody is waited for who may not be running: moments. */
     PATIENCE = 64,
+    JOINS_EACH = 8, /* operations, of an owner who may never wait */
 };
 static_assert(1 << PLACE_BITS == 2 * OBJECT_LOG_MOST, "a place for each");
 static_assert(1 << CORE_BITS == OBJECT_CORES_MOST, "a number for each");
@@ -319,7 +320,7 @@ static inline bool enter(struct object *o, uint64_t mode)
 {
     o->inside = true;
     if (__builtin_expect(o->epoch != mode, 0)) {
-        if (o->type->plain)
+        if (o->type->plain && o->me != o->owner)
             return join_by_owner(o, mode);
         join(o, mode);
     }
@@ -331,6 +332,8 @@ static inline bool enter(struct object *o, uint64_t mode)
 bool replicated_apply(struct object *o, uint64_t mode, const struct operation *operation,
                       struct result *result)
 {
+    if (o->type->plain && o->me == o->owner && ++o->joins % JOINS_EACH == 0)
+        let_join(o);
     const bool only_reads = operation_reads(operation);
     const bool done = enter(o, mode) && (only_reads ? to_the_end(o) : put_in_order(o, operation));
     if (done && only_reads) {
@@ -359,6 +362,13 @@ void replicated_follow(struct object *o)
 }
 
 /* --- The owner's --- */
+
+void replicated_open(struct object *o)
+{
+    const uint64_t mode = object_mode(o);
+    if (o->type->plain && o->me == o->owner && (mode & FORM_MASK) == FORM_REPLICATED)
+        join(o, mode);
+}
 
 void replicated_begin(struct object *o, uint64_t mode)
 {

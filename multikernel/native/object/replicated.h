@@ -26,6 +26,9 @@
 bool replicated_apply(struct object *o, uint64_t mode, const struct operation *operation,
                       struct result *result);
 
+/* An end's. */
+void replicated_open(struct object *o);
+
 /* Keeps up with the log, if this core has joined. */
 void replicated_follow(struct object *o);
 
