@@ -17,7 +17,7 @@ GROUP = "multikernel.experiments"
 NAMES = (
     "floor", "latency", "shared-memory", "local-call", "round-trip", "message", "transport",
     "poll-or-block", "shootdown", "collectives", "unmap", "two-phase-commit", "retype-throughput",
-    "capabilities", "scale",
+    "capabilities", "sharing-or-messages", "scale",
 )  # fmt: skip
 """Our own, in the order of the paper."""
 COMPARED = ("floor", "round-trip", "unmap")

@@ -98,7 +98,7 @@ static enum verdict copy_to(struct driver *d, uint64_t source, uint32_t to, uint
     return ask(d, &t);
 }
 
-static enum verdict remove_by(struct driver *d, enum operation operation, uint64_t source)
+static enum verdict remove_by(struct driver *d, enum operation_number operation, uint64_t source)
 {
     struct capability_task t = {.operation = (uint8_t)operation, .source = source};
     return ask(d, &t);

@@ -244,8 +244,9 @@ def disturbed(outcome: Outcome, crowded: bool, *, strict: bool = False) -> str |
             return "migrated"
         if task.voluntary is None and task.involuntary is None:
             return "task-gone"
-        if one_number and (task.waited_ns or 0) > waited:
-            return "away"
-        if (task.involuntary or 0) > max(PREEMPTED_FEW, PREEMPTED_SHARE * sum(counts)):
+        if one_number and task.waited_ns is not None:
+            if task.waited_ns > waited:
+                return "away"
+        elif (task.involuntary or 0) > max(PREEMPTED_FEW, PREEMPTED_SHARE * sum(counts)):
             return "preempted"
     return None

@@ -27,7 +27,7 @@ struct trace_event {
     uint64_t about;           /* the attempt (monitor/protocol.h), or the ticket of an operation */
     uint64_t object;          /* what it is about: word 2 of a message */
     uint8_t kind;             /* enum trace_kind */
-    uint8_t operation, phase; /* enum operation, agreement_kind; OPERATIONS, 0: none */
+    uint8_t operation, phase; /* enum operation_number, agreement_kind; OPERATIONS, 0: none */
     uint8_t verdict;
     uint16_t peer;
     uint8_t what, role;

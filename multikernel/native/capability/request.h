@@ -13,7 +13,7 @@ struct capability_task {
     uint32_t to;       /* copy: the core */
     uint8_t move;      /* copy: the source goes */
     uint8_t begun;     /* delete, revoke: something is gone; STALE means that others did the rest */
-    uint8_t operation; /* what is asked for: enum operation */
+    uint8_t operation; /* what is asked for: enum operation_number */
     uint8_t tried;     /* alone, just now, and the others have to agree */
     uint32_t reserved;
     uint64_t victim; /* delete, revoke: what stands in the way and needs agreement; 0: nothing */

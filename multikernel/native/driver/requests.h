@@ -4,7 +4,7 @@
 #include "monitor/monitor.h"
 
 /* Requests a driver answers; they follow the agreement's kinds. Those of one kind stand together
- * (dispatch.c), and operations in the order of enum operation. Words 1-6 are theirs: */
+ * (dispatch.c), and operations in the order of enum operation_number. Words 1-6 are theirs: */
 enum driver_kind {
     KIND_PING = 16, /* 1-6 come back */
     KIND_TOUCH,     /* 1 slot, generation; 2 address: reads there */

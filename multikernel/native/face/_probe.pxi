@@ -11,6 +11,7 @@ cdef extern from "probes/probes.h":
         uint64_t edge, group
         uint32_t batch, form, role, core, line, slots, lines, shared_core, shared_line, below
         uint32_t timer, protocol, pages, think_us, index, to_index, copies, cores, in_flight
+        uint32_t type, shape, forms
         int receive, send
     struct probe:
         histogram *times[3]
@@ -23,6 +24,7 @@ cdef extern from "probes/probes.h":
         const char *name, *takes, *forms, *must
     const probe_kind probe_kinds[]
     int64_t probe_run(driver *d, const probe_kind *kind, const probe *p) nogil
+    uint64_t probe_sharing_bytes(uint32_t type, uint32_t shape, uint32_t cores)
     int probe_home(driver *d, uint32_t core, uint32_t line) nogil
     enum counter_event:
         COUNTER_L1D_READS, COUNTER_L1D_MISSES, COUNTER_L1I_MISSES, COUNTER_CONTEXT_SWITCHES
@@ -104,6 +106,13 @@ cdef int64_t _probe(driver *d, str name, str form, tuple times, _End end, memory
     if value < 0:
         raise OSError(-value, f"{name} {form or (end.form if end is not None else '')}")
     return value
+
+
+def sharing_bytes(uint32_t kind, uint32_t shape, uint32_t cores):
+    """Bytes of the block of an object of that type, by number, and shape, between so many cores; 0:
+    there is none.
+    """
+    return probe_sharing_bytes(kind, shape, cores)
 
 
 cdef int _linux(int error) except -1:

@@ -124,7 +124,7 @@ struct output_entry {
  * else what came, or was tried again. */
 enum role { ROLE_NONE = 0, ROLE_ROOT, ROLE_INNER, ROLE_LEAF };
 struct work {
-    uint8_t operation; /* enum operation; OPERATIONS: none */
+    uint8_t operation; /* enum operation_number; OPERATIONS: none */
     uint8_t kind;      /* enum agreement_kind, of the round or of the message; 0: neither */
     uint8_t role;      /* in that round */
     uint8_t own_part;  /* this core's own part was done: of a round, or alone */

@@ -8,7 +8,7 @@
 enum protocol { TWO_PHASE = 0, ONE_PHASE = 1 };
 
 /* What monitors agree about (operation.h). */
-enum operation {
+enum operation_number {
     OPERATION_MAP = 0,
     OPERATION_UNMAP,
     OPERATION_PROTECT,

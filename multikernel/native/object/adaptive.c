@@ -18,10 +18,12 @@
 
 enum {
     SERVE_EACH = 8, /* operations of the owner, where the form is not delegated */
-    MOMENTS = 4,    /* looks, for one that does the duties */
+    LOOK_EACH =
+        128,     /* operations of the owner, or turns of its polling, for one look at the clock */
+    MOMENTS = 4, /* looks, for one that does the duties */
 };
 
-void object_poll(struct object *o)
+static void do_duties(struct object *o)
 {
     if (o->me == o->owner)
         delegated_serve(o);
@@ -29,14 +31,79 @@ void object_poll(struct object *o)
     agreed_serve(o);
 }
 
+/* --- The choice --- */
+
+struct object_counts object_counts(const struct object *o, uint32_t core)
+{
+    const struct object_core_line *line = &o->of_core[core];
+    return (struct object_counts){atomic_load_explicit(&line->done, memory_order_relaxed),
+                                  atomic_load_explicit(&line->reads, memory_order_relaxed)};
+}
+
+static struct chooser_window counted(const struct object *o)
+{
+    struct chooser_window sum = {0};
+    for (uint32_t core = 0; core < o->cores; core++) {
+        const struct object_counts its = object_counts(o, core);
+        sum.done += its.done;
+        sum.reads += its.reads;
+        sum.owners += core == o->owner ? its.done : 0;
+    }
+    return sum;
+}
+
+static void begin_window(struct object *o, uint64_t now)
+{
+    o->counted = counted(o);
+    o->window_began = now;
+    o->window_ends = now + o->chooser->span;
+}
+
+/* Where a window has ended, the next begins in the form that the chooser wants. */
+RARE static void choose(struct object *o)
+{
+    const uint64_t now = arch_cycles();
+    if ((int64_t)(now - o->window_ends) < 0)
+        return;
+    const struct chooser_window sum = counted(o);
+    const struct chooser_window window = {now - o->window_began, sum.done - o->counted.done,
+                                          sum.reads - o->counted.reads,
+                                          sum.owners - o->counted.owners};
+    object_switch(o, (enum object_form)chooser_next(o->chooser, &window));
+    begin_window(o, arch_cycles());
+}
+
+enum object_verdict object_adapt(struct object *o, struct chooser *chooser)
+{
+    if (o->me != o->owner)
+        return OBJECT_NOT_OWNER;
+    o->chooser = chooser;
+    if (chooser)
+        begin_window(o, arch_cycles());
+    return OBJECT_OK;
+}
+
+void object_poll(struct object *o)
+{
+    do_duties(o);
+    if (__builtin_expect(o->chooser && !o->waiting && ++o->polls % LOOK_EACH == 0, 0))
+        choose(o);
+}
+
+/* --- Waiting --- */
+
 static void back_off(void *context)
 {
     struct object *o = context;
-    object_poll(o);
-    if (o->while_waiting)
-        o->while_waiting(o->context);
-    else
+    do_duties(o);
+    if (!o->while_waiting) {
         arch_relax();
+        return;
+    }
+    const bool waiting = o->waiting; /* an operation is under way: no form begins */
+    o->waiting = true;
+    o->while_waiting(o->context);
+    o->waiting = waiting;
 }
 
 /* The duties take a line's time too, where there is something to do; and a look at nothing takes
@@ -98,8 +165,11 @@ void object_apply(struct object *o, const struct operation *operation, struct re
         wait_for_another_mode(o, mode);
     }
     count(o, operation);
-    if (o->me == o->owner && ++o->turn % SERVE_EACH == 0)
-        delegated_serve(o);
+    if (o->me != o->owner || ++o->turn % SERVE_EACH)
+        return;
+    delegated_serve(o);
+    if (__builtin_expect(o->turn % LOOK_EACH == 0 && o->chooser, 0))
+        choose(o);
 }
 
 void object_apply_alone(struct object *o, enum object_form form, const struct operation *operation,

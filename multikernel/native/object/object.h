@@ -24,21 +24,8 @@
 
 #include "channel/call_line.h"
 #include "locks/lock.h"
+#include "object/chooser.h"
 #include "object/type.h"
-
-enum object_form {
-    FORM_LOCKED,
-    FORM_FIFO,
-    FORM_OPTIMISTIC,
-    FORM_DELEGATED,
-    FORM_REPLICATED,
-    FORM_LOCKFREE,
-    FORM_AGREED_TWO_PHASE,
-    FORM_AGREED_ONE_PHASE,
-    FORM_AGREED_OWNER,
-    OBJECT_FORMS,
-};
-extern const char *const object_form_name[OBJECT_FORMS];
 
 enum {
     OBJECT_CORES_MOST = 64,
@@ -139,6 +126,12 @@ struct object {
     uint64_t done, reads;
     uint32_t turn, moments, pauses, joins;
     bool inside; /* in the replica: who polls meanwhile leaves it alone */
+    /* The owner's, where the form is chosen as it goes. */
+    struct chooser *chooser;
+    uint32_t polls;
+    bool waiting; /* within while_waiting */
+    uint64_t window_began, window_ends;
+    struct chooser_window counted; /* when the window began */
     /* Replicated. */
     uint64_t epoch;    /* the mode that the replica is of */
     uint64_t start;    /* where the log began then */
@@ -180,6 +173,11 @@ struct object_counts {
     uint64_t done, reads;
 };
 struct object_counts object_counts(const struct object *object, uint32_t core);
+
+/* From now on the chooser says which form it is; NULL: it stays as it is. By the owner, between its
+ * operations; the clock is looked at every 128 operations, or polls, of the owner. The chooser is the
+ * caller's, chooser_begin comes first, and nobody else uses it meanwhile. */
+enum object_verdict object_adapt(struct object *object, struct chooser *chooser);
 
 /* --- Several in flight: another contract --- */
 

@@ -15,6 +15,7 @@
  * loops.c     through the booted driver: its loop, its channels, dispatch by kind (system:
  *             multikernel, shared)
  * operations.c, at_once.c  capabilities through the booted driver
+ * sharing.c   an object that all cores operate on at once, in any form, in the system's memory
  * counters.c  what the processor counts meanwhile
  * linux.c     threads of one address space on the host's kernel (system: linux)
  * capabilities.c, with a header of its own: local operations on one replica, no cores at all */
@@ -73,6 +74,9 @@ struct probe {
     uint64_t cycles; /* how long it counts, at least; the mean interval of an open loop */
     uint64_t edge;   /* cycles, unrecorded, before what counts */
 
+    uint32_t type, shape; /* of an object */
+    uint32_t forms;       /* that may be chosen, as bits */
+
     /* What is no number. */
     struct histogram *times[3]; /* as many as the loop fills */
     struct channel *channel;
@@ -106,7 +110,7 @@ probe_loop probe_host_echo, probe_host_stream, probe_channel_echo, probe_channel
 probe_loop probe_shootdown, probe_barrier, probe_collective;
 probe_loop probe_update_shared, probe_update_message, probe_update_serve, probe_open_loop;
 probe_loop probe_ping, probe_spread, probe_unmap, probe_life, probe_own_pages;
-probe_loop probe_operations, probe_revoke, probe_at_once;
+probe_loop probe_operations, probe_revoke, probe_at_once, probe_sharing;
 
 /* Forms, as the table names them. */
 enum { RINGS_EPOCH, RINGS_USED, RINGS_PLAIN, RINGS_CALLS };
@@ -124,6 +128,8 @@ enum { PROBE_RETYPE, PROBE_COPY, PROBE_REVOKE, PROBE_DELETE };
  * host does not say (no nodes, or a sandbox that forbids asking). The line must have been touched
  * here. */
 int probe_home(struct driver *d, uint32_t core, uint32_t line);
+/* Bytes of the block of an object of that type and shape, between so many cores; 0: there is none. */
+uint64_t probe_sharing_bytes(uint32_t type, uint32_t shape, uint32_t cores);
 /* Ends probe_compute on that core, from any process that has the segment. */
 void probe_stop_computing(struct segment *segment, uint32_t core);
 

@@ -10,6 +10,7 @@ enum {
      * are what Fig 3 updates. */
     SCRATCH_CALL = 64, /* a call line, in the answering core's region */
     SCRATCH_MEET = 66,
+    SCRATCH_PROGRESS = 70,
     SCRATCH_RING = 80,     /* 32 slots = 16 padded lines: a ring towards the region's owner */
     SCRATCH_MEETING = 100, /* a counter, on core 0 */
     SCRATCH_LEFT = 101,

@@ -106,6 +106,20 @@ const struct probe_kind probe_kinds[] = {
      * done, and of this time ns on the CPU and ns. */
     {"at-once", probe_at_once,
      "source offset cnode index in_flight cores base edge cycles batch times results", "", ""},
+
+    /* On all cores at once: operations on an object, whose block is that memory, in a form or in
+     * those `forms` that it chooses; `core` owns it. each: for each of the `count` segments, percent
+     * of reads, cycles of thinking and the owner's share of a thousand; then rows of the chooser's
+     * table: percent of reads, the owner's share of a thousand, lines, and the rate of each form in
+     * operations a million cycles. base: as of at-once. results: operations, when they began, in how
+     * many cycles they were done, of this time ns on the CPU and ns; the longest burst of this core
+     * and how many there were; the form at the end, changes of form, races, and cycles that they
+     * lost; then the operations of each segment. */
+    {"sharing", probe_sharing,
+     "form memory type shape core forms count cycles edge base each results",
+     "locked fifo optimistic delegated replicated lock-free agreed-two-phase agreed-one-phase "
+     "agreed-owner adaptive",
+     "an object that there is, in memory for it and a form that it has"},
     {0}};
 ;
 

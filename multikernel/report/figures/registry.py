@@ -18,6 +18,7 @@ from multikernel.report.figures import (
     message,
     scale,
     shared_memory,
+    sharing,
     transport,
     unmap,
     unmap_by_cores,
@@ -43,11 +44,12 @@ FIGURES: Mapping[str, Draw] = {
     "two-phase-commit": capabilities.draw_retype,
     "retype-throughput": capabilities.draw_throughput,
     "capabilities": capabilities.draw_operations,
+    "sharing-or-messages": sharing.draw,
     "scale": scale.draw,
 }
 
-OVER_CORES = ("scale",)
-"""What is about growth alone: how its operations are distributed says nothing."""
+UNDISTRIBUTED = ("scale", "sharing-or-messages")
+"""What is about growth, or rates, alone: how its operations are distributed says nothing."""
 
 
 def place_of(experiment: str) -> tuple[int, str]:
@@ -64,7 +66,7 @@ def draw(document: Document) -> list[Block]:
     own: list[Block] = []
     if document.series:
         own = FIGURES.get(document.experiment, generic.draw)(document) or generic.draw(document)
-        if document.experiment not in OVER_CORES:
+        if document.experiment not in UNDISTRIBUTED:
             own = [*own, *distributions.draw(document)]
     found = [*own, *missing]
     return [_as_simulated(block, document) for block in found] if document.simulated else found

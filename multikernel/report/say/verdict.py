@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from multikernel.report.say import by_cores, scale
+from multikernel.report.say import by_cores, scale, sharing
 from multikernel.report.say.wording import capital, grouped, host_transport_of
 from multikernel.results import judge as judging
 from multikernel.results.document import Document, Ratio, Words
@@ -131,6 +131,9 @@ def verdict(documents: Sequence[Document]) -> list[tuple[str, list[str]]]:
         sentence
         for document in documents
         for sentence in (*by_cores.sentences(document), *scale.sentences(document))
+    ]
+    sections["Sharing or messages"] = [
+        sentence for document in documents for sentence in sharing.sentences(document)
     ]
     slower = [one.sentence for one in found if one.outcome == "worse" and one.words.counterpart]
     none = "In nothing that is compared above." if found else "Nothing was compared."

@@ -1,0 +1,300 @@
+#include "object/chooser.h"
+
+#include <string.h>
+
+enum { NEAREST = 5 };
+
+struct chooser_rules chooser_rules(uint64_t cycles_per_us, uint32_t cores)
+{
+    /* Closing a window reads a line of each core. */
+    const uint64_t more = cores > 8 ? cores / 8 : 1;
+    return (struct chooser_rules){.window = 1000 * cycles_per_us * more,
+                                  .trial = 60 * cycles_per_us * more,
+                                  .settle = 15 * cycles_per_us,
+                                  .pause = 50000 * cycles_per_us,
+                                  .rounds = 7,
+                                  .alarm = 25,
+                                  .moved = 6,
+                                  .hysteresis = 4,
+                                  .budget = 10,
+                                  .drop = 15};
+}
+
+static double rate_of(const struct chooser_window *w)
+{
+    return w->cycles ? 1000.0 * (double)w->done / (double)w->cycles : 0;
+}
+
+static double share_of(uint64_t part, uint64_t done)
+{
+    return done ? (double)part / (double)done : 0;
+}
+
+static double distance(double a, double b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* Of a few numbers, which it puts in order. */
+static double median_of(double *numbers, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++)
+        for (uint32_t j = i; j && numbers[j] < numbers[j - 1]; j--) {
+            const double other = numbers[j];
+            numbers[j] = numbers[j - 1];
+            numbers[j - 1] = other;
+        }
+    return count ? (numbers[(count - 1) / 2] + numbers[count / 2]) / 2 : 0;
+}
+
+static double raced_at(const struct chooser *c, uint32_t form)
+{
+    double numbers[CHOOSER_ROUNDS_MOST];
+    memcpy(numbers, c->raced[form], sizeof numbers);
+    return median_of(numbers, c->round);
+}
+
+static bool in_race(const struct chooser *c, uint32_t form)
+{
+    return c->candidates >> form & 1;
+}
+
+static void set_form(struct chooser *c, uint32_t form)
+{
+    c->changes += form != c->form;
+    c->settling = form != c->form;
+    c->form = form;
+}
+
+/* --- The table --- */
+
+/* How far a row's workload is from one. What a logarithm is needed for is a ratio, within which
+ * (a - b) / (a + b) does as well. */
+static double ratio_apart(double a, double b)
+{
+    return a + b > 0 ? distance(a, b) / (a + b) : 0;
+}
+
+static double apart(const struct chooser *c, const struct chooser_row *row,
+                    const struct chooser_window *seen)
+{
+    const double rate = row->rate[c->form];
+    double far = 3 * distance(row->reads, share_of(seen->reads, seen->done)) +
+                 distance(row->owners, share_of(seen->owners, seen->done)) +
+                 ratio_apart(row->lines, c->lines);
+    /* The rate tells what else the cores do beside. */
+    if (rate > 0)
+        far += 3 * ratio_apart(rate, rate_of(seen));
+    return far;
+}
+
+/* What the nearest rows say of each form, as a share of the best of its row. */
+static void foresee(const struct chooser *c, const struct chooser_window *seen,
+                    double foreseen[OBJECT_FORMS])
+{
+    double far[NEAREST];
+    const struct chooser_row *nearest[NEAREST];
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < c->row_count; i++) {
+        const double its = apart(c, &c->rows[i], seen);
+        if (found == NEAREST && its >= far[found - 1])
+            continue;
+        uint32_t at = found < NEAREST ? found++ : NEAREST - 1;
+        for (; at && far[at - 1] > its; at--) {
+            far[at] = far[at - 1];
+            nearest[at] = nearest[at - 1];
+        }
+        far[at] = its;
+        nearest[at] = &c->rows[i];
+    }
+    double weights = 0;
+    memset(foreseen, 0, OBJECT_FORMS * sizeof *foreseen);
+    for (uint32_t i = 0; i < found; i++) {
+        const double weight = 1 / (0.05 + far[i]);
+        double best = 0;
+        for (uint32_t form = 0; form < OBJECT_FORMS; form++)
+            if (c->suits >> form & 1 && nearest[i]->rate[form] > best)
+                best = nearest[i]->rate[form];
+        for (uint32_t form = 0; form < OBJECT_FORMS && best > 0; form++)
+            foreseen[form] += weight * nearest[i]->rate[form] / best;
+        weights += weight;
+    }
+    for (uint32_t form = 0; form < OBJECT_FORMS && weights > 0; form++)
+        foreseen[form] /= weights;
+}
+
+/* --- A race --- */
+
+/* The first candidate from that one on. */
+static uint32_t candidate_from(const struct chooser *c, uint32_t form)
+{
+    while (form < OBJECT_FORMS && !in_race(c, form))
+        form++;
+    return form;
+}
+
+static void begin_race(struct chooser *c, const struct chooser_window *seen)
+{
+    double foreseen[OBJECT_FORMS], best = 0;
+    c->candidates = c->suits;
+    if (c->row_count) {
+        foresee(c, seen, foreseen);
+        for (uint32_t form = 0; form < OBJECT_FORMS; form++)
+            best = foreseen[form] > best ? foreseen[form] : best;
+        for (uint32_t form = 0; form < OBJECT_FORMS; form++)
+            if (form != c->form && foreseen[form] < best * (1 - 2 * c->rules.drop / 100.0))
+                c->candidates &= ~(1u << form);
+    }
+    c->state = CHOOSER_RACING;
+    c->races++;
+    c->round = 0;
+    c->incumbent = c->form;
+    memset(c->raced_cycles, 0, sizeof c->raced_cycles);
+    set_form(c, candidate_from(c, 0));
+}
+
+static double best_so_far(const struct chooser *c)
+{
+    double best = 0;
+    for (uint32_t form = 0; form < OBJECT_FORMS; form++) {
+        const double its = in_race(c, form) ? raced_at(c, form) : 0;
+        best = its > best ? its : best;
+    }
+    return best;
+}
+
+static void drop_the_slow(struct chooser *c)
+{
+    const double share = (c->round == 1 ? 2 : 1) * c->rules.drop / 100.0, best = best_so_far(c);
+    for (uint32_t form = 0; form < OBJECT_FORMS; form++)
+        if (in_race(c, form) && raced_at(c, form) < best * (1 - share)) {
+            /* What trying it has cost. */
+            if (best > 0)
+                c->lost += (double)c->raced_cycles[form] * (1 - raced_at(c, form) / best);
+            c->candidates &= ~(1u << form);
+        }
+}
+
+static void end_race(struct chooser *c)
+{
+    const double best = best_so_far(c);
+    const double enough = best * (1 - c->rules.hysteresis / 100.0);
+    uint32_t winner = c->incumbent;
+    if (!in_race(c, winner) || raced_at(c, winner) < enough)
+        for (uint32_t form = 0; form < OBJECT_FORMS; form++)
+            if (in_race(c, form) && raced_at(c, form) >= best)
+                winner = form;
+    for (uint32_t form = 0; form < OBJECT_FORMS && best > 0; form++)
+        if (in_race(c, form) && raced_at(c, form) < best)
+            c->lost += (double)c->raced_cycles[form] * (1 - raced_at(c, form) / best);
+    /* One that is slightly better may be an equal one, next to which the old one will be the better
+     * the next time. */
+    c->pause = in_race(c, c->incumbent) ? 2 * c->pause : c->rules.pause;
+    c->state = CHOOSER_STEADY;
+    c->windows = 0;
+    c->known = false;
+    c->since = c->cycles;
+    set_form(c, winner);
+}
+
+static void next_turn(struct chooser *c, const struct chooser_window *w)
+{
+    c->raced[c->form][c->round] = rate_of(w);
+    c->raced_cycles[c->form] += w->cycles + c->rules.settle;
+    uint32_t next = candidate_from(c, c->form + 1);
+    if (next == OBJECT_FORMS) {
+        c->round++;
+        drop_the_slow(c);
+        next = candidate_from(c, 0);
+        if (c->round == c->rules.rounds || !(c->candidates & (c->candidates - 1))) {
+            end_race(c);
+            return;
+        }
+    }
+    set_form(c, next);
+}
+
+/* --- In between --- */
+
+/* Of the last windows. */
+static void middle(const struct chooser *c, double *rate, double *reads, double *owners)
+{
+    double rates[CHOOSER_MEDIAN], read[CHOOSER_MEDIAN], owned[CHOOSER_MEDIAN];
+    for (uint32_t i = 0; i < CHOOSER_MEDIAN; i++) {
+        rates[i] = rate_of(&c->last[i]);
+        read[i] = share_of(c->last[i].reads, c->last[i].done);
+        owned[i] = share_of(c->last[i].owners, c->last[i].done);
+    }
+    *rate = median_of(rates, CHOOSER_MEDIAN);
+    *reads = median_of(read, CHOOSER_MEDIAN);
+    *owners = median_of(owned, CHOOSER_MEDIAN);
+}
+
+static bool has_moved(struct chooser *c)
+{
+    double rate, reads, owners;
+    middle(c, &rate, &reads, &owners);
+    if (!c->known) {
+        c->known = true;
+        c->rate = rate;
+        c->reads = reads;
+        c->owners = owners;
+        return false;
+    }
+    const double points = c->rules.moved / 100.0;
+    return distance(rate, c->rate) > c->rate * c->rules.alarm / 100.0 ||
+           distance(reads, c->reads) > points || distance(owners, c->owners) > 2 * points;
+}
+
+static void look(struct chooser *c, const struct chooser_window *w)
+{
+    c->last[c->windows++ % CHOOSER_MEDIAN] = *w;
+    if (c->windows < CHOOSER_MEDIAN)
+        return;
+    if (has_moved(c)) {
+        c->alarms++;
+        c->pause = c->rules.pause;
+        begin_race(c, w);
+        return;
+    }
+    if (c->cycles - c->since < c->pause)
+        return;
+    if (c->lost * 1000 <= (double)c->cycles * c->rules.budget)
+        begin_race(c, w);
+    else
+        c->since = c->cycles;
+}
+
+uint32_t chooser_next(struct chooser *c, const struct chooser_window *window)
+{
+    c->cycles += window->cycles;
+    if (c->settling)
+        c->settling = false;
+    else if (c->state == CHOOSER_LOOKING)
+        begin_race(c, window);
+    else if (c->state == CHOOSER_RACING)
+        next_turn(c, window);
+    else
+        look(c, window);
+    c->span = c->settling                  ? c->rules.settle
+              : c->state == CHOOSER_STEADY ? c->rules.window
+                                           : c->rules.trial;
+    return c->form;
+}
+
+void chooser_begin(struct chooser *c, const struct chooser_rules *rules, uint32_t suits,
+                   uint32_t form, double lines, const struct chooser_row *rows, uint32_t row_count)
+{
+    *c = (struct chooser){.rules = *rules,
+                          .rows = rows,
+                          .row_count = row_count,
+                          .suits = suits,
+                          .lines = lines,
+                          .state = CHOOSER_LOOKING,
+                          .form = form,
+                          .settling = true,
+                          .span = rules->settle,
+                          .pause = rules->pause};
+    if (c->rules.rounds > CHOOSER_ROUNDS_MOST)
+        c->rules.rounds = CHOOSER_ROUNDS_MOST;
+}
