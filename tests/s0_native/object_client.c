@@ -30,7 +30,7 @@ struct tally {
 static struct shared_part {
     _Alignas(PAD_BYTES) _Atomic uint64_t stop;
     _Alignas(PAD_BYTES) _Atomic uint64_t begun;
-    _Alignas(PAD_BYTES) _Atomic uint64_t ended;
+    _Alignas(PAD_BYTES) _Atomic uint64_t ended, left;
     struct tally tally[CORES_MOST];
 } *all;
 static uint64_t seed_of_run, forms, switches, each, reads, flight, lazy;
@@ -318,6 +318,7 @@ static void work(uint32_t me)
             judge_taken(c, result.value);
         }
     }
+    meet(c, &all->left);
 }
 
 /* Each of 0 … n - 1 once: their sum and the sum of their squares say so. */

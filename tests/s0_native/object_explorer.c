@@ -29,7 +29,7 @@
 
 enum { FORMS_MOST = 8, LOG = 16, BLOCK = 1 << 14, QUEUE = 2 };
 static uint32_t type, cores, forms, form[FORMS_MOST];
-static uint64_t bytes;
+static uint64_t block_bytes;
 
 static struct state {
     _Alignas(PAD_BYTES) char block[BLOCK];
@@ -304,7 +304,7 @@ static uint32_t state_number(bool *new)
         s.end[core].moments = 3;
         s.end[core].turn = s.end[core].agreed.turn = 7;
     }
-    uint64_t hash = mixed(1, s.block, bytes);
+    uint64_t hash = mixed(1, s.block, block_bytes);
     hash = mixed(hash, s.end, cores * sizeof *s.end);
     hash = mixed(hash, &s.begun, sizeof s - offsetof(struct state, begun));
     for (uint32_t core = 0; core < cores; core++) {
@@ -374,12 +374,12 @@ static void open_all(void)
     const struct object_geometry geometry = {
         .type = type, .shape = type == TYPE_QUEUE ? QUEUE : 1, .cores = cores, .log = LOG};
     enum object_verdict verdict;
-    bytes = object_bytes(&geometry, &verdict);
-    if (!bytes || bytes > BLOCK ||
+    block_bytes = object_bytes(&geometry, &verdict);
+    if (!block_bytes || block_bytes > BLOCK ||
         object_init(s.block, &geometry, (enum object_form)form[0]) != OBJECT_OK)
         exit(2);
     for (uint32_t core = 0; core < cores; core++) {
-        if (object_open(&s.end[core], s.block, bytes, core, NULL, NULL) != OBJECT_OK)
+        if (object_open(&s.end[core], s.block, block_bytes, core, NULL, NULL) != OBJECT_OK)
             exit(2);
         s.end[core].pauses = 0;
     }

@@ -1,3 +1,5 @@
+#include "object/agreed.h"
+
 #include "object/agreed_inside.h"
 
 enum { SERVE_EACH = 8 /* operations, of one who may never wait */ };

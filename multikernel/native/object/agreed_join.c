@@ -1,3 +1,4 @@
+/* Joining an agreed form: a replica from the owner. */
 #include "object/agreed_inside.h"
 
 RARE bool agreed_join(struct object *o, uint64_t mode)
