@@ -4,7 +4,7 @@ or waits for ever. Each is seen by the client named, with the arguments that fol
 
 from __future__ import annotations
 
-from seeded import Bug, table
+from seeded import Bug, Edit, table
 
 ADAPTIVE, LOCKED = "object/adaptive.c", "object/locked.h"
 DELEGATED, REPLICATED, LOCKFREE = "object/delegated.c", "object/replicated.c", "object/lockfree.c"
@@ -14,6 +14,8 @@ SWITCHING = "sums 0 4 2 256 31 20000 20 50"
 THREADS = "threads 0 4 3 64 11 3000 20 50 0 0"
 STOPPED = "sums 1 4096 3 64 16 3000 20 50 0 0 0 200"
 COMING_BACK = "sums 1 512 3 16 16 2000 2000 50 0 0 1"
+
+NEVER_LATER = Edit(DELEGATED, "if (ours && (mode & FORM_MASK) != FORM_DELEGATED)", "if (!slot)")
 
 BUGS = table(
     # --- The mode ---
@@ -33,17 +35,27 @@ BUGS = table(
     ),
     Bug(
         "EPOCH_NOT_COMPARED",
-        DELEGATED,
-        "slot_word(slot, REQUEST_MODE) == mode;",
-        "slot_word(slot, REQUEST_MODE) || mode;",
+        edits=(
+            Edit(
+                DELEGATED,
+                "slot_word(slot, REQUEST_MODE) == mode;",
+                "slot_word(slot, REQUEST_MODE) || mode;",
+            ),
+            NEVER_LATER,
+        ),
         seen_by=(SWITCHING,),
     ),
     Bug(
         "FORM_COMPARED_ALONE",
-        DELEGATED,
-        "slot_word(slot, REQUEST_MODE) == mode;",
-        "(mode & FORM_MASK) != FORM_DELEGATED ||\n                      "
-        "slot_word(slot, REQUEST_MODE) == mode;",
+        edits=(
+            Edit(
+                DELEGATED,
+                "slot_word(slot, REQUEST_MODE) == mode;",
+                "(mode & FORM_MASK) != FORM_DELEGATED ||\n                      "
+                "slot_word(slot, REQUEST_MODE) == mode;",
+            ),
+            NEVER_LATER,
+        ),
         seen_by=(SWITCHING,),
     ),
     Bug(
@@ -211,14 +223,21 @@ BUGS = table(
         "THE_YOUNGER_WAITS_TOO",
         TWO_PHASE,
         "return older(its, a->holder) || position > a->position;",
-        "return true;",
+        "return position >= a->position;",
         seen_by=("orders 0 2 6",),
+    ),
+    Bug(
+        "DECIDED_AND_TAKEN_FOR_OPEN",
+        TWO_PHASE,
+        "return older(its, a->holder) || position > a->position;",
+        "return older(its, a->holder) || !position;",
+        seen_by=("orders 0 a,a,s 6",),
     ),
     Bug(
         "WHO_HAS_JOINED_IS_NOT_ASKED",
         TWO_PHASE,
         "agreed_tell(o, a->joined & ~asked, prepare);",
-        "asked |= a->joined;",
+        "agreed_tell(o, a->joined & ~asked & 0, prepare);",
         seen_by=("orders 0 a,a,s 6",),
     ),
     Bug(
@@ -246,8 +265,8 @@ BUGS = table(
     Bug(
         "STILL_READ_WHEN_IT_IS_NO_GOOD",
         BY_OWNER,
-        "        a->has = false;\n        if (operation.kind",
-        "        if (operation.kind",
+        "        a->has = false;\n    }\n    agreed_answered(",
+        "        a->position = position;\n    }\n    agreed_answered(",
         seen_by=("orders 0 aa,sss 8",),
     ),
     Bug(
