@@ -37,7 +37,7 @@ struct object_line {
 struct object_core_line {
     _Alignas(PAD_BYTES) _Atomic uint64_t done;
     _Atomic uint64_t reads;
-    _Atomic uint64_t position; /* of its replica, now and then */
+    _Atomic uint64_t position; /* of its replica, now and then; while it joins the owner's */
     _Atomic uint64_t version;  /* twice the position that its replica is at; odd: between two */
 };
 

@@ -148,14 +148,16 @@ static bool copy_of(struct object *o, uint32_t core, uint64_t version)
     return atomic_load_explicit(&o->of_core[core].version, memory_order_relaxed) == version;
 }
 
-/* Of plain words: the owner copies its own replica, between two operations. Nobody is overtaken, but
- * for who has not heard yet that it has joined. False: the form has ended. */
+/* Of plain words: the owner copies its own replica, between two operations, and says at once where
+ * this core is, so that the log does not overtake it. False: the form has ended. */
 RARE static bool join_by_owner(struct object *o, uint64_t mode)
 {
     const struct operation join = {.kind = KIND_JOIN};
     struct message reply;
     changes(o);
     o->epoch = 0;
+    /* Relaxed: nobody has to wait for it meanwhile, the owner least of all. */
+    atomic_store_explicit(&own_line(o)->position, 0, memory_order_relaxed);
     if (!delegated_ask(o, mode, &join, &reply))
         return false;
     o->epoch = mode;
@@ -171,6 +173,7 @@ static void let_join(struct object *o)
         if (!slot || slot_word(slot, REQUEST_MODE) != o->epoch)
             continue;
         object_copy(object_replica_of(o, core), o->replica, o->state_bytes);
+        atomic_store_explicit(&o->of_core[core].position, o->position, memory_order_relaxed);
         slot_set(slot, 0, o->position);
         slot_set(slot, 1, o->start);
         slot_set(slot, REQUEST_MODE, REPLY_DONE);
@@ -332,6 +335,10 @@ static inline bool enter(struct object *o, uint64_t mode)
 bool replicated_apply(struct object *o, uint64_t mode, const struct operation *operation,
                       struct result *result)
 {
+    if (__builtin_expect(operation->kind >> 8 != 0, 0)) {
+        *result = (struct result){RESULT_BAD, 0}; /* it would be taken for what ends the log */
+        return true;
+    }
     if (o->type->plain && o->me == o->owner && ++o->joins % JOINS_EACH == 0)
         let_join(o);
     const bool only_reads = operation_reads(operation);

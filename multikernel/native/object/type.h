@@ -4,8 +4,9 @@
  *
  * State is flat, without pointers, in words that move one by one through relaxed atomics: a core
  * may read a state while another writes it, and finds out afterwards. So `apply` has to end,
- * within the state, whatever a word holds; or the type says that its words are plain ones. It depends on state and operation alone: replicas that
- * apply the same operations in the same order are equal.
+ * within the state, whatever a word holds; a type that cannot promise it says that its words are
+ * plain ones (`plain`). It depends on state and operation alone: replicas that apply the same
+ * operations in the same order are equal.
  *
  * What one operation is, and what there is of a log and of check, apply and undo, is after NrOS
  * (Bhardwaj et al., OSDI'21), and this core's monitor (monitor/operation.h). */
