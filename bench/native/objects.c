@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
+#include "capability/capability.h"
 #include "object/object.h"
 
 enum { CORES = 2, AHEAD = 256, LOOK = 32, LOG = 256, ROUNDS_MOST = 64, KEYS = 512 };
@@ -82,6 +83,15 @@ static inline void draw(uint64_t *seed, struct operation *o)
         o->kind = only_reads ? MAP_GET : MAP_ADD;
         o->key = 1 + (chosen >> 10) % KEYS;
         o->value[0] = 1;
+        return;
+    case TYPE_MAPPINGS:
+        o->key = 1 + (chosen >> 11) % (geometry.shape - 1);
+        o->kind = only_reads ? MAPPINGS_FIND : chosen & 1024 ? MAPPINGS_INSERT : MAPPINGS_REMOVE;
+        o->value[0] = o->key * PAGE_BYTES;
+        o->value[1] = PAGE_BYTES;
+        o->value[2] = CAP_FRAME;
+        if (only_reads)
+            o->key *= PAGE_BYTES;
         return;
     default:
         o->kind = only_reads ? QUEUE_FRONT : chosen & 1024 ? QUEUE_PUT : QUEUE_TAKE;
@@ -174,6 +184,11 @@ static double run(struct configuration c)
     }
     for (uint32_t i = 0; i < geometry.shape / 2 && geometry.type == TYPE_QUEUE; i++)
         object_apply(&object, &operation, &result);
+    for (uint64_t slot = 1; slot < geometry.shape && geometry.type == TYPE_MAPPINGS; slot += 2) {
+        operation =
+            (struct operation){MAPPINGS_INSERT, slot, {slot * PAGE_BYTES, PAGE_BYTES, CAP_FRAME}};
+        object_apply(&object, &operation, &result);
+    }
     const pid_t other = solo ? 0 : fork();
     check(other >= 0, "no process");
     if (!other && !solo) {

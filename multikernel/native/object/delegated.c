@@ -33,6 +33,8 @@ static inline bool served(struct object *o, struct call_receiver *end,
     /* Only this core changes the mode. */
     const uint64_t mode = atomic_load_explicit(&o->line->mode, memory_order_relaxed);
     const bool ours = slot_word(slot, REQUEST_MODE) == mode;
+    if (ours && (mode & FORM_MASK) != FORM_DELEGATED)
+        return false; /* agreed: what is asked there takes longer (agreed.h) */
     if (ours)
         answers(o, slot);
     slot_set(slot, REQUEST_MODE, ours ? REPLY_DONE : REPLY_REFUSED);
