@@ -11,7 +11,7 @@
 
 #include "two_cores.h"
 
-enum { CHANGES_MOST = 20000, BETWEEN = 20, WARM = 200, COPIES = 50, PAIRS_MOST = 32 };
+enum { CHANGES_MOST = 20000, BETWEEN = 20, WARM = 200, COPIES = 50 };
 
 struct pair {
     uint32_t type, shape;
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
     two_cores_begin();
     const double per_ns = cycles_per_us() / 1000;
     static double middle[PAIRS][2][2][ROUNDS_MOST], late[PAIRS][2][2][ROUNDS_MOST];
-    static double worst[PAIRS][2][2], copies[PAIRS];
+    static double worst[PAIRS][2][2], copies[PAIRS][ROUNDS_MOST];
     for (uint64_t round = 0; round < rounds; round++) {
         geometry.type = TYPE_COUNTERS;
         geometry.shape = 1;
@@ -130,7 +130,7 @@ int main(int argc, char **argv)
                 geometry.type = now->type;
                 geometry.shape = now->shape;
                 make_object(now->form[0]);
-                copies[i] = two_copies();
+                copies[i][round] = two_copies() / per_ns;
                 on_both(theirs, ours);
                 for (uint32_t to = 0; to < 2; to++) {
                     qsort(took[to], changes, sizeof **took, by_size);
@@ -151,8 +151,8 @@ int main(int argc, char **argv)
                 printf("%s,%u,%s,%s,%s,%.0f,%.0f,%.0f,%.0f,%.0f\n",
                        object_types[pairs[i].type]->name, pairs[i].shape,
                        object_form_name[pairs[i].form[to]], object_form_name[pairs[i].form[!to]],
-                       load_name[load], p50, p99, late[i][load][to][rounds - 1],
-                       worst[i][load][to], copies[i] / per_ns);
+                       load_name[load], p50, p99, late[i][load][to][rounds - 1], worst[i][load][to],
+                       median(copies[i], rounds));
             }
     return 0;
 }

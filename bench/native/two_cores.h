@@ -14,7 +14,7 @@ struct common {
     struct {
         _Alignas(PAD_BYTES) _Atomic uint64_t done;
     } core[CORES];
-    _Alignas(PAD_BYTES) uint64_t result; /* of core 1 */
+    _Alignas(PAD_BYTES) uint64_t result;  /* of core 1 */
     _Alignas(PAD_BYTES) struct slot line; /* for what is without an object */
 };
 extern struct common *common;
