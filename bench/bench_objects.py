@@ -124,9 +124,11 @@ def test_delegation(benchmark: Any, native: Path) -> None:
 
 @pytest.mark.parametrize("solo", [0, 1])
 def test_windows_of_a_chooser(benchmark: Any, native: Path, solo: int) -> None:
-    """The rate with a chooser that knows one form, over the rate without; `control`: without both."""
-    command = (native / "object_windows", 300, 2, solo)
-    first, *rows = benchmark.pedantic(lambda: rows_of(*command), rounds=1)
+    """The rate with a chooser that knows one form, over the rate without; `control`: neither has
+    one.
+    """
+    program = native / "object_windows"
+    first, *rows = benchmark.pedantic(lambda: rows_of(program, 300, 2, solo), rounds=1)
     benchmark.extra_info["round_trip_cycles"] = float(first[1])
     for kind, shape, reads, form, *figures in rows:
         ratio, low, high, control, *_ = map(float, figures)
