@@ -151,14 +151,14 @@ static void send_many(void)
     uint64_t seed = 78, from = 0, taken = 0, sent = 0;
     draw(&seed, &operation);
     while (taken < WARM + operations) {
+        /* As many under way as may be: a result is taken where nothing more can be sent. */
         while (sent < WARM + operations && object_send(&object, &operation)) {
             draw(&seed, &operation);
             if (++sent == WARM + operations)
                 object_flush(&object);
         }
-        while (object_take(&object, &result))
-            if (++taken == WARM)
-                from = arch_cycles();
+        if (object_take(&object, &result) && ++taken == WARM)
+            from = arch_cycles();
     }
     common->result = arch_cycles() - from;
     end();
