@@ -10,18 +10,22 @@ static void answer(struct object *o, struct slot *slot)
     slot_set(slot, 1, result.value);
 }
 
-/* All of a line, in order, and the answers together: the line moves once there and once back. */
+/* All of a line, in order, and then all answers: the line moves once there and once back. Its sender
+ * may look at it meanwhile, and would take it away between two that are written as they come. */
 static void answer_flight(struct object *o, struct slot *slot)
 {
-    for (uint32_t i = 0; i < FLIGHT_OPERATIONS; i++) {
-        const uint64_t word = slot_word(slot, i);
-        if (!word)
-            return;
-        const struct operation operation = flight_unpack(word);
+    uint64_t words[FLIGHT_OPERATIONS];
+    uint32_t count = 0;
+    while (count < FLIGHT_OPERATIONS && (words[count] = slot_word(slot, count)))
+        count++;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct operation operation = flight_unpack(words[i]);
         struct result result;
         o->type->apply(o->state, &operation, &result);
-        slot_set(slot, i, flight_pack_result(&result));
+        words[i] = flight_pack_result(&result);
     }
+    for (uint32_t i = 0; i < count; i++)
+        slot_set(slot, i, words[i]);
 }
 
 static inline bool served(struct object *o, struct call_receiver *end,
