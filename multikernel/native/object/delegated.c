@@ -14,18 +14,19 @@ static void answer(struct object *o, struct slot *slot)
  * may look at it meanwhile, and would take it away between two that are written as they come. */
 static void answer_flight(struct object *o, struct slot *slot)
 {
-    uint64_t words[FLIGHT_OPERATIONS];
+    uint64_t answers[FLIGHT_OPERATIONS];
     uint32_t count = 0;
-    while (count < FLIGHT_OPERATIONS && (words[count] = slot_word(slot, count)))
-        count++;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct operation operation = flight_unpack(words[i]);
+    for (; count < FLIGHT_OPERATIONS; count++) {
+        const uint64_t word = slot_word(slot, count);
+        if (!word)
+            break;
+        const struct operation operation = flight_unpack(word);
         struct result result;
         o->type->apply(o->state, &operation, &result);
-        words[i] = flight_pack_result(&result);
+        answers[count] = flight_pack_result(&result);
     }
     for (uint32_t i = 0; i < count; i++)
-        slot_set(slot, i, words[i]);
+        slot_set(slot, i, answers[i]);
 }
 
 static inline bool served(struct object *o, struct call_receiver *end,
