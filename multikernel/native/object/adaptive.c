@@ -30,6 +30,13 @@ static void do_duties(struct object *o)
 
 /* --- The choice --- */
 
+struct object_counts object_counts(const struct object *o, uint32_t core)
+{
+    const struct object_core_line *line = &o->of_core[core];
+    return (struct object_counts){atomic_load_explicit(&line->done, memory_order_relaxed),
+                                  atomic_load_explicit(&line->reads, memory_order_relaxed)};
+}
+
 static struct chooser_window counted(const struct object *o)
 {
     struct chooser_window sum = {0};

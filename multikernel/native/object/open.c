@@ -182,10 +182,3 @@ enum object_verdict object_open(struct object *o, void *block, uint64_t bytes, u
     }
     return OBJECT_OK;
 }
-
-struct object_counts object_counts(const struct object *o, uint32_t core)
-{
-    const struct object_core_line *line = &o->of_core[core];
-    return (struct object_counts){atomic_load_explicit(&line->done, memory_order_relaxed),
-                                  atomic_load_explicit(&line->reads, memory_order_relaxed)};
-}

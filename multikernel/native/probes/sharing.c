@@ -258,7 +258,7 @@ static void take_part(struct party *w)
     /* Nobody is counted while another is through. */
     meeting_come(w->d);
     while (!meeting_has(w->d, p->base + 2 * (uint64_t)w->d->cores)) {
-        w->progress = UINT64_MAX / 2;
+        w->progress = UINT64_MAX / 4; /* above any, and far from where differences wrap */
         atomic_store_explicit(progress_of(w, w->object.me), w->progress, memory_order_relaxed);
         object_poll(&w->object);
         turn(w->d);
