@@ -3,16 +3,17 @@
  * ahead of the other waits, and does its duties; else forms would be compared that do different
  * work.
  *
- *     objects TYPE SHAPE READS MILLISECONDS ROUNDS SOLO
+ *     objects TYPE SHAPE READS MILLISECONDS ROUNDS SOLO THINK
  *
  * Prints the round trip of a line, in cycles; then a line for each form, contract and dispatch: the
  * median and the best of ROUNDS runs, which are interleaved, in millions of operations a second; and
  * in the best, cycles of a core for one.
  * Contracts: `waits` (an operation at a time), `flight` (several). Dispatch: `pinned` (the object,
  * which stays in that form), `alone` (the form without the others). SOLO: core 0 alone operates, and
- * the other core is not there. */
+ * the other core is not there. THINK: about so many cycles before each operation. */
 #include <stdio.h>
 
+#include "probes/locks.h"
 #include "two_cores.h"
 
 enum { AHEAD = 256, LOOK = 32 };
@@ -22,7 +23,7 @@ struct configuration {
     bool flight, alone;
 };
 
-static uint64_t cycles, solo;
+static uint64_t cycles, solo, think;
 static struct configuration now;
 
 static uint64_t cores(void)
@@ -38,6 +39,7 @@ static inline __attribute__((always_inline)) void work(uint32_t me, struct confi
     const uint64_t until = arch_cycles() + cycles;
     for (;;) {
         for (uint32_t i = 0; i < LOOK; i++) {
+            lock_think((uint32_t)think);
             draw(&seed, &operation);
             if (c.flight) {
                 while (!object_send(&object, &operation))
@@ -94,6 +96,7 @@ int main(int argc, char **argv)
     cycles = (uint64_t)((double)number(argc, argv, 4, 5) * 1000 * per_us);
     const uint64_t rounds = number(argc, argv, 5, 5);
     solo = number(argc, argv, 6, 0);
+    think = number(argc, argv, 7, 0);
     check(rounds && rounds <= ROUNDS_MOST, "1 to 64 rounds");
     two_cores_begin();
     printf("round trip,%.0f\n", round_trip());
