@@ -19,8 +19,9 @@ from multikernel.native._native import PROBE_FORMS, VirtualMachine
 from multikernel.virtual.kernel import machine
 from multikernel.virtual.work import Work
 
-*FORMS, ADAPTIVE = PROBE_FORMS["sharing"]
-"""Of an object; and the one that is in whichever it chooses."""
+*_KNOWN, ADAPTIVE = PROBE_FORMS["sharing"]
+FORMS = tuple(form for form in _KNOWN if not form.startswith("agreed"))
+"""Of an object, those that are modelled: the first of all; and the one that chooses."""
 LOCKS = ("ticket", "mcs")
 """That the form `fifo` may have."""
 CANDIDATES = tuple(form for form in FORMS if form != "fifo")
@@ -130,6 +131,11 @@ class Found:
         return tuple(1e3 * ghz * one / self.cycles for one in self.operations)
 
 
+def _packed(row: Row) -> tuple[float, ...]:
+    rates = (*row.rates, *[0.0] * len(_KNOWN))[: len(_KNOWN)]
+    return row.reads, row.owners, row.lines, *rates
+
+
 def run(
     on: VirtualMachine, costs: Costs, form: str, workload: Workload, *, span: int = SPAN,
     edge: int = EDGE, lock: str = "ticket", owner: int = 0, seed: int = 1,
@@ -158,13 +164,13 @@ def run(
         "counts": on.cores == 2 if counts is None else counts,
     }  # fmt: skip
     forms = sum(1 << FORMS.index(one) for one in able) if chosen else 0
-    table = [(row.reads, row.owners, row.lines, *row.rates) for row in rows] if chosen else ()
+    table = [_packed(row) for row in rows] if chosen else ()
     done, reads, found, within = on.sharing(numbers, how, forms, table, rules)
     return Found(
         cycles=found["cycles"], operations=tuple(done), reads=tuple(reads), moved=found["moved"],
         longest=found["longest"], rows=found["rows"], form=FORMS[found["form"]],
         changes=found["changes"], races=found["races"],
-        within=dict(zip(FORMS, within, strict=True)),
+        within=dict(zip(FORMS, within, strict=False)),
     )  # fmt: skip
 
 

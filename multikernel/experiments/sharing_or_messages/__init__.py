@@ -15,7 +15,7 @@ or a remote server), SmartPQ (Giannoula et al., 2024: a priority queue of two fo
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import harmonic_mean, median
 
@@ -23,11 +23,13 @@ from multikernel import Page
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.loops import PAGE
 from multikernel.experiments.instrument.modelled import COUNTERPARTS
+from multikernel.experiments.shared_memory import AWAY, PRESENT
 from multikernel.experiments.sharing_or_messages import loops, modelled
 from multikernel.experiments.sharing_or_messages.loops import (
     ADAPTIVE,
     CANDIDATES,
     FORMS,
+    KNOWN,
     MEETINGS,
     Row,
     Run,
@@ -52,6 +54,8 @@ CHANGING: tuple[Segment, ...] = (
 )  # fmt: skip
 CHANGING_LINES = 8
 RESTLESS = "restless"
+TRIES = 5
+"""Of a run in which a core was off its CPU."""
 RATE = 1_000_000
 """What rows count by: cycles."""
 
@@ -61,6 +65,55 @@ def _page(bench: Bench) -> Page:
     # Of more cores than a real object has there is a model alone, which needs none.
     most = max(PAGE, *(sharing_bytes(loops.COUNTERS, lines, bench.cores) for lines in LINES))
     return bench.system.map(bench.system.allocate(-(-most // PAGE) * PAGE))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A run. by_core: what each core counted, by the names of `loops.COUNTED`, and "segment.N"."""
+
+    by_core: dict[int, dict[str, int]]
+
+    @classmethod
+    def of(cls, reports: dict[int, Report], number: int) -> "Done":
+        lead = f"{number}."
+        return cls({
+            core: {
+                name.removeprefix(lead): value
+                for name, value in report.counts.items()
+                if name.startswith(lead)
+            }
+            for core, report in reports.items()
+        })  # fmt: skip
+
+    @property
+    def rate(self) -> float:
+        """Operations a cycle of all cores."""
+        return sum(one["operations"] / max(one["cycles"], 1) for one in self.by_core.values())
+
+    @property
+    def segments(self) -> list[float]:
+        """The same, by segment."""
+        cores = self.by_core.values()
+        cycles = max(one["cycles"] for one in cores) / len(CHANGING)
+        return [
+            max(sum(one[f"segment.{nth}"] for one in cores), 1) / cycles
+            for nth in range(len(CHANGING))
+        ]
+
+    @property
+    def bursts(self) -> tuple[float, int]:
+        """How many operations in a row a core did: the mean, and the most."""
+        cores = self.by_core.values()
+        total = sum(one["operations"] for one in cores)
+        return (
+            total / max(sum(one["bursts"] for one in cores), 1),
+            max(one["longest_burst"] for one in cores),
+        )
+
+    @property
+    def away(self) -> bool:
+        """Whether a core was off its CPU for so long that the run counts for nothing."""
+        return any(one["cpu_ns"] < PRESENT * one["wall_ns"] for one in self.by_core.values())
 
 
 class SharingOrMessages(Experiment):
@@ -79,6 +132,8 @@ class SharingOrMessages(Experiment):
         """Rates of the forms, in operations a million cycles: what tables are made of."""
         self.ended: dict[Point, Counter[str]] = defaultdict(Counter)
         """The forms that the object ended in."""
+        self.bursts: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        """By series, where all only write: operations in a row of one core, the mean and most."""
 
     def pairs(self) -> list[Pair]:
         return root_pairs(self.request.cores)
@@ -89,7 +144,7 @@ class SharingOrMessages(Experiment):
         for point in self.points:
             names = [*self._forms(point), BEST, AGAIN, ADAPTIVE]
             specs = tuple(self._spec(point.key, name, point.parameters) for name in names)
-            yield Arm(point.key, specs, self.on, partial(self._slice, point), strict=True)
+            yield Arm(point.key, specs, self.on, partial(self._slice, point))
         if self.request.model is None:
             names = [*self._pinned(), "oracle", ADAPTIVE]
             about: dict[str, Scalar] = {"lines": CHANGING_LINES, "segments": len(CHANGING)}
@@ -111,12 +166,24 @@ class SharingOrMessages(Experiment):
 
     # --- Slices ---
 
-    def _run(self, bench: Bench, name: str, runs: Sequence[Run]) -> dict[int, Report]:
+    def _run(self, bench: Bench, name: str, runs: Sequence[Run]) -> list[Done]:
+        """All runs; again those in which a core was off its CPU, some times."""
         cores = bench.cores
-        # What they meet by counts how many have come since the system was booted, from 0.
-        base = bench.uses(MEETINGS * cores * len(runs)) - 1
-        task = bench.prepared, Runs(tuple(runs), base)
-        return bench.together(name, loops.work, dict.fromkeys(range(cores), task))
+        found: list[Done] = [Done({}) for _ in runs]
+        todo = list(range(len(runs)))
+        for _ in range(1 if self.request.crowded or self.request.model else TRIES):
+            asked = tuple(runs[place] for place in todo)
+            # What they meet by counts how many have come since the system was booted, from 0.
+            base = bench.uses(MEETINGS * cores * len(asked)) - 1
+            task = bench.prepared, Runs(asked, base)
+            name = f"{name} {sum(one.seconds * len(one.segments) for one in asked):.3f}"
+            reports = bench.together(name, loops.work, dict.fromkeys(range(cores), task))
+            for number, place in enumerate(todo):
+                found[place] = Done.of(reports, number)
+            todo = [place for place in todo if found[place].away]
+            if not todo:
+                break
+        return found
 
     def _slice(self, point: Point, bench: Bench) -> Outcome:
         """A sweep over all forms; then the best of them, the one that chooses, and again the best,
@@ -128,11 +195,12 @@ class SharingOrMessages(Experiment):
         order = [form for _ in range(SWEEPS) for form in self.draw.sample(forms, len(forms))]
         one = Run("", point.lines, (segment,), SWEEP * scale)
         look = Run("locked", 1, (QUIET,), LOOK * scale)
-        runs = [look, *(replace(one, form=form) for form in order)]
-        reports = self._run(bench, f"sweep {point.lines} {point.think}", runs)
+        first, *swept = self._run(bench, "sweep", [look, *(replace(one, form=x) for x in order)])
         rates: dict[str, list[float]] = defaultdict(list)
-        for number, form in enumerate(order, 1):
-            rates[form].append(rate_of(reports, number))
+        for form, done in zip(order, swept, strict=True):
+            rates[form].append(done.rate)
+            if not point.reads and self.request.model is None:
+                self.bursts[f"{point.key}-{form}"].append(done.bursts)
         best = max(set(forms) & set(CANDIDATES), key=lambda form: median(rates[form]))
         long = replace(one, seconds=LONG * scale)
         compared = [BEST, ADAPTIVE, AGAIN]
@@ -144,24 +212,25 @@ class SharingOrMessages(Experiment):
             else replace(long, form=best)
             for name in compared
         ]
-        later = self._run(bench, "long", [*runs, look])
+        *longs, last = self._run(bench, "long", [*runs, look])
         found = {form: median(rates[form]) for form in forms}
-        for number, name in enumerate(compared):
-            found[name] = rate_of(later, number)
-        at = compared.index(ADAPTIVE)
-        self.ended[point][FORMS[later[0].counts[f"{at}.form"]]] += 1
+        found |= {name: done.rate for name, done in zip(compared, longs, strict=True)}
+        chose = longs[compared.index(ADAPTIVE)]
+        self.ended[point][FORMS[chose.by_core[0]["form"]]] += 1
         self._see(point, rates)
-        quiet = self.request.model is not None or (
-            self._is_quiet(reports, 0, bench) and self._is_quiet(later, len(runs), bench)
-        )
         return Outcome(
             {f"{point.key}-{name}": one_number(rate * bench.hz) for name, rate in found.items()},
-            activity=later[0].activity, reason=None if quiet else RESTLESS,
+            reason=self._reason([*swept, *longs], [first, last]),
         )  # fmt: skip
 
-    def _is_quiet(self, reports: dict[int, Report], number: int, bench: Bench) -> bool:
-        allowed = len(reports) / QUIET[1]
-        return rate_of(reports, number) >= QUIET_ENOUGH * allowed
+    def _reason(self, done: Sequence[Done], looks: Sequence[Done]) -> str | None:
+        """Why a slice cannot be trusted."""
+        if self.request.model is not None or not self.request.size.measures:
+            return None
+        if any(one.away for one in done):
+            return AWAY
+        allowed = QUIET_ENOUGH * self.request.cores / QUIET[1]
+        return None if all(look.rate >= allowed for look in looks) else RESTLESS
 
     def _see(self, point: Point, rates: dict[str, list[float]]) -> None:
         seen = self.seen.setdefault(point, defaultdict(list))
@@ -173,7 +242,7 @@ class SharingOrMessages(Experiment):
         return tuple(
             (
                 other.reads, other.share, other.lines,
-                *(round(median(seen[form])) if seen.get(form) else 0 for form in FORMS),
+                *(round(median(seen[form])) if seen.get(form) else 0 for form in KNOWN),
             )
             for other, seen in self.seen.items() if other != point
         )  # fmt: skip
@@ -186,20 +255,17 @@ class SharingOrMessages(Experiment):
         runs = [replace(one, form=form) for form in pinned]
         chosen = replace(one, form=ADAPTIVE, seconds=SECONDS * scale, rows=self._rows(None))
         look = Run("locked", 1, (QUIET,), LOOK * scale)
-        reports = self._run(bench, "changing", [*runs, chosen, look])
-        by_form = {
-            form: segments_of(reports, number) for number, form in enumerate([*pinned, ADAPTIVE])
-        }
+        *done, before, last = self._run(bench, "changing", [*runs, chosen, look, look])
+        by_form = {form: one.segments for form, one in zip([*pinned, ADAPTIVE], done, strict=True)}
         by_form["oracle"] = [
             max(by_form[form][segment] for form in pinned) for segment in range(len(CHANGING))
         ]
-        quiet = self._is_quiet(reports, len(runs) + 1, bench)
         return Outcome(
             {
                 f"changing-{name}": one_number(harmonic_mean(rates) * bench.hz)
                 for name, rates in by_form.items()
             },
-            reason=None if quiet else RESTLESS,
+            reason=self._reason((), [before, last]),
         )  # fmt: skip
 
     # --- What is compared ---
@@ -232,23 +298,6 @@ class SharingOrMessages(Experiment):
             "The object chooses from all forms but FIFO locks, which are there for what fairness"
             " costs. Its table is of other workloads, measured in the same run before.",
         )
-
-
-def rate_of(reports: dict[int, Report], number: int) -> float:
-    """Operations a cycle of all cores in a run."""
-    return sum(
-        one.counts[f"{number}.operations"] / max(one.counts[f"{number}.cycles"], 1)
-        for one in reports.values()
-    )
-
-
-def segments_of(reports: dict[int, Report], number: int) -> list[float]:
-    """Operations a cycle of all cores, by segment."""
-    cycles = max(one.counts[f"{number}.cycles"] for one in reports.values()) / len(CHANGING)
-    return [
-        max(sum(one.counts[f"{number}.segment.{nth}"] for one in reports.values()), 1) / cycles
-        for nth in range(len(CHANGING))
-    ]
 
 
 COUNTERPARTS[loops.work] = modelled.work

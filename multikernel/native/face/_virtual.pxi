@@ -110,7 +110,7 @@ cdef extern from "virtual/barriers.h":
 
 cdef extern from "object/chooser.h":
     enum:
-        OBJECT_FORMS
+        FORM_LOCKFREE, OBJECT_FORMS
     struct chooser_rules:
         uint64_t window, trial, settle, pause
         uint32_t rounds, alarm, moved, hysteresis, budget, drop
@@ -314,9 +314,9 @@ cdef class VirtualMachine:
         s.share, s.owner, s.think = how["share"], how["owner"], how["think"]
         s.edge, s.span, s.seed = how["edge"], how["span"], how["seed"]
         s.migrates, s.counts = how["migrates"], how["counts"]
-        if (not 0 < s.lines <= SHARING_LINES_MOST or s.reads > 100 or s.form >= OBJECT_FORMS
+        if (not 0 < s.lines <= SHARING_LINES_MOST or s.reads > 100 or s.form > FORM_LOCKFREE
                 or s.owner >= self.m.cores or self.m.cores > SHARING_CORES_MOST or not s.span
-                or s.lock > 1 or not 0 < s.share <= 1000 or forms >> OBJECT_FORMS):
+                or s.lock > 1 or not 0 < s.share <= 1000 or forms >> (FORM_LOCKFREE + 1)):
             raise ValueError("an object that there is, and cores, lines and shares within bounds")
         if rules is not None:
             chosen = {**chosen, **rules}

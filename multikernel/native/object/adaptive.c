@@ -7,8 +7,10 @@
  *     from delegated    between two operations; a request in the old mode is refused
  *     from replicated   behind the entry that closes the log
  *     from lock-free    with every word closed
+ *     from agreed       in two phases by one more agreement; by the owner between two operations
  *
  * It holds no lock of any form while it waits for anybody. */
+#include "object/agreed.h"
 #include "object/delegated.h"
 #include "object/locked.h"
 #include "object/lockfree.h"
@@ -21,14 +23,21 @@ enum {
     MOMENTS = 4, /* looks, for one that does the duties */
 };
 
-static void do_duties(struct object *o)
+static bool do_duties(struct object *o)
 {
-    if (o->me == o->owner)
-        delegated_serve(o);
-    replicated_follow(o);
+    const bool asked = o->me == o->owner && delegated_serve(o);
+    const bool followed = replicated_follow(o);
+    return agreed_serve(o) || followed || asked;
 }
 
 /* --- The choice --- */
+
+struct object_counts object_counts(const struct object *o, uint32_t core)
+{
+    const struct object_core_line *line = &o->of_core[core];
+    return (struct object_counts){atomic_load_explicit(&line->done, memory_order_relaxed),
+                                  atomic_load_explicit(&line->reads, memory_order_relaxed)};
+}
 
 static struct chooser_window counted(const struct object *o)
 {
@@ -59,6 +68,10 @@ RARE static void choose(struct object *o)
     const struct chooser_window window = {now - o->window_began, sum.done - o->counted.done,
                                           sum.reads - o->counted.reads,
                                           sum.owners - o->counted.owners};
+    if (!window.done && o->chooser->state != CHOOSER_RACING) {
+        begin_window(o, now); /* nobody uses it: nothing to choose by */
+        return;
+    }
     object_switch(o, (enum object_form)chooser_next(o->chooser, &window));
     begin_window(o, arch_cycles());
 }
@@ -73,11 +86,12 @@ enum object_verdict object_adapt(struct object *o, struct chooser *chooser)
     return OBJECT_OK;
 }
 
-void object_poll(struct object *o)
+bool object_poll(struct object *o)
 {
-    do_duties(o);
+    const bool any = do_duties(o);
     if (__builtin_expect(o->chooser && !o->waiting && ++o->polls % LOOK_EACH == 0, 0))
         choose(o);
+    return any;
 }
 
 /* --- Waiting --- */
@@ -137,6 +151,10 @@ ALWAYS_INLINE bool apply_in(struct object *o, uint64_t mode, uint32_t form, bool
         return replicated_apply(o, mode, operation, result);
     case FORM_LOCKFREE:
         return o->type->lockfree->apply(o->free, operation, result);
+    case FORM_AGREED_TWO_PHASE:
+    case FORM_AGREED_ONE_PHASE:
+    case FORM_AGREED_OWNER:
+        return agreed_apply(o, mode, operation, result);
     default:
         return false;
     }
@@ -171,10 +189,17 @@ enum object_form object_form(const struct object *o)
     return (enum object_form)(object_mode(o) & FORM_MASK);
 }
 
+uint64_t object_switches(const struct object *o)
+{
+    return (object_mode(o) >> FORM_BITS) - 1;
+}
+
 enum object_verdict object_suits(const struct object *o, enum object_form form)
 {
     if ((uint32_t)form >= OBJECT_FORMS)
         return OBJECT_NO_SUCH_FORM;
+    if (form == FORM_OPTIMISTIC && o->type->plain)
+        return OBJECT_PLAIN_WORDS;
     return form == FORM_LOCKFREE && !o->free ? OBJECT_NOT_LOCKFREE : OBJECT_OK;
 }
 
@@ -201,10 +226,14 @@ enum object_verdict object_switch(struct object *o, enum object_form form)
         replicated_end(o, mode);
     else if (from == FORM_LOCKFREE)
         o->type->lockfree->close(o->free, o->state);
+    else if (object_is_agreed(from))
+        agreed_end(o);
     if (form == FORM_REPLICATED)
         replicated_begin(o, next);
     else if (form == FORM_LOCKFREE)
         o->type->lockfree->open(o->free, o->state);
+    else if (object_is_agreed(form))
+        agreed_begin(o, next);
     /* Pairs with the acquire in object_mode. */
     atomic_store_explicit(&o->line->mode, next, memory_order_release);
     if (is_locked(from))

@@ -187,7 +187,9 @@ static void end_race(struct chooser *c)
     for (uint32_t form = 0; form < OBJECT_FORMS && best > 0; form++)
         if (in_race(c, form) && raced_at(c, form) < best)
             c->lost += (double)c->raced_cycles[form] * (1 - raced_at(c, form) / best);
-    c->pause = winner == c->incumbent ? 2 * c->pause : c->rules.pause;
+    /* One that is slightly better may be an equal one, next to which the old one will be the better
+     * the next time. */
+    c->pause = in_race(c, c->incumbent) ? 2 * c->pause : c->rules.pause;
     c->state = CHOOSER_STEADY;
     c->windows = 0;
     c->known = false;

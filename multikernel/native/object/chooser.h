@@ -12,7 +12,7 @@
  * A choice is a race: the candidates take turns in short windows, the slow ones drop out, and the
  * best median wins. Then windows are long, and the race is run again where the median of the last
  * windows has moved, where the workload has (what is read, and who operates), or after a pause that
- * doubles each time nothing better was found.
+ * doubles each time nothing much better was found.
  *
  * What it loses against an oracle has three terms. Switching: each race has at most
  * rounds x candidates + 1 changes of form. Exploration: a race after a pause is begun only while the

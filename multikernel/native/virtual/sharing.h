@@ -14,7 +14,8 @@
  * Guarantees: the same calls bring about the same run. What operations change is not modelled,
  * only that they happen: locks exclude, logs have an order, requests are answered once. Not
  * modelled: a log that is full for long, cores that lose their processor, operations of other
- * types than counters (object/counters.c), several in flight. */
+ * types than counters (object/counters.c), several in flight, and the
+ * agreed forms. */
 #pragma once
 
 #include "object/chooser.h"

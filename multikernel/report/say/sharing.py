@@ -31,6 +31,8 @@ CHOOSES, BEST, AGAIN = "adaptive", "best", "best-again"
 CLEARLY, RIGHT = 1.2, 0.95
 """By how much a kind wins clearly; and what share of the best form's rate the right form has."""
 BARS = 0.05, 0.10
+EVEN = 50
+"""Percent that the owner does where two cores do alike."""
 Place = tuple[int, int, int, int]
 """Percent of reads, lines, cycles of thinking, percent that the owner does."""
 
@@ -146,7 +148,9 @@ def sentences(document: Document) -> list[str]:
     """Nothing of another experiment."""
     if not is_sharing(document) or not (found := workloads(document)):
         return []
-    said = [*_wins(found), *_turns(found), *_regret(found), *_changing(document)]
+    said = [
+        *_wins(found), *_turns(found), *_fairness(found), *_regret(found), *_changing(document),
+    ]  # fmt: skip
     if not document.simulated:
         return said
     return [f"Simulated, {document.machine}: {sentence}" for sentence in said]
@@ -196,6 +200,24 @@ def _turns(found: Sequence[Workload]) -> Iterator[str]:
                 f" {CLEARLY - 1:.0%} of the next at nine of ten workloads."
             )
             return
+
+
+def _fairness(found: Sequence[Workload]) -> Iterator[str]:
+    """Of locks that serve in order, and of those that do not: where all only write, without a pause
+    and alike.
+    """
+    for one in found:
+        fair, unfair = one.forms.get("fifo"), one.forms.get("locked")
+        if one.place[0] or one.think or one.place[3] != EVEN or not fair or not unfair:
+            continue
+        bursts = [series.parameters.get("burst_mean") for series in (unfair, fair)]
+        if None not in bursts:
+            yield (
+                f"What fairness costs, {counted(one.place[1], 'line')}, writes alone, cores alike:"
+                f" the unfair lock does {_over(unfair, fair)[0]:.1f} × the work of the FIFO lock,"
+                f" by bursts: {bursts[0]} operations in a row of one core in the mean, in the FIFO"
+                f" lock {bursts[1]}."
+            )
 
 
 def _grouped(
