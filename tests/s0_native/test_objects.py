@@ -100,6 +100,7 @@ def test_nothing_is_lost_while_the_form_changes(
 
 
 # Fewer, for each operation takes as long as the others are not running.
+@pytest.mark.sampled(one_in=6)
 @pytest.mark.parametrize("cores", [2, 3])
 @pytest.mark.parametrize("switches", [200, pytest.param(20_000, marks=pytest.mark.full)])
 @pytest.mark.parametrize("agreed", [TWO_PHASE, AGREED, 0])
