@@ -398,6 +398,19 @@ def test_what_there_is_not_is_refused_by_name(
     assert says in words
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape", "form", "says"),
+    [(MAPPINGS, 32, OPTIMISTIC, "no optimistic form"), (MAP, 256, LOCKFREE, "no lock-free form")],
+)
+def test_forms_that_a_type_has_not_are_refused(
+    compiler: Compiler, kind: int, shape: int, form: int, says: str
+) -> None:
+    for forms in (form, form | LOCKED):  # at first, and as the next
+        done = run(compiler, "sums", 1, kind, shape, 2, 64, forms, 50, 5, 50, stuck=10)
+        assert done.returncode == 1
+        assert says in done.stderr
+
+
 # --- Seeded bugs ---
 
 
