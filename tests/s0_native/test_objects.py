@@ -129,6 +129,15 @@ def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
     assert all(int(one) > 0 for one in done.stdout.split())
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_who_joins_late_is_not_waited_for(compiler: Compiler, seed: int) -> None:
+    """Of plain words: the owner goes round the log many times before the other has its replica."""
+    forms = LOCKED | REPLICATED
+    done = run(compiler, "sums", seed, MAPPINGS, 32, 2, 16, forms, 60, 20_000, 20, 1, stuck=20)
+    assert done.returncode == 0, done.stderr
+
+
 # In which nobody waits for a core that does not run: what the owner does meanwhile goes round the
 # log eight times.
 @pytest.mark.parametrize("flight", [0, 1])
