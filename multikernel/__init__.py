@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from multikernel.user.group import Group
     from multikernel.user.here import Here, here
     from multikernel.user.memory import Frame, Page
+    from multikernel.user.shared import Shared
 
 __version__ = "0.1.0"
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Group",
     "Here",
     "Page",
+    "Shared",
     "System",
     "__version__",
     "boot",
@@ -63,6 +65,7 @@ _HOMES = {
     "Here": "multikernel.user.here",
     "Group": "multikernel.user.group",
     "Frame": "multikernel.user.memory",
+    "Shared": "multikernel.user.shared",
     "Page": "multikernel.user.memory",
     **dict.fromkeys(
         (

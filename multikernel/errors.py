@@ -196,10 +196,45 @@ class ForeignHandle(MultikernelError):
     """A handle (frame, page, core) of one system was given to another."""
 
 
+class UnknownKind(BadInput):
+    """There is no shared object of that kind."""
+
+
+class UnknownForm(BadInput):
+    """There is no such form of a shared object."""
+
+
+class NoLockFreeForm(BadInput):
+    """A shared object of that kind and size has no lock-free form."""
+
+
+class NotAMember(_AtCore, BadInput):
+    """A core that is no member of a shared object used it, or was to own it.
+
+    core: that core.
+    """
+
+
+class ObjectFull(MultikernelError):
+    """A shared map or queue holds as much as it can; nothing was put in."""
+
+
+class ObjectTimeout(_AtCore):
+    """The core that owns a shared object was asked and has not answered: its process is stopped, or
+    the host does not run it. The operation may still take effect.
+
+    core: the owner.
+    """
+
+
 class DeadHandle(MultikernelError):
     """A handle that was once good is used after its object went away: a freed frame, an unmapped
     page, a core left.
     """
+
+
+class ObjectClosed(DeadHandle):
+    """A shared object is used after it was closed, or its maker's handle went away."""
 
 
 class CoreDied(MultikernelError):

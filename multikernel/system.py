@@ -51,6 +51,7 @@ from multikernel.user.capability import Capability, ram_of, root_of
 from multikernel.user.group import Group, Groups
 from multikernel.user.memory import Frame, Page
 from multikernel.user.outcome import OK, error_of
+from multikernel.user.shared import ADAPTIVE, Form, Kind, Shared
 from multikernel.user.task import Task
 from multikernel.user.trees import Edges, encoded, install
 
@@ -305,6 +306,13 @@ class System:
         """
         self.launched.check()
         return self._groups.open(cores, root)
+
+    def shared(self, kind: Kind, form: Form = ADAPTIVE, **options: Any) -> Any:
+        """An object that programs on the cores share: a "counter", a "map" or a "queue", in that
+        form or in the one that is cheapest as it goes. See Shared, whose options these are.
+        """
+        self.launched.check()
+        return Shared(kind, form, system=self, **options)
 
     def close_group(self, group: Group) -> None:
         """Gives its place back. No member may be in a collective. Raises BadInput."""

@@ -69,6 +69,42 @@ class LockEnd:
     def holder(self) -> int | None: ...
     def processes(self) -> dict[int, int]: ...
 
+OBJECT_FORMS: dict[str, int]
+OBJECT_ADAPTIVE: int
+OBJECT_TYPES: dict[str, int]
+OBJECT_SHAPES: dict[str, int]
+OBJECT_OPERATIONS: dict[str, int]
+OBJECT_STATUS: dict[str, int]
+OBJECT_VERDICTS: dict[str, int]
+OBJECT_LOGS: tuple[int, int]
+OBJECT_MEMBERS: int
+OBJECT_ENDS_OF_A_CORE: int
+OBJECT_CHANGES: int
+
+def object_says(verdict: int) -> str: ...
+def object_block(kind: int, shape: int, cores: int, owner: int, log: int) -> tuple[int, int]: ...
+def object_made_of(kind: int, form: int, cores: int, owner: int, log: int) -> int: ...
+
+@final
+class ObjectEnd:
+    def __init__(self, driver: Driver, page: int, patience: int) -> None: ...
+    def apply(
+        self, kind: int, key: int = 0, value: int = 0, second: int = 0
+    ) -> tuple[int, int]: ...
+    def switch(self, form: int) -> int: ...
+    def suits(self, form: int) -> int: ...
+    def form(self) -> tuple[int, int]: ...
+    def work(
+        self,
+        operations: Sequence[tuple[int, int, int, int]],
+        keys: int,
+        reads: float,
+        think: int,
+        seed: int,
+        begins: int,
+        ends: int,
+    ) -> tuple[int, int, int]: ...
+
 @final
 class Histogram:
     def __init__(self) -> None: ...

@@ -53,6 +53,27 @@ def booted(system: str, access: Access) -> None:
     _booted[system] = access
 
 
+def only_booted(where: str) -> Access:
+    """The way into the only system that runs in this process. Raises BadInput."""
+    running = []
+    for access in list(_booted.values()):
+        launched = getattr(access, "launched", None)
+        if launched is None or not launched.closed:
+            running.append(access)
+    if len(running) == 1:
+        return running[0]
+    if not running:
+        raise BadInput(
+            "no system runs in this process", where=where, hint="boot() one, and keep it"
+        )
+    raise BadInput(
+        "several systems run in this process",
+        value=", ".join(access.plan.system for access in running),
+        where=where,
+        hint="system=… names one",
+    )
+
+
 def local_access(system: str) -> Access:
     """This process's way into a kernel: the own core's, or that of the process that booted it.
     Raises ForeignHandle.

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "boot/open.h"
+#include "driver/object_end.h"
 #include "memory/vspace.h"
 #include "shared/kernel.h"
 
@@ -99,6 +100,16 @@ static struct message some_request(void)
         word[1] =
             draw(3) | (uint64_t)draw(3) << 16 | (uint64_t)draw(3) << 32 | (uint64_t)draw(8) << 48;
         word[5] = draw(2);
+        break;
+    case KIND_OBJECT_OPEN: /* none is made: a program may write to one as it likes, and hang it */
+        word[2] = one_in(2) ? some_address() : some_address() & ~(uint64_t)(PAGE_BYTES - 1);
+        word[3] = draw(d->cores + 1) | (uint64_t)draw(d->cores + 1) << 16;
+        word[4] = one_in(2) ? 0 : OBJECT_TYPES | draw_word(d->cores) << 8;
+        word[1] = some_handle();
+        break;
+    case KIND_OBJECT_CLOSE ... KIND_OBJECT_CHANGES:
+        word[1] = some_handle();
+        word[2] = draw(OBJECT_FORMS + 2);
         break;
     case KIND_GROUP:
         word[1] = draw(one_in(4) ? GROUPS + 1 : 2) | (uint64_t)one_in(8) << 32;

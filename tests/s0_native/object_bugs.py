@@ -83,8 +83,8 @@ BUGS = table(
     Bug(
         "WAITS_WITHOUT_SERVING",
         ADAPTIVE,
-        "    if (o->me == o->owner)\n        delegated_serve(o);\n    replicated_follow(o);",
-        "    replicated_follow(o);",
+        "asked = o->me == o->owner && delegated_serve(o);",
+        "asked = false;",
         seen_by=("sums 0 4 2 256 8 20000 20 50",),
     ),
     # --- In flight ---

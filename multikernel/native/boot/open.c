@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "driver/object_end.h"
 #include "multikernel/kernel.h"
 #include "shared/kernel.h"
 
@@ -29,7 +30,7 @@ static int open_state(struct driver *d, const struct driver_options *o)
         d->peers[other].doorbell = segment_doorbell(d->segment, other);
     int error;
     if ((error = trees_open(d, o->trees, o->tree_count)) || (error = dispatch_open(d)) ||
-        (error = collective_open(d)))
+        (error = collective_open(d)) || (error = object_ends_open(d)))
         return error;
     d->kernel = o->shared_kernel ? &kernel_shared : &kernel_multikernel;
     return d->kernel->open(d, o);

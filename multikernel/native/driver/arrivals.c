@@ -204,6 +204,8 @@ bool driver_poll(struct driver *d)
         any |= dispatch_deferred(d);
     if (d->groups_waiting)
         any |= collective_pump(d);
+    if (__builtin_expect(d->duties != NULL, 0))
+        d->owed |= d->duties(d);
     d->idle = !any;
     notify_turn_ends(d, any);
     return any;

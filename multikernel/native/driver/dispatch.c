@@ -85,6 +85,8 @@ static enum verdict handle(struct driver *d, uint64_t address, const struct mess
         return program_request(d, address, request, reply);
     case KIND_CAP_CREATE ... KIND_CAP_DIGEST:
         return capability_request(d, address, request, reply);
+    case KIND_OBJECT_OPEN ... KIND_OBJECT_CHANGES:
+        return d->objects(d, request, reply);
     case KIND_SERVED:
         return d->served ? d->served(d, request, reply) : VERDICT_BAD_REQUEST;
     default:

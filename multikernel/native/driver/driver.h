@@ -17,7 +17,9 @@
  *                                   the requests that are answered (requests.h)
  *   arrivals                        one turn: whatever has arrived goes where it belongs
  *   interrupt                       modes and signals
- *   loop, system_call               turns, for the core itself and for its programs */
+ *   loop, system_call               turns, for the core itself and for its programs
+ *   object_end, object_requests, object_work
+ *                                   objects: the loop's duties for them, and their operations */
 #pragma once
 
 #include "base/wait.h"
@@ -87,6 +89,10 @@ struct driver {
     uint32_t unnotified_count; /* sent something, and not notified yet */
     uint32_t unnotified_turns; /* for so many turns */
     uint16_t unnotified[UNNOTIFIED_MOST];
+    /* What this core owes others besides messages, done on every turn; NULL: nothing. True: there
+     * was something, and then `owed` stays set until somebody looks (driver_owed). */
+    bool (*duties)(struct driver *);
+    bool owed;
     _Atomic uint64_t *pending; /* the kernel has something to do when this is not pending_seen */
     uint64_t pending_seen;
     const struct kernel *kernel;
@@ -136,7 +142,9 @@ struct driver {
 
     struct vspace vspace;
     struct program program;
-    driver_handler *served; /* NULL: nobody */
+    driver_handler *served;   /* NULL: nobody */
+    driver_handler *objects;  /* KIND_OBJECT_OPEN ... KIND_OBJECT_CHANGES */
+    struct object_ends *ends; /* object_end.h */
     struct group *groups;
     struct region region;
     long timer;
@@ -243,6 +251,14 @@ enum verdict driver_access(struct driver *driver, uint32_t slot, uint32_t genera
 /* What programs and the launcher ask is looked at from now on. */
 void arrivals_open(struct driver *driver);
 bool driver_poll(struct driver *driver); /* one turn; true if anything was done */
+/* Were there duties since the last look? They do not count as something done by a turn: whoever is
+ * interrupted would not come back to its program as long as others have something to ask. */
+static inline bool driver_owed(struct driver *driver)
+{
+    const bool owed = driver->owed;
+    driver->owed = false;
+    return owed;
+}
 /* The part of it that the other cores' kernels ask by: safe inside a request. */
 bool driver_poll_transport(struct driver *driver);
 /* The part of it that a waiting core looks at most often. */

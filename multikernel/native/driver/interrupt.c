@@ -179,19 +179,22 @@ static void in_child(void)
 
 /* --- The signal --- */
 
-/* After a vote the outcome comes within a round trip or two. Leaving at once would cost a second
- * interrupt, so the handler stays for it, for at most this long. */
+/* After a vote the outcome comes within a round trip or two, and after one operation on an object
+ * often the next. Leaving at once would cost a second interrupt, so the handler stays for it, for at
+ * most this long. */
 enum { LINGER_US = 20 };
 
 static void serve(struct driver *d)
 {
     uint64_t deadline = 0;
+    bool asked = false;
     for (;;) {
         if (driver_poll(d)) {
             deadline = 0;
             continue;
         }
-        if (!d->kernel->engaged(d))
+        asked |= driver_owed(d) && !d->crowded;
+        if (!d->kernel->engaged(d) && !asked)
             return;
         uint64_t now = arch_cycles();
         if (!deadline)

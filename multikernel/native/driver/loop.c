@@ -48,7 +48,7 @@ void driver_wait(struct driver *d, struct wait *wait)
         }
         wait_relax((uint32_t)i);
     }
-    if (driver_poll(d)) {
+    if (driver_poll(d) || driver_owed(d)) {
         wait_restart(wait);
         return;
     }
@@ -72,7 +72,7 @@ enum event driver_run(struct driver *d)
         /* Relaxed: a hint; driver_unpin_dropped looks itself. */
         if (atomic_load_explicit(&d->dropped, memory_order_relaxed))
             driver_unpin_dropped(d);
-        if (driver_poll(d)) {
+        if (driver_poll(d) || driver_owed(d)) {
             wait_restart(&wait);
             continue;
         }

@@ -58,6 +58,20 @@ enum driver_kind {
     /* -> 1 digest; 2 capabilities; 3 locks; 4 slots; 5 not 0: an invariant does not hold
      * (cspace_check) */
     KIND_CAP_DIGEST,
+    /* An object's ends (object_end.h). 1 its page's slot, generation; 2 address; 3 this member's
+     * number 0-15, the owner's core 16-31; 4 what the owner makes it of, 0: it is made; 5 shape -> 1
+     * an object_verdict */
+    KIND_OBJECT_OPEN,
+    KIND_OBJECT_CLOSE, /* 1 the page */
+    KIND_OBJECT_APPLY, /* of the owner. 1 the page; 2 kind; 3 key; 4-6 values -> 1 status; 2 value */
+    KIND_OBJECT_FORM,  /* of the owner. 1 the page; 2 form -> 1 an object_verdict */
+    /* 1 the page; 2 form -> 1 form 0-7, changes of form 8-63; of this core: 2 operations; 3 of them
+     * that read; 4 of those that were timed in that form how many; 5 their cycles */
+    KIND_OBJECT_LOOK,
+    /* Of the owner. 1 the page; 2 number of a change of form, 0: as it was made -> 1 form 0-7, its
+     * number 8-63: another one, if that one was not seen or is not kept; 2 when, by its clock; 3
+     * whether it chooses; 4 races; 5 cycles that they lost, 6 of so many */
+    KIND_OBJECT_CHANGES,
     KIND_SERVED, /* see driver_serve */
 };
 

@@ -23,6 +23,7 @@ cdef extern from "driver/driver.h":
     const char *driver_code(driver *d, uint64_t *bytes)
     bint driver_forked(driver *d)
     bint driver_cancelled(driver *d)
+    bint driver_to_be_cancelled(const driver *d)
     void driver_keep_out(driver *d, bint out) nogil
     bint driver_enter_as_guest(driver *d) nogil
     void driver_leave_as_guest(driver *d) nogil

@@ -23,12 +23,11 @@ enum {
     MOMENTS = 4, /* looks, for one that does the duties */
 };
 
-static void do_duties(struct object *o)
+static bool do_duties(struct object *o)
 {
-    if (o->me == o->owner)
-        delegated_serve(o);
-    replicated_follow(o);
-    agreed_serve(o);
+    bool any = o->me == o->owner && delegated_serve(o);
+    any |= replicated_follow(o);
+    return agreed_serve(o) || any;
 }
 
 /* --- The choice --- */
@@ -69,6 +68,10 @@ RARE static void choose(struct object *o)
     const struct chooser_window window = {now - o->window_began, sum.done - o->counted.done,
                                           sum.reads - o->counted.reads,
                                           sum.owners - o->counted.owners};
+    if (!window.done && o->chooser->state != CHOOSER_RACING) {
+        begin_window(o, now); /* nobody uses it: nothing to choose by */
+        return;
+    }
     object_switch(o, (enum object_form)chooser_next(o->chooser, &window));
     begin_window(o, arch_cycles());
 }
@@ -83,11 +86,12 @@ enum object_verdict object_adapt(struct object *o, struct chooser *chooser)
     return OBJECT_OK;
 }
 
-void object_poll(struct object *o)
+bool object_poll(struct object *o)
 {
-    do_duties(o);
+    const bool any = do_duties(o);
     if (__builtin_expect(o->chooser && !o->waiting && ++o->polls % LOOK_EACH == 0, 0))
         choose(o);
+    return any;
 }
 
 /* --- Waiting --- */
@@ -183,6 +187,11 @@ void object_apply_alone(struct object *o, enum object_form form, const struct op
 enum object_form object_form(const struct object *o)
 {
     return (enum object_form)(object_mode(o) & FORM_MASK);
+}
+
+uint64_t object_switches(const struct object *o)
+{
+    return (object_mode(o) >> FORM_BITS) - 1;
 }
 
 enum object_verdict object_suits(const struct object *o, enum object_form form)

@@ -9,12 +9,9 @@ static inline bool in_two_phases(uint64_t mode)
     return (mode & FORM_MASK) == FORM_AGREED_TWO_PHASE;
 }
 
-void agreed_serve_joined(struct object *o)
+bool agreed_serve_joined(struct object *o)
 {
-    if (in_two_phases(o->agreed.mode))
-        agreed_two_phase_serve(o);
-    else
-        agreed_by_owner_serve(o);
+    return in_two_phases(o->agreed.mode) ? agreed_two_phase_serve(o) : agreed_by_owner_serve(o);
 }
 
 bool agreed_apply(struct object *o, uint64_t mode, const struct operation *operation,

@@ -33,13 +33,12 @@ static inline bool object_is_agreed(uint32_t form)
 bool agreed_apply(struct object *o, uint64_t mode, const struct operation *operation,
                   struct result *result);
 
-void agreed_serve_joined(struct object *o);
+bool agreed_serve_joined(struct object *o);
 
-/* Answers what has come from others, if this core has joined. */
-static inline void agreed_serve(struct object *o)
+/* Answers what has come from others, if this core has joined. False: nothing has. */
+static inline bool agreed_serve(struct object *o)
 {
-    if (o->agreed.mode)
-        agreed_serve_joined(o);
+    return o->agreed.mode && agreed_serve_joined(o);
 }
 
 /* An end's. */

@@ -31,7 +31,7 @@ static void apply(void *state, const struct operation *o, struct result *result)
     case COUNTERS_ADD:
         for (uint64_t i = o->key; i < to; i++) {
             const uint64_t value = state_get(&counters->counter[i].value);
-            state_set(&counters->counter[i].value, value + 1);
+            state_set(&counters->counter[i].value, value + 1 + o->value[1]);
             sum += value;
         }
         break;
@@ -57,7 +57,8 @@ static void undo(void *state, const struct operation *o, const struct result *re
     if (o->kind != COUNTERS_ADD || result->status != RESULT_OK)
         return;
     for (uint64_t i = o->key; i < o->key + o->value[0]; i++)
-        state_set(&counters->counter[i].value, state_get(&counters->counter[i].value) - 1);
+        state_set(&counters->counter[i].value,
+                  state_get(&counters->counter[i].value) - 1 - o->value[1]);
 }
 
 const struct object_type object_counters = {.name = "counters",

@@ -43,13 +43,15 @@ static inline bool served(struct object *o, struct call_receiver *end,
     return true;
 }
 
-void delegated_serve(struct object *o)
+bool delegated_serve(struct object *o)
 {
+    bool any = false;
     for (uint32_t core = 0; core < o->cores; core++) {
         if (core == o->me)
             continue;
-        served(o, &o->called[core], answer);
+        any |= served(o, &o->called[core], answer);
         for (uint32_t i = 0; i < FLIGHT_LINES && served(o, &o->flown[core], answer_flight); i++)
-            ;
+            any = true;
     }
+    return any;
 }

@@ -8,8 +8,8 @@
 
 #include "object/object_inside.h"
 
-/* The owner answers all that has come. */
-void delegated_serve(struct object *o);
+/* The owner answers all that has come; false: nothing has. */
+bool delegated_serve(struct object *o);
 
 /* Asks the owner, and waits. False: refused. */
 static inline bool delegated_ask(struct object *o, uint64_t mode, const struct operation *operation,

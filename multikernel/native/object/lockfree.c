@@ -24,7 +24,7 @@ static bool counters_apply(void *free, const struct operation *o, struct result 
     /* Both pair with the release in counters_open, and order nothing else: the word is all. Added to
      * a closed word it is added to nothing: what was in it has been read. */
     if (o->kind == COUNTERS_ADD)
-        before = atomic_fetch_add_explicit(word, 1, memory_order_acq_rel);
+        before = atomic_fetch_add_explicit(word, 1 + o->value[1], memory_order_acq_rel);
     else
         before = atomic_load_explicit(word, memory_order_acquire);
     *result = (struct result){RESULT_OK, before};

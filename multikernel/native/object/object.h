@@ -158,12 +158,15 @@ enum object_verdict object_open(struct object *object, void *block, uint64_t byt
 /* One operation, in the form that is set now. */
 void object_apply(struct object *object, const struct operation *operation, struct result *result);
 
-/* What this core owes the others: the owner answers, a replica keeps up. */
-void object_poll(struct object *object);
+/* What this core owes the others: the owner answers, a replica keeps up. True: there was
+ * something. */
+bool object_poll(struct object *object);
 
 /* The form from now on. By the owner alone, between its operations. */
 enum object_verdict object_switch(struct object *object, enum object_form form);
 enum object_form object_form(const struct object *object);
+/* How often it has changed. */
+uint64_t object_switches(const struct object *object);
 /* Whether object_switch could; by any core. */
 enum object_verdict object_suits(const struct object *object, enum object_form form);
 

@@ -30,7 +30,7 @@ bool replicated_apply(struct object *o, uint64_t mode, const struct operation *o
 void replicated_open(struct object *o);
 
 /* Keeps up with the log, if this core has joined. */
-void replicated_follow(struct object *o);
+bool replicated_follow(struct object *o);
 
 /* The owner's: the log begins, from o->state, in the mode to be set; ends, the replica is the
  * state. */

@@ -84,7 +84,8 @@ struct object_type {
     bool plain;
 };
 
-/* Counters: each on a line of its own; an operation takes `value[0]` of them, from `key` on. */
+/* Counters: each on a line of its own; an operation takes `value[0]` of them, from `key` on. ADD adds
+ * 1 to each, and `value[1]`. They have room for 2^63, which whoever adds keeps to. */
 enum { COUNTERS_ADD = 1, COUNTERS_SUM = 2 | OPERATION_READS, COUNTERS_MOST = 32 };
 /* The result of both is the sum before. Shape: how many. */
 extern const struct object_type object_counters;
