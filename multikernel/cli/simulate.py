@@ -6,15 +6,21 @@ import click
 
 from multikernel.cli.options import check_new_file, placement_of, progress_to_stderr
 from multikernel.errors import BadInput
+from multikernel.machine.host.cpus import Placement
 
 
 @click.command("simulate")
 @click.option("--check", is_flag=True, help="Predict this host, and measure it beside that.")
 @click.option(
+    "--objects",
+    is_flag=True,
+    help="With --check: an object that two cores operate on, in each of its forms, instead.",
+)
+@click.option(
     "--calibrate", metavar="FILE", help="Write what local work takes here, for --calibration."
 )
 @click.option("--cores", metavar="LIST", help="Which two CPUs; without it the first two.")
-def command(check: bool, calibrate: str | None, cores: str | None) -> None:
+def command(check: bool, objects: bool, calibrate: str | None, cores: str | None) -> None:
     """Hold virtual time against this machine: predicted and measured side by side.
 
     The model of this host knows what a cache line takes between its cores, what the host's mapping
@@ -24,10 +30,18 @@ def command(check: bool, calibrate: str | None, cores: str | None) -> None:
     """
     if not check and calibrate is None:
         raise BadInput("nothing to do", where="simulate", hint="add --check, or --calibrate FILE")
+    if objects and (not check or calibrate is not None):
+        raise BadInput(
+            "objects are checked, and nothing is calibrated by them", where="--objects",
+            hint="multikernel simulate --check --objects",
+        )  # fmt: skip
     check_new_file(calibrate, (".json",))
     placement = placement_of(cores, oversubscribe=False)
     if len(placement.cpus) < 2:
         raise BadInput("two CPUs are needed", value=len(placement.cpus), where="--cores")
+    if objects:
+        _check_objects(placement)
+        return
     if not check:
         from multikernel.virtual.calibrating import calibrate as measured
         from multikernel.virtual.calibrating import this_host
@@ -51,3 +65,26 @@ def command(check: bool, calibrate: str | None, cores: str | None) -> None:
     if calibrate is not None:
         Path(calibrate).write_text(work.to_json())
         click.echo(f"calibration: {calibrate}", err=True)
+
+
+def _check_objects(placement: Placement) -> None:
+    from multikernel.experiments.sharing_or_messages.checked import BAR, check
+
+    found = check(placement, progress_to_stderr)
+    click.echo(
+        f"Two cores on one object, modelled and measured: a line there and back takes"
+        f" {found.floor:.0f} cycles ({found.boots} boots). Cycles of a core for an operation."
+    )
+    click.echo(
+        f"{'form':<12}{'reads':>6}{'lines':>6}{'think':>6}{'modelled':>10}{'measured':>10}"
+        f"{'error':>8}"
+    )
+    for row in found.rows:
+        w = row.workload
+        mark = "  given" if row.calibrates else "" if row.holds else "  misses"
+        click.echo(
+            f"{row.form:<12}{w.reads:>5} %{w.lines:>6}{w.think:>6}{row.predicted:>10.0f}"
+            f"{row.measured:>10.0f}{100 * row.error:>+7.0f} %{mark}"
+        )
+    judged = found.judged
+    click.echo(f"{sum(row.holds for row in judged)} of {len(judged)} within {100 * BAR:.0f} %.")

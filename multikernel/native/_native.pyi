@@ -5,7 +5,7 @@ each other. Type checkers and editors read it, nothing runs it.
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Self, final
 
 from typing_extensions import Buffer
@@ -324,6 +324,14 @@ class VirtualMachine:
     ) -> tuple[list[int], list[int]]: ...
     def interrupts(self, cores: int, one_by_one: bool) -> int: ...
     def shared_update(self, cores: int, lines: int, rounds: int) -> float: ...
+    def sharing(
+        self,
+        costs: dict[str, float],
+        how: dict[str, int],
+        forms: int = 0,
+        rows: Sequence[tuple[float, ...]] = (),
+        rules: Mapping[str, int] | None = None,
+    ) -> tuple[list[int], list[int], dict[str, int], list[int]]: ...
 
 @final
 class VirtualKernel:

@@ -91,7 +91,7 @@ BUGS = table(
     Bug(
         "SENT_BEHIND_WHAT_IS_REFUSED",
         "object/in_flight.c",
-        "if (o->flight.outstanding && o->flight_mode != mode)",
+        "if (o->lines_out && o->flight_mode != mode)",
         "if (false)",
         seen_by=("sums 2 64 2 256 9 20000 20 0 0 1",),
     ),

@@ -143,6 +143,7 @@ class ModelledBench(Bench):
         """
         self.kernel, self.crowded, self.cpus = kernel, False, tuple(range(cores))
         self.model, self.draw = model.varied(assumed or {}), random.Random(seed)
+        self.work, self.seed = work, seed
         self.watch: Any = None
         self._floor_base = self._meetings = 0
         self._along: dict[int, Any] = {}

@@ -22,8 +22,9 @@ from statistics import harmonic_mean, median
 from multikernel import Page
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.loops import PAGE
+from multikernel.experiments.instrument.modelled import COUNTERPARTS
 from multikernel.experiments.shared_memory import AWAY, PRESENT
-from multikernel.experiments.sharing_or_messages import loops
+from multikernel.experiments.sharing_or_messages import loops, modelled
 from multikernel.experiments.sharing_or_messages.loops import (
     ADAPTIVE,
     CANDIDATES,
@@ -61,7 +62,8 @@ RATE = 1_000_000
 
 def _page(bench: Bench) -> Page:
     """The memory of the object, on all cores."""
-    most = max(sharing_bytes(loops.COUNTERS, lines, bench.cores) for lines in LINES)
+    # Of more cores than a real object has there is a model alone, which needs none.
+    most = max(PAGE, *(sharing_bytes(loops.COUNTERS, lines, bench.cores) for lines in LINES))
     return bench.system.map(bench.system.allocate(-(-most // PAGE) * PAGE))
 
 
@@ -296,3 +298,6 @@ class SharingOrMessages(Experiment):
             "The object chooses from all forms but FIFO locks, which are there for what fairness"
             " costs. Its table is of other workloads, measured in the same run before.",
         )
+
+
+COUNTERPARTS[loops.work] = modelled.work

@@ -1,3 +1,5 @@
+#include "driver/object_end.h"
+
 #include "driver/object_end_inside.h"
 
 #include <time.h>
@@ -190,8 +192,9 @@ enum object_verdict object_end_suits(const struct object_end *end, uint32_t form
 {
     if (form == FORM_ADAPTIVE)
         return OBJECT_OK;
-    return object_end_may_have(form) ? object_suits(&end->object, (enum object_form)form)
-                                     : OBJECT_NO_SUCH_FORM;
+    /* Who waits for an agreement notifies nobody who computes. */
+    return object_is_agreed(form) ? OBJECT_NO_SUCH_FORM
+                                  : object_suits(&end->object, (enum object_form)form);
 }
 
 /* The chooser begins, without a table: by trials alone. */
@@ -203,7 +206,7 @@ enum object_verdict object_end_adapt(struct object_end *end)
     if (o->chooser)
         return OBJECT_OK;
     for (uint32_t form = 0; form < OBJECT_FORMS; form++)
-        if (object_end_may_have(form) && object_suits(o, (enum object_form)form) == OBJECT_OK)
+        if (!object_is_agreed(form) && object_suits(o, (enum object_form)form) == OBJECT_OK)
             suits |= 1u << form;
     chooser_begin(&end->chooser, &rules, suits, object_form(o), 1, NULL, 0);
     return object_adapt(o, &end->chooser);

@@ -67,12 +67,6 @@ struct object_end *object_end_of(struct driver *driver, uint64_t page);
  * this end does no other. */
 bool object_end_apply(struct object_end *end, const struct operation *operation,
                       struct result *result, uint64_t patience);
-/* Not the agreed ones: a write waits there for each core that has a replica, and an end may be closed
- * on one core before the others'. */
-static inline bool object_end_may_have(uint32_t form)
-{
-    return form < FORM_AGREED_TWO_PHASE || form == FORM_ADAPTIVE;
-}
 /* See object_switch; FORM_ADAPTIVE: from now on the owner's chooser switches. */
 enum object_verdict object_end_switch(struct object_end *end, uint32_t form);
 /* Whether it could; of any core. */

@@ -33,7 +33,7 @@ static enum object_verdict make(void *block, uint64_t length, uint64_t what, uin
     if (!bytes)
         return verdict;
     const uint32_t form = what >> 8 & 0xff;
-    if (!object_end_may_have(form))
+    if (object_is_agreed(form))
         return OBJECT_NO_SUCH_FORM;
     return bytes > length
                ? OBJECT_TOO_SHORT

@@ -47,6 +47,7 @@ cdef extern from "driver/object_end.h":
     bint object_end_work(object_end *end, const object_work *work, object_worked *worked)
 
 
+# Programs have no agreed forms: a core that computes would not be notified of what is asked.
 OBJECT_FORMS = {object_form_name[i].decode(): i for i in range(FORM_AGREED_TWO_PHASE)}
 OBJECT_ADAPTIVE = FORM_ADAPTIVE
 OBJECT_TYPES = {"counter": TYPE_COUNTERS, "map": TYPE_MAP, "queue": TYPE_QUEUE}

@@ -108,6 +108,41 @@ cdef extern from "virtual/barriers.h":
     uint64_t barrier_central(const machine *m, uint32_t cores) nogil
     uint64_t barrier_dissemination(const machine *m, uint32_t cores) nogil
 
+cdef extern from "object/chooser.h":
+    enum:
+        FORM_LOCKFREE, OBJECT_FORMS
+    struct chooser_rules:
+        uint64_t window, trial, settle, pause
+        uint32_t rounds, alarm, moved, hysteresis, budget, drop
+    chooser_rules chooser_rules_for "chooser_rules" (uint64_t cycles_per_us, uint32_t cores)
+    struct chooser_row:
+        double reads, owners, lines
+        double rate[1]
+
+cdef extern from "virtual/sharing.h":
+    enum:
+        SHARING_LINES_MOST, SHARING_CORES_MOST
+    struct sharing_costs:
+        double operation, line, atomic, look, relax, turn, clock
+    struct sharing_ "sharing":
+        uint32_t form, lock, lines, reads, share, owner
+        uint64_t think, edge, span
+        bint migrates, counts
+        uint64_t seed
+        uint32_t forms
+        const chooser_rules *rules
+        const chooser_row *rows
+        uint32_t row_count
+    struct sharing_done:
+        uint64_t done, reads
+    struct sharing_outcome:
+        uint64_t cycles, moved, events, longest, rows
+        uint32_t form
+        uint64_t changes, races
+        uint64_t cycles_in[1]
+    bint sharing_run(const machine *m, const sharing_costs *costs, const sharing_ *sharing,
+            sharing_done *done, sharing_outcome *outcome) nogil
+
 cdef extern from "virtual/alone.h":
     struct software:
         double turn, system_call, relax, clear, lock, bare, doorbell, call, protect
@@ -257,6 +292,58 @@ cdef class VirtualMachine:
         if not 0 < cores <= self.m.cores or not lines or not rounds:
             raise ValueError("cores, lines and rounds are at least 1")
         return bare_shared_update(&self.m, cores, lines, rounds)
+
+
+    def sharing(self, dict costs, dict how, uint32_t forms=0, rows=(), rules=None):
+        """All cores operate on one object (virtual/sharing.h): operations and reads by core, what
+        else is known of the run, by name, and cycles in each form. costs: as struct sharing_costs; how: as the numbers of
+        struct sharing; forms: those that it may choose, as bits, with rows of its table (reads,
+        owners, lines, and the rate of each form); rules: other ones than its own, by name. Raises
+        ValueError, MemoryError.
+        """
+        cdef sharing_costs c = costs
+        cdef sharing_ s
+        cdef sharing_outcome outcome
+        cdef sharing_done *done = NULL
+        cdef chooser_row *table = NULL
+        cdef chooser_rules chosen = chooser_rules_for(self.m.cycles_per_us, min(self.m.cores, 32))
+        cdef bint ran
+        cdef uint32_t i, n
+        memset(&s, 0, sizeof(s))
+        s.form, s.lock, s.lines, s.reads = how["form"], how["lock"], how["lines"], how["reads"]
+        s.share, s.owner, s.think = how["share"], how["owner"], how["think"]
+        s.edge, s.span, s.seed = how["edge"], how["span"], how["seed"]
+        s.migrates, s.counts = how["migrates"], how["counts"]
+        if (not 0 < s.lines <= SHARING_LINES_MOST or s.reads > 100 or s.form > FORM_LOCKFREE
+                or s.owner >= self.m.cores or self.m.cores > SHARING_CORES_MOST or not s.span
+                or s.lock > 1 or not 0 < s.share <= 1000 or forms >> (FORM_LOCKFREE + 1)):
+            raise ValueError("an object that there is, and cores, lines and shares within bounds")
+        if rules is not None:
+            chosen = {**chosen, **rules}
+        s.forms, s.rules, s.row_count = forms, &chosen, <uint32_t>len(rows)
+        try:
+            done = <sharing_done *>calloc(self.m.cores, sizeof(sharing_done))
+            table = <chooser_row *>calloc(len(rows) + 1, sizeof(chooser_row))
+            if not done or not table:
+                raise MemoryError("modelled cores")
+            for n, row in enumerate(rows):
+                table[n].reads, table[n].owners, table[n].lines = row[:3]
+                for i in range(OBJECT_FORMS):
+                    table[n].rate[i] = row[3 + i]
+            s.rows = table
+            with nogil:
+                ran = sharing_run(&self.m, &c, &s, done, &outcome)
+            if not ran:
+                raise MemoryError("modelled cores")
+            found = {"moved": outcome.moved, "events": outcome.events, "longest": outcome.longest,
+                     "rows": outcome.rows, "form": outcome.form, "changes": outcome.changes, "races": outcome.races,
+                     "cycles": outcome.cycles}
+            return ([done[i].done for i in range(self.m.cores)],
+                    [done[i].reads for i in range(self.m.cores)], found,
+                    [outcome.cycles_in[i] for i in range(OBJECT_FORMS)])
+        finally:
+            free(done)
+            free(table)
 
 
 cdef class VirtualKernel:

@@ -24,11 +24,6 @@
 
 #include "object/object_inside.h"
 
-static inline bool object_is_agreed(uint32_t form)
-{
-    return form >= FORM_AGREED_TWO_PHASE && form <= FORM_AGREED_OWNER;
-}
-
 /* False: the mode has changed, or is about to, and nothing was done. */
 bool agreed_apply(struct object *o, uint64_t mode, const struct operation *operation,
                   struct result *result);

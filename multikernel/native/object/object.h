@@ -34,7 +34,10 @@ enum {
     FLIGHT_LINES = 4,      /* of each core */
     FLIGHT_OPERATIONS = 6, /* a line */
     FLIGHTS_MOST = FLIGHT_OPERATIONS * (FLIGHT_LINES + 1),
+    FLIGHT_RESULTS = 32, /* room for them: a power of two */
 };
+
+static_assert(FLIGHT_RESULTS >= FLIGHTS_MOST, "room for all");
 
 enum object_verdict {
     OBJECT_OK,
@@ -146,8 +149,9 @@ struct object {
     struct agreed agreed;
     /* In flight: what was sent, by line; what waits for a line; results that wait to be taken. */
     uint64_t flight_mode, sent[FLIGHT_LINES][FLIGHT_OPERATIONS], filling[FLIGHT_OPERATIONS];
-    uint32_t filled, oldest, results_first, results;
-    struct result result[FLIGHTS_MOST];
+    uint32_t filled, oldest, lines_out, results_first, results;
+    bool early; /* the oldest line was back when it was looked at first */
+    struct result result[FLIGHT_RESULTS];
 };
 
 /* while_waiting is called again and again while an operation waits, on whatever; NULL: it relaxes.

@@ -1,0 +1,61 @@
+"""The object in virtual time: what `loops.work` does on cores, on those of a modelled machine.
+
+Guarantees: a run is counted as on real cores. Pinned to a form it takes as many cycles as tell its
+rate, and within one boot the same run is made once: nothing of it is by chance but which operations
+read. Segments are runs of their own: the object does not carry anything from one to the next.
+"""
+
+from __future__ import annotations
+
+from multikernel.experiments.instrument.loops import Report
+from multikernel.experiments.instrument.modelled import Arguments, ModelledBench
+from multikernel.experiments.sharing_or_messages.loops import ADAPTIVE, FORMS, Run, Runs, Segment
+from multikernel.virtual import sharing
+
+ROW_RATE = 1000
+"""Rows count operations a million cycles, the chooser's table a thousand."""
+
+
+def work(bench: ModelledBench, report: Report, calls: Arguments) -> dict[int, Report]:
+    """Counts as loops.work."""
+    runs: Runs = next(iter(calls.values()))[1]
+    reports = {core: Report(partial=True) for core in calls}
+    for number, run in enumerate(runs.runs):
+        found = [_segment(bench, run, segment, runs.owner) for segment in run.segments]
+        for core, one in reports.items():
+            done = [its.operations[core] for its in found]
+            last = found[-1]
+            one.counts |= {
+                f"{number}.operations": sum(done), f"{number}.began": 0,
+                f"{number}.cycles": sum(its.cycles for its in found), f"{number}.cpu_ns": 1,
+                f"{number}.wall_ns": 1, f"{number}.longest_burst": last.longest,
+                f"{number}.bursts": 0, f"{number}.form": FORMS.index(last.form),
+                f"{number}.changes": last.changes, f"{number}.races": last.races,
+                f"{number}.lost": 0,
+                **{f"{number}.segment.{nth}": count for nth, count in enumerate(done)},
+            }  # fmt: skip
+    return reports
+
+
+def _segment(bench: ModelledBench, run: Run, segment: Segment, owner: int) -> sharing.Found:
+    reads, think, share = segment
+    workload = sharing.Workload(reads, run.lines, think, share)
+    costs = sharing.Costs.of(bench.model, bench.work)
+    seed = bench.seed
+    if run.form == ADAPTIVE:
+        return sharing.run(
+            bench.modelled.native, costs, ADAPTIVE, workload, owner=owner, seed=seed,
+            span=round(run.seconds * bench.hz), rows=[_row(row) for row in run.rows],
+        )  # fmt: skip
+    key = run.form, workload, owner
+    known: dict[object, sharing.Found] = bench.furniture.setdefault("sharing", {})
+    if key not in known:
+        known[key] = sharing.run(
+            bench.modelled.native, costs, run.form, workload, owner=owner, seed=seed
+        )
+    return known[key]
+
+
+def _row(row: tuple[int, ...]) -> sharing.Row:
+    reads, share, lines, *rates = row
+    return sharing.Row(reads / 100, share / 1000, lines, tuple(rate / ROW_RATE for rate in rates))

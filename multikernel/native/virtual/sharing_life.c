@@ -1,0 +1,69 @@
+/* What a core does: probes/sharing.c. */
+#include "virtual/sharing_inside.h"
+
+static void draws(struct party *p, struct member *m)
+{
+    m->seed = m->seed * 6364136223846793005ull + 1442695040888963407ull;
+    m->reads = (m->seed >> 33 & 1023) < p->sharing->reads * 1024ull / 100;
+}
+
+static bool is_ahead(const struct party *p, const struct member *m, uint64_t ahead)
+{
+    return (int64_t)(m->progress - ahead * SHARE_UNIT - p->member[m->other].progress) > 0;
+}
+
+/* wait_for_the_others() */
+static bool waits_for_others(struct party *p, struct member *m)
+{
+    const bool counts = p->sharing->counts;
+    const uint64_t ahead = p->sharing->think >= SLOW ? AHEAD_SLOW : AHEAD;
+    BEGIN(m->at_wait);
+    for (m->other = 0; m->other < p->cores; m->other++) {
+        for (;;) {
+            if (counts)
+                UNTIL(m->at_wait, party_loaded(p, m, line_of(p, m->other, LINE_PROGRESS)));
+            if (!is_ahead(p, m, ahead))
+                break;
+            UNTIL(m->at_wait, party_polls(p, m));
+            takes(m, p->costs->turn);
+            UNTIL(m->at_wait, party_is_now(p, m));
+        }
+    }
+    END(m->at_wait);
+}
+
+bool party_lives(struct party *p, struct member *m)
+{
+    const struct sharing *s = p->sharing;
+    /* Of many cores each batch of all would be a phase of its own: there the mix is kept one by
+     * one. */
+    const uint32_t batch = s->think >= SLOW || !s->counts ? 1 : BATCH;
+    BEGIN(m->at_life);
+    for (;;) {
+        for (m->in_batch = 0; m->in_batch < batch; m->in_batch++) {
+            draws(p, m);
+            UNTIL(m->at_life, party_applies(p, m));
+            if (!s->think)
+                continue;
+            takes(m, p->costs->clock);
+            m->thinks_until = m->clock + s->think;
+            for (m->thought += s->think; m->thought >= POLL_CYCLES && m->clock < m->thinks_until;
+                 m->thought -= POLL_CYCLES) {
+                UNTIL(m->at_life, party_polls(p, m));
+                takes(m, p->costs->clock);
+            }
+            /* It looks on till then: half a look late, on the mean. */
+            if (m->clock < m->thinks_until)
+                m->clock = m->thinks_until;
+            takes(m, p->costs->clock * 2 * (party_varies(m) - 0.75));
+        }
+        m->progress += batch * m->step;
+        if (s->counts)
+            STORE(m->at_life, line_of(p, m->me, LINE_PROGRESS), NULL, 0);
+        takes(m, s->think >= SLOW ? p->costs->turn : p->costs->turn * batch / BATCH);
+        if (p->cores > 1)
+            UNTIL(m->at_life, waits_for_others(p, m));
+        UNTIL(m->at_life, party_is_now(p, m));
+    }
+    END(m->at_life);
+}
