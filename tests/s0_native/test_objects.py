@@ -135,6 +135,15 @@ def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
     assert all(int(one) > 0 for one in done.stdout.split())
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_who_joins_late_is_not_waited_for(compiler: Compiler, seed: int) -> None:
+    """Of plain words: the owner goes round the log many times before the other has its replica."""
+    forms = LOCKED | REPLICATED
+    done = run(compiler, "sums", seed, MAPPINGS, 32, 2, 16, forms, 60, 20_000, 20, 1, stuck=20)
+    assert done.returncode == 0, done.stderr
+
+
 # In which nobody waits for a core that does not run: what the owner does meanwhile goes round the
 # log eight times.
 @pytest.mark.sampled(one_in=3)
@@ -258,7 +267,7 @@ def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> N
 @pytest.mark.parametrize(
     "arguments",
     [
-        *("0 3 3 0", "0 3 1 3", "0 3 3 4", "2 3 5", "2 2 6", "2 2 7 6", "0 3 6", "0 3 7 8"),
+        *("0 3 3 0", "0 3 1 3", "0 3 3 4", "2 3 5", "2 2 6", "2 2 7 6", "0 3 7 8"),
         *("0 a,a,ss 6", "0 a,ss,sa 6", "0 a,sss,sss 7", "0 aa,ss,sa 7", "0 a,ssa,ss 8"),
     ],
 )
@@ -408,6 +417,19 @@ def test_what_there_is_not_is_refused_by_name(
     assert length == "0"
     assert verdict != "0"
     assert says in words
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "form", "says"),
+    [(MAPPINGS, 32, OPTIMISTIC, "no optimistic form"), (MAP, 256, LOCKFREE, "no lock-free form")],
+)
+def test_forms_that_a_type_has_not_are_refused(
+    compiler: Compiler, kind: int, shape: int, form: int, says: str
+) -> None:
+    for forms in (form, form | LOCKED):  # at first, and as the next
+        done = run(compiler, "sums", 1, kind, shape, 2, 64, forms, 50, 5, 50, stuck=10)
+        assert done.returncode == 1
+        assert says in done.stderr
 
 
 # --- Seeded bugs ---

@@ -1,3 +1,5 @@
+#include "driver/object_end.h"
+
 #include "driver/object_end_inside.h"
 
 #include <time.h>
