@@ -14,7 +14,7 @@
 #include "clients.h"
 #include "object/chooser.h"
 
-enum { PER_US = 2000, PHASES_MOST = 64, LINES = 4 };
+enum { PER_US = 2000, PHASES_MOST = 64, LINES = 4, FORMS = 6 };
 
 static double rate[PHASES_MOST][OBJECT_FORMS], reads[PHASES_MOST];
 static struct chooser_row rows[PHASES_MOST];
@@ -27,7 +27,7 @@ static double uniform(uint64_t *seed)
 static double best_of(uint64_t phase)
 {
     double best = 0;
-    for (uint32_t form = 0; form < OBJECT_FORMS; form++)
+    for (uint32_t form = 0; form < FORMS; form++)
         best = rate[phase][form] > best ? rate[phase][form] : best;
     return best;
 }
@@ -44,13 +44,13 @@ int main(int argc, char **argv)
     for (uint64_t phase = 0; phase < phases; phase++) {
         reads[phase] = features ? (double)(phase * 37 % 101) / 100 : 0.5;
         rows[phase] = (struct chooser_row){reads[phase], 0.5, LINES, {0}};
-        for (uint32_t form = 0; form < OBJECT_FORMS; form++)
+        for (uint32_t form = 0; form < FORMS; form++)
             rows[phase].rate[form] = rate[phase][form] = 5 + 45 * uniform(&seed);
     }
     struct chooser_rules rules = chooser_rules(PER_US, 2);
     rules.budget = (uint32_t)argument(argc, argv, 7, rules.budget);
     struct chooser chooser;
-    chooser_begin(&chooser, &rules, (1u << OBJECT_FORMS) - 1, 0, LINES, rows,
+    chooser_begin(&chooser, &rules, (1u << FORMS) - 1, 0, LINES, rows,
                   table ? (uint32_t)phases : 0);
     uint64_t now = 0;
     double lost = 0;
@@ -63,7 +63,7 @@ int main(int argc, char **argv)
             const uint64_t done = (uint64_t)(its * errs * (double)cycles / 1000);
             const struct chooser_window window = {
                 cycles, done, (uint64_t)(reads[phase] * (double)done), done / 2};
-            CHECK(chooser.form < OBJECT_FORMS && cycles, "no form, or no window");
+            CHECK(chooser.form < FORMS && cycles, "no form, or no window");
             lost += (double)cycles * (1 - its / best);
             now += cycles;
             chooser_next(&chooser, &window);

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-OK, ABSENT, FULL, EMPTY = range(4)
+OK, ABSENT, FULL, EMPTY, BAD, REFUSED = range(6)
 """A result's status (object/type.h)."""
 READS = 0x80
 
@@ -70,6 +70,83 @@ def queue_of(slots: int) -> Model:
         return state if o.kind & READS else state[1:], (OK, state[0])
 
     return queue
+
+
+RAM, FRAME = 1, 2
+SLOT_IN_USE, NO_SLOTS, NOT_COPYABLE, BAD_SIZE, CONFLICT, MORE = 4, 5, 8, 9, 10, 1
+"""Verdicts (capability/capability.h)."""
+PAGE = 4096
+REVOKED_MOST = 16
+
+
+def mappings_of(slots: int) -> Model:
+    """What each slot has: address, size and type as `value` has them, or 0; the first is taken."""
+
+    def parts(one: int) -> tuple[int, int, int]:
+        address, size, kind = one & 0xFFFFFF, one >> 24 & 0xFFFFFF, one >> 48
+        return address, address + size, kind
+
+    def inside(inner: int, outer: int) -> bool:
+        """It is a copy, or may have been made of it."""
+        a, b = parts(inner), parts(outer)
+        within = b[0] <= a[0] and a[1] <= b[1]
+        smaller = a[1] - a[0] < b[1] - b[0]
+        return inner == outer or (within and b[2] == RAM and (smaller or a[2] != RAM))
+
+    def refusal(state: State, key: int, new: int) -> int:
+        first, end, kind = parts(new)
+        if key >= slots:
+            return NO_SLOTS
+        if key == 0 or state[key]:
+            return SLOT_IN_USE
+        if kind not in (RAM, FRAME):
+            return NOT_COPYABLE
+        if first % PAGE or end % PAGE or first == end:
+            return BAD_SIZE
+        for old in state:
+            begins, ends, _ = parts(old)
+            meets = old and begins < end and first < ends
+            if meets and not inside(old, new) and not inside(new, old):
+                return CONFLICT
+        return 0
+
+    def innermost(state: State, byte: int) -> Answer:
+        have = [slot for slot in range(slots) if state[slot] and has(state[slot], byte, byte + 1)]
+        if not have:
+            return ABSENT, 0
+        sizes = [(state[i] >> 24 & 0xFFFFFF, -(state[i] >> 48), -i) for i in have]
+        return OK, -min(sizes)[2]
+
+    def has(one: int, first: int, end: int) -> bool:
+        begins, ends, _ = parts(one)
+        return begins < end and first < ends
+
+    def removed(state: State, gone: set[int]) -> State:
+        return tuple(0 if slot in gone else one for slot, one in enumerate(state))
+
+    def mappings(state: State, o: Operation) -> tuple[State, Answer]:
+        there = 0 < o.key < slots and state[o.key]
+        match o.kind:
+            case 1:
+                why = refusal(state, o.key, o.value)
+                if why:
+                    return state, (REFUSED, why)
+                return (*state[: o.key], o.value, *state[o.key + 1 :]), (OK, 0)
+            case 0x84:
+                return state, innermost(state, o.key)
+            case 0x85:
+                found = [one for one in state if one and has(one, o.key, o.key + o.value)]
+                return state, (OK, len(found))
+        if not there:
+            return state, (ABSENT, 0)
+        if o.kind == 2:
+            return removed(state, {o.key}), (OK, there & 0xFFFFFF)
+        gone = {i for i, one in enumerate(state) if one and i != o.key and inside(one, there)}
+        if len(gone) > REVOKED_MOST:
+            return state, (REFUSED, MORE)
+        return removed(state, gone), (OK, len(gone))
+
+    return mappings
 
 
 def states_after(model: Model, before: State, history: Sequence[Operation]) -> set[State]:

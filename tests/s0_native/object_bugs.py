@@ -4,15 +4,18 @@ or waits for ever. Each is seen by the client named, with the arguments that fol
 
 from __future__ import annotations
 
-from seeded import Bug, table
+from seeded import Bug, Edit, table
 
 ADAPTIVE, LOCKED = "object/adaptive.c", "object/locked.h"
 DELEGATED, REPLICATED, LOCKFREE = "object/delegated.c", "object/replicated.c", "object/lockfree.c"
+TWO_PHASE, BY_OWNER = "object/agreed_two_phase.c", "object/agreed_by_owner.c"
 
 SWITCHING = "sums 0 4 2 256 31 20000 20 50"
 THREADS = "threads 0 4 3 64 11 3000 20 50 0 0"
 STOPPED = "sums 1 4096 3 64 16 3000 20 50 0 0 0 200"
 COMING_BACK = "sums 1 512 3 16 16 2000 2000 50 0 0 1"
+
+NEVER_LATER = Edit(DELEGATED, "if (ours && (mode & FORM_MASK) != FORM_DELEGATED)", "if (!slot)")
 
 BUGS = table(
     # --- The mode ---
@@ -32,17 +35,27 @@ BUGS = table(
     ),
     Bug(
         "EPOCH_NOT_COMPARED",
-        DELEGATED,
-        "slot_word(slot, REQUEST_MODE) == mode;",
-        "slot_word(slot, REQUEST_MODE) || mode;",
+        edits=(
+            Edit(
+                DELEGATED,
+                "slot_word(slot, REQUEST_MODE) == mode;",
+                "slot_word(slot, REQUEST_MODE) || mode;",
+            ),
+            NEVER_LATER,
+        ),
         seen_by=(SWITCHING,),
     ),
     Bug(
         "FORM_COMPARED_ALONE",
-        DELEGATED,
-        "slot_word(slot, REQUEST_MODE) == mode;",
-        "(mode & FORM_MASK) != FORM_DELEGATED ||\n                      "
-        "slot_word(slot, REQUEST_MODE) == mode;",
+        edits=(
+            Edit(
+                DELEGATED,
+                "slot_word(slot, REQUEST_MODE) == mode;",
+                "(mode & FORM_MASK) != FORM_DELEGATED ||\n                      "
+                "slot_word(slot, REQUEST_MODE) == mode;",
+            ),
+            NEVER_LATER,
+        ),
         seen_by=(SWITCHING,),
     ),
     Bug(
@@ -78,7 +91,7 @@ BUGS = table(
     Bug(
         "SENT_BEHIND_WHAT_IS_REFUSED",
         "object/in_flight.c",
-        "if (o->flight.outstanding && o->flight_mode != mode)",
+        "if (o->lines_out && o->flight_mode != mode)",
         "if (false)",
         seen_by=("sums 2 64 2 256 9 20000 20 0 0 1",),
     ),
@@ -177,6 +190,99 @@ BUGS = table(
         "} else if (slot == queue_taken(slots, head)) {\n            /* Taken by",
         seen_by=("orders 2 2 5",),
     ),
+    # --- Agreed in two phases ---
+    Bug(
+        "A_NO_COUNTS_AS_A_YES",
+        TWO_PHASE,
+        "            all = false;",
+        "            all = *yes |= agreed_bit(core);",
+        seen_by=("orders 0 2 6",),
+    ),
+    Bug(
+        "A_READ_WAITS_FOR_NO_OUTCOME",
+        TWO_PHASE,
+        "if ((a->held || !a->mode) &&",
+        "if (((a->held && !only_reads) || !a->mode) &&",
+        seen_by=("orders 0 a,ss,ss 6",),
+    ),
+    Bug(
+        "ABORTED_AND_NOT_UNDONE",
+        TWO_PHASE,
+        "o->type->undo(a->replica, &a->operation, &a->result);",
+        "a->wanting = false;",
+        seen_by=("orders 0 3 6",),
+    ),
+    Bug(
+        "OWN_PART_NOT_UNDONE",
+        TWO_PHASE,
+        "o->type->undo(a->replica, operation, result);",
+        "a->wanting = false;",
+        seen_by=("orders 0 2 6",),
+    ),
+    Bug(
+        "THE_YOUNGER_WAITS_TOO",
+        TWO_PHASE,
+        "return older(its, a->holder) || position > a->position;",
+        "return position >= a->position;",
+        seen_by=("orders 0 2 6",),
+    ),
+    Bug(
+        "DECIDED_AND_TAKEN_FOR_OPEN",
+        TWO_PHASE,
+        "return older(its, a->holder) || position > a->position;",
+        "return older(its, a->holder) || !position;",
+        seen_by=("orders 0 a,a,s 6",),
+    ),
+    Bug(
+        "WHO_HAS_JOINED_IS_NOT_ASKED",
+        TWO_PHASE,
+        "agreed_tell(o, a->joined & ~asked, prepare);",
+        "agreed_tell(o, a->joined & ~asked & 0, prepare);",
+        seen_by=("orders 0 a,a,s 6",),
+    ),
+    Bug(
+        "JOINS_WHAT_IS_PREPARED",
+        TWO_PHASE,
+        "if (slot && a->held)",
+        "if (slot && a->held && a->closing)",
+        seen_by=("orders 0 a,s,ss 6",),
+    ),
+    # --- Agreed by the owner ---
+    Bug(
+        "DONE_WHEN_IT_IS_SENT",
+        BY_OWNER,
+        "    if (!a->awaited)\n        finish(o);\n}\n\nstatic void go_on",
+        "    agreed_collect(o);\n    finish(o);\n}\n\nstatic void go_on",
+        seen_by=("orders 0 aa,ss 7",),
+    ),
+    Bug(
+        "READ_BEFORE_THE_OTHERS_HAVE_IT",
+        BY_OWNER,
+        "if (__builtin_expect(a->released >= a->position, 1))",
+        "if (__builtin_expect(a->released <= a->position, 1))",
+        seen_by=("orders 0 a,ss,ss 7",),
+    ),
+    Bug(
+        "STILL_READ_WHEN_IT_IS_NO_GOOD",
+        BY_OWNER,
+        "        a->has = false;\n    }\n    agreed_answered(",
+        "        a->position = position;\n    }\n    agreed_answered(",
+        seen_by=("orders 0 aa,sss 8",),
+    ),
+    Bug(
+        "COPIED_WHILE_OTHERS_ARE_TOLD",
+        BY_OWNER,
+        "} else if (a->busy || a->wanting) {",
+        "} else if ((a->busy || a->wanting) && operation.kind != KIND_JOIN) {",
+        seen_by=("orders 0 aa,s,ss 8",),
+    ),
+    Bug(
+        "ANOTHERS_COMES_FIRST",
+        BY_OWNER,
+        "if (position != a->position + 1)",
+        "if (position == a->position)",
+        seen_by=("orders 0 aa,sa 7",),
+    ),
     # --- Types ---
     Bug(
         "GAP_NOT_CLOSED",
@@ -196,7 +302,10 @@ EXPLORED = {
     "STATE_BEFORE_THE_CLOSE": "0 2 4 3",
     "COUNTER_NOT_CLOSED": "0 2 5 3",
     "QUEUE_NOT_CLOSED": "2 2 5 3",
-    "QUEUE_TAKEN_IS_FULL": "2 2 5",
-    "QUEUE_FILLED_ANEW_IS_EMPTY": "2 2 5",
+}
+EXPLORED |= {
+    name: bug.seen_by[0].removeprefix("orders ")
+    for name, bug in BUGS.items()
+    if bug.seen_by[0].startswith("orders ")
 }
 """Those that the explorer finds too, and its arguments."""

@@ -5,6 +5,8 @@
  *   map       keys that all add to, each old value of which comes once; and keys of a core's own,
  *             which it knows the values of
  *   queue     the values of each core come out in order, each once
+ *   mappings  Frames in slots of a core's own, which it knows of; and one slot that all fill and
+ *             empty, by turns
  *
  *     object_client SEED TYPE SHAPE CORES LOG FORMS SWITCHES EACH READS ONE_CPU FLIGHT LAZY STOPS
  *
@@ -15,7 +17,9 @@
  * ThreadSanitizer sees whatever is not in order. */
 #include "object_client.h"
 
-enum { COMMON = 8, OWN = 24, OWN_FIRST = 100 };
+#include "capability/capability.h"
+
+enum { COMMON = 8, OWN = 24, OWN_FIRST = 100, MAPPINGS_OWN = 4 };
 
 struct tally {
     _Alignas(PAD_BYTES) _Atomic uint64_t done;
@@ -25,7 +29,8 @@ struct tally {
 };
 static struct shared_part {
     _Alignas(PAD_BYTES) _Atomic uint64_t stop;
-    _Alignas(PAD_BYTES) _Atomic uint64_t ended;
+    _Alignas(PAD_BYTES) _Atomic uint64_t begun;
+    _Alignas(PAD_BYTES) _Atomic uint64_t ended, left;
     struct tally tally[CORES_MOST];
 } *all;
 static uint64_t seed_of_run, forms, switches, each, reads, flight, lazy;
@@ -57,6 +62,15 @@ static void draw(struct core *c, struct operation *o)
         o->key = OWN_FIRST * (1 + c->me) + random_next(&c->seed) % OWN;
         o->value[0] = (uint64_t)random_next(&c->seed)
                       << random_next(&c->seed) % 16; /* some are long */
+    } else if (geometry.type == TYPE_MAPPINGS) {
+        const bool own = random_next(&c->seed) % 4;
+        o->key = own ? 2 + c->me * MAPPINGS_OWN + random_next(&c->seed) % MAPPINGS_OWN : 1;
+        o->kind = random_next(&c->seed) % 2 ? MAPPINGS_INSERT : MAPPINGS_REMOVE;
+        o->value[0] = o->key * PAGE_BYTES;
+        o->value[1] = PAGE_BYTES;
+        o->value[2] = CAP_FRAME;
+        if (only_reads && own)
+            *o = (struct operation){MAPPINGS_FIND, o->value[0], {0}};
     } else if (only_reads) {
         o->kind = QUEUE_FRONT;
     } else if (random_next(&c->seed) % 2) {
@@ -93,6 +107,32 @@ static void judge_own(struct core *c, const struct operation *o, const struct re
         *own = 0;
 }
 
+static void judge_mappings(struct core *c, const struct operation *o, const struct result *r)
+{
+    const uint64_t slot = o->kind == MAPPINGS_FIND ? o->key / PAGE_BYTES : o->key;
+    if (slot == 1) {
+        c->tally->put += o->kind == MAPPINGS_INSERT && r->status == RESULT_OK;
+        c->tally->taken += o->kind == MAPPINGS_REMOVE && r->status == RESULT_OK;
+        return;
+    }
+    uint64_t *own = &c->own[slot - 2 - c->me * MAPPINGS_OWN];
+    if (o->kind == MAPPINGS_INSERT)
+        CHECK(*own ? r->status == RESULT_REFUSED && r->value == CAP_SLOT_IN_USE
+                   : r->status == RESULT_OK,
+              "slot %llu: status %llu, %llu", (unsigned long long)slot,
+              (unsigned long long)r->status, (unsigned long long)r->value);
+    else
+        CHECK(r->status == (*own ? RESULT_OK : RESULT_ABSENT) &&
+                  r->value == (!*own                      ? 0
+                               : o->kind == MAPPINGS_FIND ? slot
+                                                          : slot * PAGE_BYTES),
+              "slot %llu kind %llu: status %llu, %llu", (unsigned long long)slot,
+              (unsigned long long)o->kind, (unsigned long long)r->status,
+              (unsigned long long)r->value);
+    if (o->kind != MAPPINGS_FIND)
+        *own = o->kind == MAPPINGS_INSERT;
+}
+
 static void judge_taken(struct core *c, uint64_t value)
 {
     const uint64_t from = value >> 28, number = value & 0xfffffff;
@@ -117,6 +157,8 @@ static void judge(struct core *c, const struct operation *o, const struct result
         grown(c, (uint32_t)o->key - 1, r->value, o->kind == MAP_ADD);
     } else if (geometry.type == TYPE_MAP) {
         judge_own(c, o, r);
+    } else if (geometry.type == TYPE_MAPPINGS) {
+        judge_mappings(c, o, r);
     } else if (o->kind == QUEUE_TAKE && r->status == RESULT_OK) {
         judge_taken(c, r->value);
     } else if (o->kind == QUEUE_PUT && r->status == RESULT_OK) {
@@ -189,8 +231,29 @@ static void plain_apply(void *state, const struct operation *o, struct result *r
     }
     *result = (struct result){RESULT_OK, sum};
 }
-static const struct object_type plain_counters = {.name = "plain", .apply = plain_apply};
+static bool plain_check(const void *state, const struct operation *o)
+{
+    return ((const struct plain *)state)->count && !operation_reads(o);
+}
+static void plain_undo(void *state, const struct operation *o, const struct result *result)
+{
+    struct plain *plain = state;
+    for (uint64_t i = 0; i < o->value[0] && result->status == RESULT_OK; i++)
+        plain->counter[i].value--;
+}
+static const struct object_type plain_counters = {
+    .name = "plain", .apply = plain_apply, .check = plain_check, .undo = plain_undo};
 #endif
+
+/* Until all have come there. */
+static void meet(struct core *c, _Atomic uint64_t *arrived)
+{
+    atomic_fetch_add(arrived, 1);
+    while (atomic_load(arrived) < geometry.cores) {
+        object_poll(&c->object);
+        give_way(&c->waits);
+    }
+}
 
 static void work(uint32_t me)
 {
@@ -201,6 +264,7 @@ static void work(uint32_t me)
 #ifdef THREADS
     c->object.type = &plain_counters;
 #endif
+    meet(c, &all->begun);
     if (me == geometry.owner)
         stopper = &c->object;
     uint64_t switched = 0;
@@ -237,10 +301,12 @@ static void work(uint32_t me)
         object_poll(&c->object);
         give_way(&c->waits);
     }
-    atomic_fetch_add(&all->ended, 1);
-    while (atomic_load(&all->ended) < geometry.cores) {
-        object_poll(&c->object);
-        give_way(&c->waits);
+    meet(c, &all->ended);
+    if (me == geometry.owner && geometry.type == TYPE_MAPPINGS) {
+        const struct operation remove = {.kind = MAPPINGS_REMOVE, .key = 1};
+        struct result result;
+        object_apply(&c->object, &remove, &result);
+        judge_mappings(c, &remove, &result);
     }
     if (me == geometry.owner && geometry.type == TYPE_QUEUE) {
         struct operation take = {.kind = QUEUE_TAKE};
@@ -252,6 +318,7 @@ static void work(uint32_t me)
             judge_taken(c, result.value);
         }
     }
+    meet(c, &all->left);
 }
 
 /* Each of 0 … n - 1 once: their sum and the sum of their squares say so. */

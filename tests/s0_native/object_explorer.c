@@ -4,16 +4,19 @@
  *
  * Held: from every state there is a way to the end in which all have what they asked for; and
  *
- *   counter  each add comes once; its result counts all adds that had returned when it began, and
- *            none that had not begun when it returned
+ *   counter  each add comes once; its result, and that of a sum, counts all adds that had returned, or
+ *            had been counted by what had returned, when it began, and none that had not begun when
+ *            it returned
  *   queue    (of two) each value comes out once, and was put in; who finds it full or empty could
  *            have, by what had begun and returned
  *
  *     object_explorer TYPE CORES FORM FORM…
  *
- * Each core adds once, and core 0 before the first switch and behind the last. At a queue core 0 puts,
- * and behind the last switch puts twice and takes; each other takes and puts. The form goes from the
- * first to the others in turn.
+ * Each core adds once, and core 0 before the first change of form and behind the last. At a queue
+ * core 0 puts, and behind the last change puts twice and takes; each other takes and puts. The form
+ * goes from the first to the others in turn. In place of the number of cores may stand what they do:
+ * axs,ss is two cores, of which the one adds, changes the form and sums, the other sums twice (p: it
+ * puts, t: it takes).
  *
  * What no other core looks at is no step: an own replica, counts, and positions, unless the log is
  * full. Prints how many states there were. */
@@ -26,11 +29,13 @@
 
 enum { FORMS_MOST = 8, LOG = 16, BLOCK = 1 << 14, QUEUE = 2 };
 static uint32_t type, cores, forms, form[FORMS_MOST];
+static uint64_t block_bytes;
 
 static struct state {
     _Alignas(PAD_BYTES) char block[BLOCK];
     struct object end[CORES];
     uint32_t begun, returned, through; /* adds, or puts */
+    uint64_t seen;                     /* adds, by whoever has returned */
     uint32_t takes, taken;             /* begun; returned with a value */
     uint64_t results, put;             /* a bit each */
 } s;
@@ -44,12 +49,20 @@ static bool lies_in(const void *at, const void *first, uint64_t bytes)
     return (uintptr_t)at - (uintptr_t)first < bytes;
 }
 
+/* A word of a line that the control word hands from one core to the other. */
+static bool is_in_turn(const void *at, const struct slot *first, uint64_t slots)
+{
+    return lies_in(at, first, slots * sizeof *first) &&
+           ((uintptr_t)at - (uintptr_t)first) % sizeof *first != offsetof(struct slot, control);
+}
+
 static void step(const void *at)
 {
     const struct object *o = &s.end[me];
     if (!exploring || lies_in(at, o->replica, o->replica_bytes) ||
         lies_in(at, o->of_core, cores * sizeof *o->of_core) || at == (void *)&o->line->still ||
-        at == o->state || at == o->free)
+        at == o->state || at == o->free || is_in_turn(at, o->lines, cores * cores * CALL_SLOTS) ||
+        is_in_turn(at, o->calls, cores * CALL_SLOTS))
         return;
     until_chosen();
 }
@@ -109,11 +122,16 @@ uint64_t step_bits(void *at, size_t bytes, uint64_t and_, uint64_t or_)
 
 /* --- What the cores do --- */
 
+static void count(uint64_t adds)
+{
+    s.seen = adds > s.seen ? adds : s.seen;
+}
+
 static void add(uint32_t core)
 {
     const struct operation operation = {COUNTERS_ADD, 0, {1}};
     struct result result;
-    const uint32_t before = s.returned;
+    const uint64_t before = s.seen;
     s.begun++;
     object_apply(&s.end[core], &operation, &result);
     if (result.status != RESULT_OK || result.value < before || result.value >= s.begun)
@@ -121,7 +139,20 @@ static void add(uint32_t core)
     if (s.results >> result.value & 1)
         wrong("two have one result");
     s.results |= 1ull << result.value;
+    count(result.value + 1);
     s.returned++;
+    count(s.returned);
+}
+
+static void sum(uint32_t core)
+{
+    const struct operation operation = {COUNTERS_SUM, 0, {1}};
+    struct result result;
+    const uint64_t before = s.seen;
+    object_apply(&s.end[core], &operation, &result);
+    if (result.status != RESULT_OK || result.value < before || result.value > s.begun)
+        wrong("a sum that no order gives");
+    count(result.value);
 }
 
 static void put(uint32_t core, uint32_t nth)
@@ -159,44 +190,69 @@ static void take(uint32_t core)
     }
 }
 
-static void first(uint32_t core)
+/* What each core does, a letter each. */
+enum { PROGRAM_MOST = 32 };
+static char program[CORES][PROGRAM_MOST];
+
+static void without_programs(void)
 {
-    if (type != TYPE_QUEUE)
-        add(core);
-    else if (core)
-        take(core);
-    else
-        put(core, 0);
+    const bool queue = type == TYPE_QUEUE;
+    for (uint32_t core = 1; core < cores; core++)
+        strcpy(program[core], queue ? "tp" : "a");
+    strcpy(program[0], queue ? "p" : "a");
+    for (uint32_t i = 1; i < forms; i++)
+        strcat(program[0], "x");
+    strcat(program[0], queue ? "ppt" : "a");
 }
 
-static void last(uint32_t core)
+static void with_programs(const char *all)
 {
-    if (type == TYPE_QUEUE && !core) {
-        put(core, 1);
-        put(core, 2);
-        take(core);
-    } else if (type == TYPE_QUEUE) {
-        put(core, 0);
-    } else if (!core) {
-        add(core);
+    cores = 0;
+    for (uint32_t length = 0; *all; all++) {
+        if (cores == CORES || length == PROGRAM_MOST - 1)
+            exit(2);
+        if (*all != ',')
+            program[cores][length++] = *all;
+        if (*all == ',' || !all[1]) {
+            cores++;
+            length = 0;
+        }
     }
 }
 
 static bool right_at_the_end(void)
 {
-    if (type == TYPE_QUEUE)
-        return s.taken <= s.returned;
-    return s.results == (1ull << (cores + 1)) - 1;
+    uint32_t adds = 0;
+    for (uint32_t core = 0; core < cores; core++)
+        for (const char *at = program[core]; *at; at++)
+            adds += *at == 'a';
+    return type == TYPE_QUEUE ? s.taken <= s.returned : s.results == (1ull << adds) - 1;
 }
 
 static void run(void)
 {
     const uint32_t core = me;
-    first(core);
-    for (uint32_t i = 1; i < forms && !core; i++)
-        if (object_switch(&s.end[core], (enum object_form)form[i]) != OBJECT_OK)
-            wrong("a switch was refused");
-    last(core);
+    for (uint32_t i = 0, puts = 0, changes = 0; program[core][i]; i++) {
+        if (i)
+            until_chosen(); /* others may end something before this begins */
+        switch (program[core][i]) {
+        case 'a':
+            add(core);
+            break;
+        case 's':
+            sum(core);
+            break;
+        case 'p':
+            put(core, puts++);
+            break;
+        case 't':
+            take(core);
+            break;
+        default:
+            if (object_switch(&s.end[core], (enum object_form)form[++changes]) != OBJECT_OK)
+                wrong("a switch was refused");
+        }
+    }
     s.through++;
     for (;;) {
         object_poll(&s.end[core]);
@@ -242,12 +298,15 @@ static void enter_place(uint64_t hash, uint32_t number)
 /* Its number; new: as many as there are now, less one. */
 static uint32_t state_number(bool *new)
 {
-    /* Counts that go on and on, and decide nothing: the owner serves with each operation. */
+    /* Counts that go on and on, and decide nothing: who waits does its duties each time, and who
+     * operates serves with each operation. */
     for (uint32_t core = 0; core < cores; core++) {
-        s.end[core].moments = 0;
-        s.end[core].turn = 7;
+        s.end[core].moments = 3;
+        s.end[core].turn = s.end[core].agreed.turn = 7;
     }
-    uint64_t hash = mixed(1, &s, sizeof s);
+    uint64_t hash = mixed(1, s.block, block_bytes);
+    hash = mixed(hash, s.end, cores * sizeof *s.end);
+    hash = mixed(hash, &s.begun, sizeof s - offsetof(struct state, begun));
     for (uint32_t core = 0; core < cores; core++) {
         const uint32_t used = stack_used(core);
         hash = mixed(hash, context[core].uc_mcontext.gregs, sizeof context[core].uc_mcontext.gregs);
@@ -315,12 +374,12 @@ static void open_all(void)
     const struct object_geometry geometry = {
         .type = type, .shape = type == TYPE_QUEUE ? QUEUE : 1, .cores = cores, .log = LOG};
     enum object_verdict verdict;
-    const uint64_t bytes = object_bytes(&geometry, &verdict);
-    if (!bytes || bytes > BLOCK ||
+    block_bytes = object_bytes(&geometry, &verdict);
+    if (!block_bytes || block_bytes > BLOCK ||
         object_init(s.block, &geometry, (enum object_form)form[0]) != OBJECT_OK)
         exit(2);
     for (uint32_t core = 0; core < cores; core++) {
-        if (object_open(&s.end[core], s.block, bytes, core, NULL, NULL) != OBJECT_OK)
+        if (object_open(&s.end[core], s.block, block_bytes, core, NULL, NULL) != OBJECT_OK)
             exit(2);
         s.end[core].pauses = 0;
     }
@@ -335,8 +394,12 @@ int main(int argc, char **argv)
     forms = (uint32_t)argc - 3;
     for (uint32_t i = 0; i < forms; i++)
         form[i] = (uint32_t)atoi(argv[3 + i]);
-    if (!cores || cores > CORES || (type != TYPE_COUNTERS && type != TYPE_QUEUE))
+    if (cores > CORES || (type != TYPE_COUNTERS && type != TYPE_QUEUE))
         return 2;
+    if (cores)
+        without_programs();
+    else
+        with_programs(argv[2]);
     places = calloc(room, sizeof *places);
     open_all();
     exploring = true;

@@ -6,10 +6,13 @@
  *     object_history SEED TYPE SHAPE CORES LOG FORMS ROUNDS OPERATIONS EACH FLIGHT
  *
  * EACH: 1 in so many of the owner's operations is followed by a switch; 0: none. Prints a line an
- * operation: round core begin end kind key value status result. */
+ * operation: round core begin end kind key value status result; in the value the second one is from
+ * bit 24 on, the third from bit 48. */
 #include "object_client.h"
 
-enum { OPERATIONS_MOST = 32, KEYS = 3 };
+#include "capability/capability.h"
+
+enum { OPERATIONS_MOST = 32, KEYS = 3, PAGES = 4 };
 
 struct record {
     uint64_t begin, end, status, result;
@@ -65,6 +68,16 @@ static struct operation draw(struct core *c)
         o.key = 1 + random_next(&c->seed) % KEYS;
         o.value[0] = 1 + random_next(&c->seed) % 5;
         break;
+    case TYPE_MAPPINGS:
+        o.kind = chosen ? chosen + (random_next(&c->seed) % 4 == 0) - 1 : MAPPINGS_FIND;
+        o.kind = o.kind ? o.kind : MAPPINGS_INSERT;
+        o.value[2] = random_next(&c->seed) % 2 ? CAP_RAM : CAP_FRAME;
+        o.value[1] = (1 + random_next(&c->seed) % 2) * PAGE_BYTES;
+        o.value[0] = PAGE_BYTES * (random_next(&c->seed) % (PAGES - 1));
+        o.key = 1 + random_next(&c->seed) % (geometry.shape - 1);
+        if (o.kind == MAPPINGS_FIND)
+            o = (struct operation){MAPPINGS_FIND, o.value[0], {0}};
+        break;
     default:
         o.kind = chosen == 0 ? QUEUE_FRONT : chosen == 1 ? QUEUE_TAKE : QUEUE_PUT;
         o.value[0] = random_next(&c->seed) % 1000;
@@ -117,6 +130,11 @@ static void look_at_everything(struct core *c, struct record *r)
     else if (geometry.type == TYPE_MAP)
         for (uint32_t i = 0; i < KEYS; i++)
             apply(c, r++, &(struct operation){MAP_GET, i + 1, {0}});
+    else if (geometry.type == TYPE_MAPPINGS)
+        for (uint64_t i = 0; i < PAGES; i++) {
+            apply(c, r++, &(struct operation){MAPPINGS_FIND, i * PAGE_BYTES, {0}});
+            apply(c, r++, &(struct operation){MAPPINGS_COUNT, i * PAGE_BYTES, {PAGE_BYTES}});
+        }
     else
         for (uint32_t i = 0; i <= geometry.shape; i++)
             apply(c, r++, &(struct operation){QUEUE_TAKE, 0, {0}});
@@ -185,12 +203,13 @@ int main(int argc, char **argv)
             for (uint32_t i = 0; i < OPERATIONS_MOST; i++) {
                 const struct record *r = &records(round, core)[i];
                 if (r->end)
-                    printf("%llu %u %llu %llu %llu %llu %llu %llu %llu\n",
-                           (unsigned long long)round, core, (unsigned long long)r->begin,
-                           (unsigned long long)r->end, (unsigned long long)r->operation.kind,
-                           (unsigned long long)r->operation.key,
-                           (unsigned long long)r->operation.value[0], (unsigned long long)r->status,
-                           (unsigned long long)r->result);
+                    printf(
+                        "%llu %u %llu %llu %llu %llu %llu %llu %llu\n", (unsigned long long)round,
+                        core, (unsigned long long)r->begin, (unsigned long long)r->end,
+                        (unsigned long long)r->operation.kind, (unsigned long long)r->operation.key,
+                        (unsigned long long)(r->operation.value[0] | r->operation.value[1] << 24 |
+                                             r->operation.value[2] << 48),
+                        (unsigned long long)r->status, (unsigned long long)r->result);
             }
     return 0;
 }

@@ -3,7 +3,7 @@
  *
  *     bytes TYPE SHAPE CORES OWNER LOG LOCK    the block's size, what object_init says, and in words
  *     make TYPE SHAPE                     a new state
- *     apply KIND KEY VALUE                what check says, then status and result
+ *     apply KIND KEY VALUE                (as object_history prints it) what check says, then status and result
  *     undo                                the last of these
  */
 #include <string.h>
@@ -44,6 +44,9 @@ static void apply(void)
     unsigned long long kind, key, value;
     CHECK(scanf("%llu %llu %llu", &kind, &key, &value) == 3, "?");
     operation = (struct operation){kind, key, {value}};
+    if (type == &object_mappings)
+        operation =
+            (struct operation){kind, key, {value & 0xffffff, value >> 24 & 0xffffff, value >> 48}};
     const bool would = type->check && type->check(state, &operation);
     type->apply(state, &operation, &result);
     printf("%d %llu %llu\n", would, (unsigned long long)result.status,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 from dataclasses import replace
 
@@ -19,22 +20,28 @@ from s0_native.linearizable import (
     counters,
     first_wrong_round,
     mapping,
+    mappings_of,
     queue_of,
     states_after,
 )
 from s0_native.object_bugs import BUGS, EXPLORED
 from seeded import Bug, every
 
-OBJECT = [*sorted((NATIVE / "object").glob("*.c")), *sorted((NATIVE / "locks").glob("*.c"))]
+ROOMS = ("object", "locks", "capability")
+OBJECT = [path for room in ROOMS for path in sorted((NATIVE / room).glob("*.c"))]
 CLIENTS = {"sums": "object_client.c", "history": "object_history.c"}
-COUNTERS, MAP, QUEUE = range(3)
+COUNTERS, MAP, QUEUE, MAPPINGS = range(4)
+FORMS = 9
 LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, LOCKFREE = (1 << i for i in range(6))
+TWO_PHASE, ONE_PHASE, OWNER = (1 << i for i in range(6, FORMS))
+AGREED = TWO_PHASE | ONE_PHASE | OWNER
 ALL = LOCKED | FIFO | OPTIMISTIC | DELEGATED | REPLICATED
 KINDS = [(COUNTERS, 4, ALL), (COUNTERS, 1, ALL | LOCKFREE), (MAP, 256, ALL)]
-KINDS += [(QUEUE, 16, ALL | LOCKFREE)]
+KINDS += [(QUEUE, 16, ALL | LOCKFREE), (MAPPINGS, 32, ALL & ~OPTIMISTIC)]
 """Types, shapes, and the forms that suit them."""
 HISTORIES = [(COUNTERS, 3, ALL), (COUNTERS, 1, ALL | LOCKFREE), (MAP, 16, ALL)]
-HISTORIES += [(QUEUE, 2, ALL | LOCKFREE)]
+HISTORIES += [(QUEUE, 2, ALL | LOCKFREE), (MAPPINGS, 8, ALL & ~OPTIMISTIC)]
+HISTORIES = [(kind, shape, forms | AGREED) for kind, shape, forms in HISTORIES]
 SANITIZER = ("-fsanitize=thread", "-O1", "-Wno-tsan", "-DTHREADS")
 
 
@@ -53,8 +60,10 @@ def model_of(kind: int, shape: int) -> tuple[Model, State]:
             return counters, (0,) * shape
         case 1:
             return mapping, (-1,) * 4
-        case _:
+        case 2:
             return queue_of(shape), ()
+        case _:
+            return mappings_of(shape), (0,) * shape
 
 
 def wrong_round(
@@ -86,6 +95,20 @@ def test_nothing_is_lost_while_the_form_changes(
     assert done.returncode == 0, (arguments, done.stderr)
 
 
+# Fewer, for each operation takes as long as the others are not running.
+@pytest.mark.parametrize("cores", [2, 3])
+@pytest.mark.parametrize("switches", [200, pytest.param(20_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("agreed", [TWO_PHASE, AGREED, 0])
+@pytest.mark.parametrize(("kind", "shape", "forms"), KINDS)
+def test_nothing_is_lost_while_cores_agree(
+    compiler: Compiler, kind: int, shape: int, forms: int, agreed: int, switches: int, cores: int
+) -> None:
+    chosen = agreed or forms | AGREED
+    arguments = (5, kind, shape, cores, 64, chosen, switches, 10, 50, 0, switches % 3 == 2, 0)
+    done = run(compiler, "sums", *arguments)
+    assert done.returncode == 0, (arguments, done.stderr)
+
+
 @pytest.mark.full
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(4))
@@ -99,7 +122,7 @@ def test_nothing_is_lost_in_a_million_changes(
     assert done.returncode == 0, (arguments, done.stderr)
 
 
-@pytest.mark.parametrize("form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, ALL])
+@pytest.mark.parametrize("form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, AGREED, ALL])
 def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
     done = run(compiler, "sums", 3, COUNTERS, 4, 3, 64, form, 300, 20, 50, 1)
     assert done.returncode == 0, done.stderr
@@ -139,7 +162,7 @@ def under_sanitizer(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
-    forms = LOCKED | FIFO | DELEGATED
+    forms = LOCKED | FIFO | DELEGATED | AGREED
     arguments = (seed, COUNTERS, 4, 3, 64, forms, 300, 20, 50, 0, seed % 2)
     done = under_sanitizer(compiler, *arguments)
     assert done.returncode == 0, (arguments, done.stderr)
@@ -150,7 +173,7 @@ def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
 
 def forms_of(forms: int) -> list[int]:
     """Each alone, and all with changes among them."""
-    return [*(1 << i for i in range(6) if forms >> i & 1), forms]
+    return [*(1 << i for i in range(FORMS) if forms >> i & 1), forms]
 
 
 @pytest.mark.parametrize("cores", [2, 3])
@@ -173,7 +196,7 @@ def test_histories_are_linearizable(
 def test_many_histories_are_linearizable(compiler: Compiler, seed: int) -> None:
     chosen = random.Random(seed)
     kind, shape, forms = chosen.choice(HISTORIES)
-    forms = chosen.choice([forms, forms, forms & chosen.randrange(1, 64) or forms])
+    forms = chosen.choice([forms, forms, forms & chosen.randrange(1, 1 << FORMS) or forms])
     arguments = (seed, kind, shape, chosen.choice([2, 3]), 16, forms, 3000, 5, 3, seed % 2)
     wrong = wrong_round(compiler, *arguments)
     assert not wrong, (arguments, wrong)
@@ -204,12 +227,15 @@ def explore(
 
 
 # Type, cores, and the forms in turn: 0 locked, 1 FIFO, 2 optimistic, 3 delegated, 4 replicated,
-# 5 lock-free.
+# 5 lock-free, 6 agreed in two phases, 7 in one, 8 by the owner. r: some only read.
 @pytest.mark.parametrize(
     "arguments",
     [
         *("0 2 0 3", "0 2 3 0", "0 2 1 3 1", "0 2 2 3 2", "0 2 0 4", "0 2 4 5", "0 2 5 4"),
         *("0 2 3 4 3", "0 2 5 2", "0 3 5 3", "2 2 5", "2 2 5 3", "2 2 3 5"),
+        *("0 2 6", "0 aa,ssa 6", "0 aa,ssas 7", "0 aa,ssas 8", "0 2 0 6 0", "0 axxa,sas 3 6 4"),
+        *("0 2 2 7 1", "0 axxa,ss 3 7 4", "0 axxa,ss 4 8 3", "0 axxa,ss 6 7 8", "0 axa,sss 8 6"),
+        *("0 2 5 7 6 5", "0 axa,sss 7 0", "0 a,s,ss 6", "0 a,sa,s 7", "0 a,s,sa 8"),
     ],
 )
 def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> None:
@@ -219,18 +245,32 @@ def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> N
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("arguments", ["0 3 3 0", "0 3 1 3", "0 3 3 4", "2 3 5"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *("0 3 3 0", "0 3 1 3", "0 3 3 4", "2 3 5", "2 2 6", "2 2 7 6", "0 3 6", "0 3 7 8"),
+        *("0 a,a,ss 6", "0 a,ss,sa 6", "0 a,sss,sss 7", "0 aa,ss,sa 7", "0 a,ssa,ss 8"),
+    ],
+)
 def test_every_order_of_events_of_three_cores_is_right(compiler: Compiler, arguments: str) -> None:
     done = explore(compiler, arguments)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", EXPLORED)
+WAIT = {"WAITS_WITHOUT_SERVING", "THE_YOUNGER_WAITS_TOO", "DECIDED_AND_TAKEN_FOR_OPEN"}
+LONG = {"ABORTED_AND_NOT_UNDONE", "DECIDED_AND_TAKEN_FOR_OPEN"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=pytest.mark.full) if one in LONG else one for one in EXPLORED],
+)
 def test_the_explorer_finds_the_order_that_goes_wrong(compiler: Compiler, name: str) -> None:
     done = explore(compiler, EXPLORED[name], BUGS[name])
-    assert done.returncode == 1, (done.stdout, done.stderr)
+    # An assertion of the product may be what sees it.
+    assert done.returncode in (1, -signal.SIGABRT), (done.stdout, done.stderr)
     waits = "wait for each other" in done.stderr
-    assert waits == (name == "WAITS_WITHOUT_SERVING"), done.stderr
+    assert waits == (name in WAIT), done.stderr
 
 
 # --- Types ---
@@ -241,8 +281,20 @@ def shell_program(compiler: Compiler) -> str:
     return str(compiler.build("object_shell.c", *OBJECT))
 
 
+def a_mapping(chosen: random.Random, kind: int, slots: int) -> tuple[int, int]:
+    """A key and a value of such an operation: one of many ranges that nest, meet, or are copies."""
+    page = 4096 * chosen.randrange(6)
+    if kind & 0x80:
+        return page, 4096 * chosen.randint(1, 3)
+    size = 4096 * chosen.choice([1, 1, 2, 4]) - chosen.choice([0] * 9 + [1])
+    return chosen.randrange(slots + 1), page | size << 24 | chosen.choice([1, 1, 2, 2, 2, 3]) << 48
+
+
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize(("kind", "shape"), [(COUNTERS, 5), (MAP, 8), (MAP, 64), (QUEUE, 4)])
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [(COUNTERS, 5), (MAP, 8), (MAP, 64), (QUEUE, 4), (MAPPINGS, 8), (MAPPINGS, 64)],
+)
 def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int, seed: int) -> None:
     """And check says beforehand whether something will change; and undo takes it back."""
     shell, chosen = Shell(shell_program), random.Random(seed)  # type: ignore[arg-type]
@@ -252,8 +304,14 @@ def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int,
         COUNTERS: (counters, (0,) * shape),
         MAP: (mapping, (-1,) * (keys + 1)),
         QUEUE: (queue_of(shape), ()),
+        MAPPINGS: (mappings_of(shape), (0,) * shape),
     }[kind]
-    kinds = {COUNTERS: [1, 0x82], MAP: [0x81, 2, 2, 3, 4], QUEUE: [1, 1, 2, 0x83]}[kind]
+    kinds = {
+        COUNTERS: [1, 0x82],
+        MAP: [0x81, 2, 2, 3, 4],
+        QUEUE: [1, 1, 2, 0x83],
+        MAPPINGS: [1] * 9 + [2, 2, 3, 0x84, 0x84, 0x85],
+    }[kind]
     shell.ask_lines(("make", kind, shape))
     for _ in range(600):
         one, key = chosen.choice(kinds), chosen.randint(1, max(keys, 1))
@@ -261,6 +319,8 @@ def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int,
         if kind == COUNTERS:
             key = chosen.randrange(shape)
             value = chosen.randint(1, shape - key)
+        if kind == MAPPINGS:
+            key, value = a_mapping(chosen, one, shape)
         operation = Operation(0, 0, 0, 0, one, key, value, 0, 0)
         after, answer = model(state, operation)
         if kind == MAP and sum(v >= 0 for v in after) > most:
@@ -268,6 +328,8 @@ def test_types_do_what_the_model_does(shell_program: str, kind: int, shape: int,
         ((would, *said),) = shell.ask_lines(("apply", one, key, value))
         assert tuple(said) == answer, operation
         changes = not one & 0x80 and answer[0] in ((0, 1) if one in (2, 4) else (0,))
+        if kind == MAPPINGS:
+            changes = after != state
         assert would == changes, operation
         if chosen.randrange(3):
             state = after
@@ -310,6 +372,8 @@ def test_bad_operations_do_nothing(
         ((MAP, 24, 2, 0, 64, 0), "shape"),
         ((MAP, 0, 2, 0, 64, 0), "shape"),
         ((QUEUE, 1, 2, 0, 64, 0), "shape"),
+        ((MAPPINGS, 24, 2, 0, 64, 0), "shape"),
+        ((MAPPINGS, 512, 2, 0, 64, 0), "shape"),
         ((MAP, 64, 0, 0, 64, 0), "cores"),
         ((MAP, 64, 65, 0, 64, 0), "cores"),
         ((MAP, 64, 2, 2, 64, 0), "cores"),

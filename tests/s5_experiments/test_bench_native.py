@@ -55,6 +55,26 @@ def test_every_lock_is_measured(programs: Path, mode: str) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.parametrize(
+    ("program", "sizes"),
+    [
+        ("objects", ("0", "4", "50", "1", "1")),
+        ("object_switches", ("1", "50")),
+        ("object_delegation", ("1", "200")),
+        ("object_windows", ("2", "1")),
+    ],
+)
+def test_every_figure_of_objects_is_there(
+    programs: Path, program: str, sizes: tuple[str, ...]
+) -> None:
+    command = [programs / program, *sizes]
+    rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    figures = [row.split(",") for row in rows]
+    assert len(figures) > 8
+    assert all(float(figure) > 0 for row in figures for figure in row[6:])
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("kernel", ["multikernel", "shared"])
 @pytest.mark.parametrize("cores", [2, 64])
 def test_every_operation_runs(

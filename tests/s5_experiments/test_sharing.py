@@ -17,7 +17,7 @@ import multikernel
 from multikernel import Page, System
 from multikernel.experiments.instrument.loops import PAGE
 from multikernel.experiments.sharing_or_messages import CHANGING, Done, loops
-from multikernel.experiments.sharing_or_messages.loops import ADAPTIVE, FORMS, Run, Runs
+from multikernel.experiments.sharing_or_messages.loops import ADAPTIVE, FORMS, KNOWN, Run, Runs
 from multikernel.experiments.sharing_or_messages.points import FEW, points
 from multikernel.native._native import sharing_bytes
 from multikernel.report.figures import registry as figures
@@ -52,7 +52,7 @@ def worked(system: System, page: Page, *runs: Run) -> list[Done]:
     return [Done.of(reports, number) for number in range(len(runs))]
 
 
-@pytest.mark.parametrize("form", [*FORMS, ADAPTIVE])
+@pytest.mark.parametrize("form", [*KNOWN, ADAPTIVE])
 def test_a_core_does_its_share_in_every_form(system: System, page: Page, form: str) -> None:
     """Within what one may be ahead, wherever cores share CPUs."""
     segments = ((0, 0, 800), (50, 100, 200))
@@ -65,7 +65,7 @@ def test_a_core_does_its_share_in_every_form(system: System, page: Page, form: s
             assert abs(by_core[0] / total - share / 1000) < 0.1, by_core
     for one in done.by_core.values():
         assert one["operations"] == sum(one[f"segment.{nth}"] for nth in range(len(segments)))
-    assert FORMS[done.by_core[0]["form"]] in ([form] if form != ADAPTIVE else loops.CANDIDATES)
+    assert KNOWN[done.by_core[0]["form"]] in ([form] if form != ADAPTIVE else loops.CANDIDATES)
 
 
 def test_the_form_changes_while_all_operate(system: System, page: Page) -> None:
@@ -90,7 +90,7 @@ def test_what_cannot_be_is_refused(system: System, page: Page) -> None:
         ("quick", {}), ("locked", {"shape": 33}), ("locked", {"core": CORES}),
         ("locked", {"type": 9}),
         ("locked", {"each": [0, 0]}), ("locked", {"results": array("Q", bytes(8))}),
-        ("locked", {"each": [0, 0, 500] + [1] * (3 + len(FORMS))}),
+        ("locked", {"each": [0, 0, 500] + [1] * (3 + len(KNOWN))}),
         (ADAPTIVE, {"each": [0, 0, 500, 1]}),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=r"sharing|loop"):

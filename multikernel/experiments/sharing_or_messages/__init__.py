@@ -28,6 +28,7 @@ from multikernel.experiments.sharing_or_messages.loops import (
     ADAPTIVE,
     CANDIDATES,
     FORMS,
+    KNOWN,
     MEETINGS,
     Row,
     Run,
@@ -239,7 +240,7 @@ class SharingOrMessages(Experiment):
         return tuple(
             (
                 other.reads, other.share, other.lines,
-                *(round(median(seen[form])) if seen.get(form) else 0 for form in FORMS),
+                *(round(median(seen[form])) if seen.get(form) else 0 for form in KNOWN),
             )
             for other, seen in self.seen.items() if other != point
         )  # fmt: skip

@@ -15,8 +15,10 @@ EDGE_US = 100
 """How long cores work unrecorded before what counts: longer than the last takes to begin."""
 MEETINGS = 2
 """Of every core, in a run."""
-*FORMS, ADAPTIVE = PROBE_FORMS["sharing"]
-"""Of an object; and the one that is in whichever it chooses."""
+*KNOWN, ADAPTIVE = PROBE_FORMS["sharing"]
+"""All forms of an object; and the one that is in whichever it chooses."""
+FORMS = tuple(form for form in KNOWN if not form.startswith("agreed"))
+"""Those that are compared. With two cores an agreed form is a replicated one whose writes wait."""
 CANDIDATES = tuple(form for form in FORMS if form not in ("fifo",))
 """What it chooses from. FIFO locks are measured for what fairness costs."""
 COUNTERS = 0

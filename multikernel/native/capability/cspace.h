@@ -254,6 +254,10 @@ enum capability_verdict cspace_create_ram(struct cspace *cs, uint64_t address, u
 enum capability_verdict cspace_receive(struct cspace *cs, const struct capability *record,
                                        const struct cspace_place *to, uint64_t operation,
                                        uint64_t *made);
+/* Would it? And into which slot. */
+enum capability_verdict cspace_may_receive(const struct cspace *cs, const struct capability *record,
+                                           const struct cspace_place *to, uint64_t operation,
+                                           uint32_t *slot);
 
 /* --- Operations --- */
 

@@ -18,12 +18,11 @@ static bool nests_in(const struct cspace *cs, const struct capability *record, u
     return true;
 }
 
-enum capability_verdict cspace_receive(struct cspace *cs, const struct capability *record,
-                                       const struct cspace_place *to, uint64_t operation,
-                                       uint64_t *made)
+enum capability_verdict cspace_may_receive(const struct cspace *cs, const struct capability *record,
+                                           const struct cspace_place *to, uint64_t operation,
+                                           uint32_t *slot)
 {
-    uint32_t slot;
-    enum capability_verdict verdict = cspace_find_place(cs, to, 1, operation, &slot);
+    enum capability_verdict verdict = cspace_find_place(cs, to, 1, operation, slot);
     if (verdict != CAP_OK)
         return verdict;
     if (record->type >= CAP_TYPES || !capability_rules[record->type].remote)
@@ -35,8 +34,19 @@ enum capability_verdict cspace_receive(struct cspace *cs, const struct capabilit
         return CAP_BUSY;
     /* Whatever begins and ends inside RAM may be made of it. */
     uint64_t first = record->type == CAP_RAM ? record->address + 1 : end;
-    if (!nests_in(cs, record, record->address, first) || !nests_in(cs, record, end - 1, end))
-        return CAP_RETYPE_CONFLICT;
+    return nests_in(cs, record, record->address, first) && nests_in(cs, record, end - 1, end)
+               ? CAP_OK
+               : CAP_RETYPE_CONFLICT;
+}
+
+enum capability_verdict cspace_receive(struct cspace *cs, const struct capability *record,
+                                       const struct cspace_place *to, uint64_t operation,
+                                       uint64_t *made)
+{
+    uint32_t slot;
+    const enum capability_verdict verdict = cspace_may_receive(cs, record, to, operation, &slot);
+    if (verdict != CAP_OK)
+        return verdict;
     struct capability copy = *record;
     copy.rights &= capability_rules[copy.type].rights;
     const uint32_t here = mapping_database_find(cspace_database(cs), &copy);

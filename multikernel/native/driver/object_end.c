@@ -195,7 +195,11 @@ bool object_end_apply(struct object_end *end, const struct operation *operation,
 
 enum object_verdict object_end_suits(const struct object_end *end, uint32_t form)
 {
-    return form == FORM_ADAPTIVE ? OBJECT_OK : object_suits(&end->object, (enum object_form)form);
+    if (form == FORM_ADAPTIVE)
+        return OBJECT_OK;
+    /* Who waits for an agreement notifies nobody who computes. */
+    return object_is_agreed(form) ? OBJECT_NO_SUCH_FORM
+                                  : object_suits(&end->object, (enum object_form)form);
 }
 
 /* The chooser begins, without a table: by trials alone. */
@@ -207,7 +211,7 @@ enum object_verdict object_end_adapt(struct object_end *end)
     if (o->chooser)
         return OBJECT_OK;
     for (uint32_t form = 0; form < OBJECT_FORMS; form++)
-        if (object_suits(o, (enum object_form)form) == OBJECT_OK)
+        if (!object_is_agreed(form) && object_suits(o, (enum object_form)form) == OBJECT_OK)
             suits |= 1u << form;
     chooser_begin(&end->chooser, &rules, suits, object_form(o), 1, NULL, 0);
     return object_adapt(o, &end->chooser);

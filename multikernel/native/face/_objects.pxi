@@ -3,7 +3,7 @@
 
 cdef extern from "object/object.h":
     enum object_form:
-        FORM_LOCKED
+        FORM_LOCKED, FORM_AGREED_TWO_PHASE
     const char *const object_form_name[]
     enum object_verdict:
         OBJECT_OK, OBJECT_NO_SUCH_SHAPE, OBJECT_NOT_LOCKFREE
@@ -47,7 +47,8 @@ cdef extern from "driver/object_end.h":
     bint object_end_work(object_end *end, const object_work *work, object_worked *worked)
 
 
-OBJECT_FORMS = {object_form_name[i].decode(): i for i in range(FORM_ADAPTIVE)}
+# Programs have no agreed forms: a core that computes would not be notified of what is asked.
+OBJECT_FORMS = {object_form_name[i].decode(): i for i in range(FORM_AGREED_TWO_PHASE)}
 OBJECT_ADAPTIVE = FORM_ADAPTIVE
 OBJECT_TYPES = {"counter": TYPE_COUNTERS, "map": TYPE_MAP, "queue": TYPE_QUEUE}
 OBJECT_SHAPES = {"counter": COUNTERS_MOST, "map": MAP_SLOTS_MOST, "queue": QUEUE_SLOTS_MOST}

@@ -7,8 +7,10 @@
  *     from delegated    between two operations; a request in the old mode is refused
  *     from replicated   behind the entry that closes the log
  *     from lock-free    with every word closed
+ *     from agreed       in two phases by one more agreement; by the owner between two operations
  *
  * It holds no lock of any form while it waits for anybody. */
+#include "object/agreed.h"
 #include "object/delegated.h"
 #include "object/locked.h"
 #include "object/lockfree.h"
@@ -24,7 +26,8 @@ enum {
 static bool do_duties(struct object *o)
 {
     const bool asked = o->me == o->owner && delegated_serve(o);
-    return replicated_follow(o) || asked;
+    const bool followed = replicated_follow(o);
+    return agreed_serve(o) || followed || asked;
 }
 
 /* --- The choice --- */
@@ -148,6 +151,10 @@ ALWAYS_INLINE bool apply_in(struct object *o, uint64_t mode, uint32_t form, bool
         return replicated_apply(o, mode, operation, result);
     case FORM_LOCKFREE:
         return o->type->lockfree->apply(o->free, operation, result);
+    case FORM_AGREED_TWO_PHASE:
+    case FORM_AGREED_ONE_PHASE:
+    case FORM_AGREED_OWNER:
+        return agreed_apply(o, mode, operation, result);
     default:
         return false;
     }
@@ -191,6 +198,8 @@ enum object_verdict object_suits(const struct object *o, enum object_form form)
 {
     if ((uint32_t)form >= OBJECT_FORMS)
         return OBJECT_NO_SUCH_FORM;
+    if (form == FORM_OPTIMISTIC && o->type->plain)
+        return OBJECT_PLAIN_WORDS;
     return form == FORM_LOCKFREE && !o->free ? OBJECT_NOT_LOCKFREE : OBJECT_OK;
 }
 
@@ -217,10 +226,14 @@ enum object_verdict object_switch(struct object *o, enum object_form form)
         replicated_end(o, mode);
     else if (from == FORM_LOCKFREE)
         o->type->lockfree->close(o->free, o->state);
+    else if (object_is_agreed(from))
+        agreed_end(o);
     if (form == FORM_REPLICATED)
         replicated_begin(o, next);
     else if (form == FORM_LOCKFREE)
         o->type->lockfree->open(o->free, o->state);
+    else if (object_is_agreed(form))
+        agreed_begin(o, next);
     /* Pairs with the acquire in object_mode. */
     atomic_store_explicit(&o->line->mode, next, memory_order_release);
     if (is_locked(from))

@@ -10,18 +10,23 @@ static void answer(struct object *o, struct slot *slot)
     slot_set(slot, 1, result.value);
 }
 
-/* All of a line, in order, and the answers together: the line moves once there and once back. */
+/* All of a line, in order, and then all answers: the line moves once there and once back. Its sender
+ * may look at it meanwhile, and would take it away between two that are written as they come. */
 static void answer_flight(struct object *o, struct slot *slot)
 {
-    for (uint32_t i = 0; i < FLIGHT_OPERATIONS; i++) {
-        const uint64_t word = slot_word(slot, i);
+    uint64_t answers[FLIGHT_OPERATIONS];
+    uint32_t count = 0;
+    for (; count < FLIGHT_OPERATIONS; count++) {
+        const uint64_t word = slot_word(slot, count);
         if (!word)
-            return;
+            break;
         const struct operation operation = flight_unpack(word);
         struct result result;
         o->type->apply(o->state, &operation, &result);
-        slot_set(slot, i, flight_pack_result(&result));
+        answers[count] = flight_pack_result(&result);
     }
+    for (uint32_t i = 0; i < count; i++)
+        slot_set(slot, i, answers[i]);
 }
 
 static inline bool served(struct object *o, struct call_receiver *end,
@@ -33,6 +38,8 @@ static inline bool served(struct object *o, struct call_receiver *end,
     /* Only this core changes the mode. */
     const uint64_t mode = atomic_load_explicit(&o->line->mode, memory_order_relaxed);
     const bool ours = slot_word(slot, REQUEST_MODE) == mode;
+    if (ours && (mode & FORM_MASK) != FORM_DELEGATED)
+        return false; /* agreed: what is asked there takes longer (agreed.h) */
     if (ours)
         answers(o, slot);
     slot_set(slot, REQUEST_MODE, ours ? REPLY_DONE : REPLY_REFUSED);

@@ -13,26 +13,29 @@ bool delegated_serve(struct object *o);
 
 /* Asks the owner, and waits. False: refused. */
 static inline bool delegated_ask(struct object *o, uint64_t mode, const struct operation *operation,
-                                 struct result *result)
+                                 struct message *reply)
 {
-    struct message message = {{operation->kind, operation->key, operation->value[0],
-                               operation->value[1], operation->value[2], operation->value[3],
-                               mode}};
-    const int line = call_try_send(&o->call, &message);
+    *reply =
+        (struct message){{operation->kind, operation->key, operation->value[0], operation->value[1],
+                          operation->value[2], operation->value[3], mode}};
+    const int line = call_try_send(&o->call, reply);
     assert(line >= 0);
     wait_for_a_line(o->pauses);
-    while (!call_try_take(&o->call, (uint32_t)line, &message))
+    while (!call_try_take(&o->call, (uint32_t)line, reply))
         object_moment(o);
-    *result = (struct result){message.word[0], message.word[1]};
-    return message.word[REQUEST_MODE] == REPLY_DONE;
+    return reply->word[REQUEST_MODE] == REPLY_DONE;
 }
 
 /* False: refused, and nothing was done. */
 static inline bool delegated_apply(struct object *o, uint64_t mode,
                                    const struct operation *operation, struct result *result)
 {
-    if (o->me != o->owner)
-        return delegated_ask(o, mode, operation, result);
+    if (o->me != o->owner) {
+        struct message reply;
+        const bool done = delegated_ask(o, mode, operation, &reply);
+        *result = (struct result){reply.word[0], reply.word[1]};
+        return done;
+    }
     o->type->apply(o->state, operation, result);
     delegated_serve(o);
     return true;

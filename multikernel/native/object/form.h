@@ -1,6 +1,9 @@
 /* The forms that an object can have; object.h says what each is. */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 enum object_form {
     FORM_LOCKED,
     FORM_FIFO,
@@ -8,6 +11,14 @@ enum object_form {
     FORM_DELEGATED,
     FORM_REPLICATED,
     FORM_LOCKFREE,
+    FORM_AGREED_TWO_PHASE,
+    FORM_AGREED_ONE_PHASE,
+    FORM_AGREED_OWNER,
     OBJECT_FORMS,
 };
 extern const char *const object_form_name[OBJECT_FORMS];
+
+static inline bool object_is_agreed(uint32_t form)
+{
+    return form >= FORM_AGREED_TWO_PHASE && form <= FORM_AGREED_OWNER;
+}

@@ -8,14 +8,15 @@
 
 static bool fits_a_word(const struct operation *o)
 {
-    return o->kind && !o->value[1] && !o->value[2] && !o->value[3] && !(o->kind >> 8) &&
-           !(o->key >> FLIGHT_KEY_BITS) && !(o->value[0] >> FLIGHT_VALUE_BITS);
+    const uint64_t more = o->value[1] | o->value[2] | o->value[3] | o->kind >> 8 |
+                          o->key >> FLIGHT_KEY_BITS | o->value[0] >> FLIGHT_VALUE_BITS;
+    return o->kind && !more;
 }
 
 static void add_result(struct object *o, const struct result *result)
 {
     assert(o->results < FLIGHTS_MOST);
-    o->result[(o->results_first + o->results++) % FLIGHTS_MOST] = *result;
+    o->result[(o->results_first + o->results++) % FLIGHT_RESULTS] = *result;
 }
 
 /* One after the other, in whatever form there is. */
@@ -34,9 +35,18 @@ static bool collect(struct object *o)
 {
     struct message reply;
     const uint32_t line = o->oldest;
-    if (!o->flight.outstanding || !call_try_take(&o->flight, line, &reply))
+    if (!o->lines_out)
         return false;
+    if (!call_try_take(&o->flight, line, &reply)) {
+        o->early = false;
+        return false;
+    }
+    o->lines_out--;
     o->oldest = (line + 1) % FLIGHT_LINES;
+    /* The owner is ahead of this core: the next line is likely back, and is written soon. */
+    if (o->early && o->lines_out)
+        arch_prefetch_write(&o->flight.lines[o->oldest]);
+    o->early = true;
     if (reply.word[REQUEST_MODE] != REPLY_DONE) {
         do_now(o, o->sent[line], FLIGHT_OPERATIONS);
         return true;
@@ -54,7 +64,7 @@ static bool collect(struct object *o)
 
 static void collect_all(struct object *o)
 {
-    while (o->flight.outstanding)
+    while (o->lines_out)
         if (!collect(o))
             object_moment(o);
 }
@@ -62,7 +72,7 @@ static void collect_all(struct object *o)
 static void send_line(struct object *o)
 {
     const uint64_t mode = object_mode(o);
-    if (o->flight.outstanding && o->flight_mode != mode)
+    if (o->lines_out && o->flight_mode != mode)
         collect_all(o);
     if ((mode & FORM_MASK) != FORM_DELEGATED || o->me == o->owner) {
         do_now(o, o->filling, o->filled);
@@ -78,6 +88,7 @@ static void send_line(struct object *o)
     message.word[REQUEST_MODE] = o->flight_mode = mode;
     const int line = call_try_send(&o->flight, &message);
     memcpy(o->sent[line], message.word, sizeof o->sent[line]);
+    o->lines_out++;
     o->filled = 0;
 }
 
@@ -89,8 +100,7 @@ void object_flush(struct object *o)
 
 bool object_send(struct object *o, const struct operation *operation)
 {
-    uint32_t lines = (uint32_t)__builtin_popcount(o->flight.outstanding);
-    if (o->results + o->filled + lines * FLIGHT_OPERATIONS >= FLIGHTS_MOST)
+    if (o->results + o->filled + o->lines_out * FLIGHT_OPERATIONS >= FLIGHTS_MOST)
         return false;
     if (!fits_a_word(operation)) {
         struct result result;
@@ -112,7 +122,7 @@ bool object_take(struct object *o, struct result *result)
     if (!o->results && !collect(o))
         return false;
     *result = o->result[o->results_first];
-    o->results_first = (o->results_first + 1) % FLIGHTS_MOST;
+    o->results_first = (o->results_first + 1) % FLIGHT_RESULTS;
     o->results--;
     return true;
 }

@@ -7,6 +7,8 @@
  *     delegated   one core owns the state, others ask it, one request at a time each
  *     replicated  a log of operations in shared memory, and a replica a core that follows it
  *     lock-free   where the type has one (lockfree.h)
+ *     agreed      a replica a core, and a write is agreed by messages (agreed.h): in two phases, in
+ *                 one, or by the owner alone
  *
  * Every operation takes effect once, at one moment between its call and its return, whatever becomes
  * of the form meanwhile. One core, the owner, changes the form; the others find out by one word.
@@ -32,7 +34,10 @@ enum {
     FLIGHT_LINES = 4,      /* of each core */
     FLIGHT_OPERATIONS = 6, /* a line */
     FLIGHTS_MOST = FLIGHT_OPERATIONS * (FLIGHT_LINES + 1),
+    FLIGHT_RESULTS = 32, /* room for them: a power of two */
 };
+
+static_assert(FLIGHT_RESULTS >= FLIGHTS_MOST, "room for all");
 
 enum object_verdict {
     OBJECT_OK,
@@ -43,6 +48,7 @@ enum object_verdict {
     OBJECT_NO_SUCH_LOCK,
     OBJECT_NO_SUCH_FORM,
     OBJECT_NOT_LOCKFREE, /* the type, or one of this shape, has no lock-free form */
+    OBJECT_PLAIN_WORDS,  /* the type's words are not for who looks at them without a lock */
     OBJECT_NOT_OWNER,    /* only the owner changes the form */
     OBJECT_NOT_AN_OBJECT,
     OBJECT_TOO_SHORT, /* the block */
@@ -50,7 +56,7 @@ enum object_verdict {
 /* What it means, and what to do. */
 const char *object_verdict_says(enum object_verdict verdict);
 
-enum object_type_number { TYPE_COUNTERS, TYPE_MAP, TYPE_QUEUE, OBJECT_TYPES };
+enum object_type_number { TYPE_COUNTERS, TYPE_MAP, TYPE_QUEUE, TYPE_MAPPINGS, OBJECT_TYPES };
 extern const struct object_type *const object_types[OBJECT_TYPES];
 
 /* What is decided when the block is made. */
@@ -69,6 +75,36 @@ enum object_verdict object_init(void *block, const struct object_geometry *geome
 
 /* --- A core's end --- */
 
+/* Of two attempts to agree the older one was first begun behind fewer operations. */
+struct attempt {
+    uint64_t age;
+    uint32_t core;
+};
+
+/* What an end knows in an agreed form. */
+struct agreed {
+    void *replica;
+    uint64_t mode;     /* in which others may send to this core; 0: nobody does */
+    uint64_t joined;   /* those that have a replica, a bit each, as far as is known here */
+    uint64_t awaited;  /* those whose reply is to come */
+    uint64_t position; /* operations that this replica has */
+    uint64_t released; /* ... that all are known to have */
+    uint32_t turn;
+    bool has;     /* the replica may be read, in that mode */
+    bool held;    /* two phases: an operation is prepared here, of the attempt `holder` */
+    bool busy;    /* the owner's: an operation is under way, asked for by `asker` */
+    bool changes; /* ... which others have to hear of */
+    bool closing;
+    bool joins_wait;
+    bool wanting; /* this core waits itself: others' operations that come now have to, too */
+    uint32_t asker, next, asked;
+    struct attempt holder, wants;
+    struct operation operation; /* that is prepared, or under way; and what came of it */
+    struct result result;
+    struct call_sender to[OBJECT_CORES_MOST];
+    struct call_receiver from[OBJECT_CORES_MOST];
+};
+
 struct object_line;
 struct object_core_line;
 
@@ -80,7 +116,7 @@ struct object {
     struct object_core_line *of_core;
     struct lock *locks;
     struct lock_node *nodes;
-    struct slot *calls, *flights, *operations;
+    struct slot *calls, *flights, *operations, *lines;
     _Atomic uint64_t *log;
     void *state, *replica, *free;
     uint64_t state_bytes, replica_bytes; /* replica_bytes: from one replica to the next */
@@ -91,7 +127,7 @@ struct object {
     void *context;
     /* What it has done. */
     uint64_t done, reads;
-    uint32_t turn, moments, pauses;
+    uint32_t turn, moments, pauses, joins;
     bool inside; /* in the replica: who polls meanwhile leaves it alone */
     /* The owner's, where the form is chosen as it goes. */
     struct chooser *chooser;
@@ -110,10 +146,12 @@ struct object {
     /* Delegated: the asking ends of any core, the answering ones of the owner. */
     struct call_sender call, flight;
     struct call_receiver called[OBJECT_CORES_MOST], flown[OBJECT_CORES_MOST];
+    struct agreed agreed;
     /* In flight: what was sent, by line; what waits for a line; results that wait to be taken. */
     uint64_t flight_mode, sent[FLIGHT_LINES][FLIGHT_OPERATIONS], filling[FLIGHT_OPERATIONS];
-    uint32_t filled, oldest, results_first, results;
-    struct result result[FLIGHTS_MOST];
+    uint32_t filled, oldest, lines_out, results_first, results;
+    bool early; /* the oldest line was back when it was looked at first */
+    struct result result[FLIGHT_RESULTS];
 };
 
 /* while_waiting is called again and again while an operation waits, on whatever; NULL: it relaxes.

@@ -29,15 +29,23 @@ struct object_line {
     /* Not 0: somebody copies a replica, and asks the others to leave theirs as they are. Written by
      * whoever does. */
     _Alignas(PAD_BYTES) _Atomic uint64_t still;
+    /* Agreed in one phase: how many operations all that have a replica have. Written by the owner. */
+    _Alignas(PAD_BYTES) _Atomic uint64_t released;
 };
 
 /* Written by its core. */
 struct object_core_line {
     _Alignas(PAD_BYTES) _Atomic uint64_t done;
     _Atomic uint64_t reads;
-    _Atomic uint64_t position; /* of its replica, now and then */
+    _Atomic uint64_t position; /* of its replica, now and then; while it joins the owner's */
     _Atomic uint64_t version;  /* twice the position that its replica is at; odd: between two */
 };
+
+/* Kinds that are no operation's. */
+enum { KIND_CLOSE = 1 << 8, KIND_JOIN = 2 << 8 };
+
+/* What one core's calls come on: a line of its own. */
+enum { CALL_SLOTS = PAD_BYTES / sizeof(struct slot) };
 
 /* What is in the last word of a request, and of its reply. */
 enum { REQUEST_MODE = MESSAGE_WORDS - 1 };
@@ -67,6 +75,11 @@ static inline void object_moment(struct object *o)
 static inline void object_back_off(struct object *o)
 {
     o->backing_off.while_waiting(o->backing_off.context);
+}
+
+static inline void *object_replica_of(const struct object *o, uint32_t core)
+{
+    return (char *)o->replica + ((int64_t)core - o->me) * (int64_t)o->replica_bytes;
 }
 
 /* Word by word: another core may be writing one of the two. */

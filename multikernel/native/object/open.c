@@ -2,14 +2,27 @@
 #include <string.h>
 
 #include "object/adaptive_inside.h"
+#include "object/agreed.h"
 #include "object/locked.h"
 #include "object/lockfree.h"
+#include "object/replicated.h"
 
-const char *const object_form_name[OBJECT_FORMS] = {"locked",    "fifo",       "optimistic",
-                                                    "delegated", "replicated", "lock-free"};
+const char *const object_form_name[OBJECT_FORMS] = {
+    [FORM_LOCKED] = "locked",
+    [FORM_FIFO] = "fifo",
+    [FORM_OPTIMISTIC] = "optimistic",
+    [FORM_DELEGATED] = "delegated",
+    [FORM_REPLICATED] = "replicated",
+    [FORM_LOCKFREE] = "lock-free",
+    [FORM_AGREED_TWO_PHASE] = "agreed-two-phase",
+    [FORM_AGREED_ONE_PHASE] = "agreed-one-phase",
+    [FORM_AGREED_OWNER] = "agreed-owner",
+};
 
-const struct object_type *const object_types[OBJECT_TYPES] = {
-    [TYPE_COUNTERS] = &object_counters, [TYPE_MAP] = &object_map, [TYPE_QUEUE] = &object_queue};
+const struct object_type *const object_types[OBJECT_TYPES] = {[TYPE_COUNTERS] = &object_counters,
+                                                              [TYPE_MAP] = &object_map,
+                                                              [TYPE_QUEUE] = &object_queue,
+                                                              [TYPE_MAPPINGS] = &object_mappings};
 
 const char *object_verdict_says(enum object_verdict verdict)
 {
@@ -30,6 +43,8 @@ const char *object_verdict_says(enum object_verdict verdict)
         return "there is no such form";
     case OBJECT_NOT_LOCKFREE:
         return "this object has no lock-free form: a single counter has, and a queue";
+    case OBJECT_PLAIN_WORDS:
+        return "this type has no optimistic form: its words may not be read while they are written";
     case OBJECT_NOT_OWNER:
         return "only the owner changes the form: ask that core to";
     case OBJECT_NOT_AN_OBJECT:
@@ -50,8 +65,8 @@ static const struct lock_algorithm *fifo_lock(uint32_t nth)
 
 /* Where everything lies. */
 struct places {
-    uint64_t state_bytes, line, of_core, locks, nodes, calls, flights, state, free, replicas, log,
-        operations, bytes;
+    uint64_t state_bytes, line, of_core, locks, nodes, calls, flights, lines, state, free, replicas,
+        log, operations, bytes;
 };
 
 static uint64_t take(uint64_t *at, uint64_t bytes)
@@ -66,9 +81,6 @@ static bool has_lockfree(const struct object_geometry *g)
     const struct lockfree *lockfree = object_types[g->type]->lockfree;
     return lockfree && lockfree->suits(g->shape);
 }
-
-/* What one core's calls come on: a line of its own. */
-enum { CALL_SLOTS = PAD_BYTES / sizeof(struct slot) };
 
 static enum object_verdict place(const struct object_geometry *g, struct places *p)
 {
@@ -91,6 +103,7 @@ static enum object_verdict place(const struct object_geometry *g, struct places 
     p->nodes = take(&at, g->cores * sizeof(struct lock_node));
     p->calls = take(&at, g->cores * CALL_SLOTS * sizeof(struct slot));
     p->flights = take(&at, g->cores * FLIGHT_LINES * sizeof(struct slot));
+    p->lines = take(&at, (uint64_t)g->cores * g->cores * CALL_SLOTS * sizeof(struct slot));
     p->state = take(&at, p->state_bytes);
     p->free = take(&at, has_lockfree(g) ? p->state_bytes : 0);
     p->replicas = take(&at, g->cores * p->state_bytes);
@@ -120,6 +133,8 @@ enum object_verdict object_init(void *block, const struct object_geometry *geome
         return OBJECT_NO_SUCH_FORM;
     if (form == FORM_LOCKFREE && !has_lockfree(geometry))
         return OBJECT_NOT_LOCKFREE;
+    if (form == FORM_OPTIMISTIC && object_types[geometry->type]->plain)
+        return OBJECT_PLAIN_WORDS;
     char *at = block;
     memset(block, 0, places.bytes);
     const struct object_type *type = object_types[geometry->type];
@@ -161,6 +176,7 @@ enum object_verdict object_open(struct object *o, void *block, uint64_t bytes, u
         .nodes = (struct lock_node *)(at + places.nodes),
         .calls = (struct slot *)(at + places.calls),
         .flights = (struct slot *)(at + places.flights),
+        .lines = (struct slot *)(at + places.lines),
         .operations = (struct slot *)(at + places.operations),
         .log = (_Atomic uint64_t *)(at + places.log),
         .state = at + places.state,
@@ -180,5 +196,7 @@ enum object_verdict object_open(struct object *o, void *block, uint64_t bytes, u
         call_open_receiver(&o->called[core], &o->calls[core * CALL_SLOTS], 1);
         call_open_receiver(&o->flown[core], &o->flights[core * FLIGHT_LINES], FLIGHT_LINES);
     }
+    agreed_open(o);
+    replicated_open(o);
     return OBJECT_OK;
 }

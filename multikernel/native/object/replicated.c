@@ -1,14 +1,16 @@
 #include "object/replicated.h"
 
+#include "object/delegated.h"
+
 /* An entry: position, core, and where among the core's operations. Positions count on from one log
  * to the next; of one only these bits are kept, and compared as what wraps around. */
 enum {
     PLACE_BITS = 12, /* 2 * OBJECT_LOG_MOST */
     CORE_BITS = 6,
     TAG_SHIFT = PLACE_BITS + CORE_BITS,
-    KIND_CLOSE = 1 << 8, /* no operation's */
     /* How long somebody is waited for who may not be running: moments. */
     PATIENCE = 64,
+    JOINS_EACH = 8, /* operations, of an owner who may never wait */
 };
 static_assert(1 << PLACE_BITS == 2 * OBJECT_LOG_MOST, "a place for each");
 static_assert(1 << CORE_BITS == OBJECT_CORES_MOST, "a number for each");
@@ -137,18 +139,47 @@ RARE static void join(struct object *o, uint64_t mode)
     at_position(o, start);
 }
 
-static inline void *replica_of(const struct object *o, uint32_t core)
-{
-    return (char *)o->replica + ((int64_t)core - o->me) * (int64_t)o->replica_bytes;
-}
-
 /* Takes over that core's replica; false: it changed meanwhile, or is not of this log. */
 static bool copy_of(struct object *o, uint32_t core, uint64_t version)
 {
-    object_copy(o->replica, replica_of(o, core), o->state_bytes);
+    object_copy(o->replica, object_replica_of(o, core), o->state_bytes);
     /* Pairs with the release fence in changes(). */
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&o->of_core[core].version, memory_order_relaxed) == version;
+}
+
+/* Of plain words: the owner copies its own replica, between two operations, and says at once where
+ * this core is, so that the log does not overtake it. False: the form has ended. */
+RARE static bool join_by_owner(struct object *o, uint64_t mode)
+{
+    const struct operation join = {.kind = KIND_JOIN};
+    struct message reply;
+    changes(o);
+    o->epoch = 0;
+    /* Relaxed: nobody has to wait for it meanwhile, the owner least of all. */
+    atomic_store_explicit(&own_line(o)->position, 0, memory_order_relaxed);
+    if (!delegated_ask(o, mode, &join, &reply))
+        return false;
+    o->epoch = mode;
+    o->start = reply.word[1];
+    at_position(o, reply.word[0]);
+    return true;
+}
+
+static void let_join(struct object *o)
+{
+    for (uint32_t core = 0; core < o->cores; core++) {
+        struct slot *slot = core == o->me ? NULL : call_arrived(&o->called[core]);
+        if (!slot || slot_word(slot, REQUEST_MODE) != o->epoch)
+            continue;
+        object_copy(object_replica_of(o, core), o->replica, o->state_bytes);
+        atomic_store_explicit(&o->of_core[core].position, o->position, memory_order_relaxed);
+        slot_set(slot, 0, o->position);
+        slot_set(slot, 1, o->start);
+        slot_set(slot, REQUEST_MODE, REPLY_DONE);
+        call_take_up(&o->called[core]);
+        call_return(slot);
+    }
 }
 
 /* The one that is farthest on and at rest; its own number: none. */
@@ -172,6 +203,8 @@ RARE static bool come_back(struct object *o)
 {
     const uint64_t ticket = ++o->tickets << 8 | o->me;
     bool back = false;
+    if (o->type->plain)
+        return join_by_owner(o, o->epoch);
     changes(o);
     while (!back && object_mode_is(o, o->epoch)) {
         uint64_t version = 0;
@@ -229,7 +262,7 @@ static bool has_room(struct object *o)
 RARE static void wait_for_room(struct object *o)
 {
     for (uint32_t i = 0; !has_room(o); i++) {
-        if (i < PATIENCE) {
+        if (i < PATIENCE || o->type->plain) {
             object_back_off(o);
             continue;
         }
@@ -285,21 +318,31 @@ static bool put_in_order(struct object *o, const struct operation *operation)
     }
 }
 
-static inline void enter(struct object *o, uint64_t mode)
+/* False: the form has ended. */
+static inline bool enter(struct object *o, uint64_t mode)
 {
     o->inside = true;
-    if (__builtin_expect(o->epoch != mode, 0))
+    if (__builtin_expect(o->epoch != mode, 0)) {
+        if (o->type->plain && o->me != o->owner)
+            return join_by_owner(o, mode);
         join(o, mode);
+    }
     if (__builtin_expect(asked_to_hold_still(o), 0))
         hold_still(o);
+    return true;
 }
 
 bool replicated_apply(struct object *o, uint64_t mode, const struct operation *operation,
                       struct result *result)
 {
-    enter(o, mode);
+    if (__builtin_expect(operation->kind >> 8 != 0, 0)) {
+        *result = (struct result){RESULT_BAD, 0}; /* it would be taken for what ends the log */
+        return true;
+    }
+    if (o->type->plain && o->me == o->owner && ++o->joins % JOINS_EACH == 0)
+        let_join(o);
     const bool only_reads = operation_reads(operation);
-    const bool done = only_reads ? to_the_end(o) : put_in_order(o, operation);
+    const bool done = enter(o, mode) && (only_reads ? to_the_end(o) : put_in_order(o, operation));
     if (done && only_reads) {
         o->type->apply(o->replica, operation, result);
     } else if (done) {
@@ -318,6 +361,8 @@ bool replicated_follow(struct object *o)
     if (o->inside || !o->epoch || !object_mode_is(o, o->epoch) || asked_to_hold_still(o))
         return false;
     const uint64_t before = o->position;
+    if (o->type->plain && o->me == o->owner)
+        let_join(o);
     /* Overtaken, it comes back when it has something to do. */
     if (replay(o) == AT_THE_END &&
         atomic_load_explicit(&own_line(o)->position, memory_order_relaxed) != o->position)
@@ -326,6 +371,13 @@ bool replicated_follow(struct object *o)
 }
 
 /* --- The owner's --- */
+
+void replicated_open(struct object *o)
+{
+    const uint64_t mode = object_mode(o);
+    if (o->type->plain && o->me == o->owner && (mode & FORM_MASK) == FORM_REPLICATED)
+        join(o, mode);
+}
 
 void replicated_begin(struct object *o, uint64_t mode)
 {

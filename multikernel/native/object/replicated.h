@@ -14,6 +14,8 @@
  * replica of another core, which it asks to hold still. So a full log waits for nobody who does not
  * run. Who was overtaken does, in one case: where all that are at the log's end stopped in the middle
  * of an operation.
+ * Where a type's words are plain ones nobody copies what another may be writing: a core joins by
+ * asking the owner, and a full log waits for all that have joined.
  * An entry, and the operation that it leads to, are looked at once more after they have been read:
  * that finds out what was overwritten meanwhile. */
 #pragma once
@@ -23,6 +25,9 @@
 /* False: the form has ended, and nothing was done. alone: it never ends. */
 bool replicated_apply(struct object *o, uint64_t mode, const struct operation *operation,
                       struct result *result);
+
+/* An end's. */
+void replicated_open(struct object *o);
 
 /* Keeps up with the log, if this core has joined. */
 bool replicated_follow(struct object *o);

@@ -4,8 +4,9 @@
  *
  * State is flat, without pointers, in words that move one by one through relaxed atomics: a core
  * may read a state while another writes it, and finds out afterwards. So `apply` has to end,
- * within the state, whatever a word holds. It depends on state and operation alone: replicas that
- * apply the same operations in the same order are equal.
+ * within the state, whatever a word holds; a type that cannot promise it says that its words are
+ * plain ones (`plain`). It depends on state and operation alone: replicas that apply the same
+ * operations in the same order are equal.
  *
  * What one operation is, and what there is of a log and of check, apply and undo, is after NrOS
  * (Bhardwaj et al., OSDI'21), and this core's monitor (monitor/operation.h). */
@@ -38,7 +39,8 @@ enum result_status {
     RESULT_ABSENT, /* no such key */
     RESULT_FULL,
     RESULT_EMPTY,
-    RESULT_BAD, /* no such kind of operation, or key, or value: nothing was done */
+    RESULT_BAD,     /* no such kind of operation, or key, or value: nothing was done */
+    RESULT_REFUSED, /* nothing was done, and the value says why */
 };
 
 struct result {
@@ -77,6 +79,9 @@ struct object_type {
     /* Of the last operation that was applied, with its result: the state answers as before. */
     void (*undo)(void *state, const struct operation *operation, const struct result *result);
     const struct lockfree *lockfree; /* NULL: there is none */
+    /* Its words are not atomic, and make sense together only: nobody reads a state that another core
+     * may be writing, not even to copy it. */
+    bool plain;
 };
 
 /* Counters: each on a line of its own; an operation takes `value[0]` of them, from `key` on. ADD adds
@@ -104,3 +109,22 @@ enum {
     QUEUE_SLOTS_MOST = 1 << 24,
 };
 extern const struct object_type object_queue;
+
+/* The mapping database of a core's capabilities (capability/cspace.h), with the product's own checks
+ * and changes: which memory is what. A key is a slot; 0 is the root's. Shape: slots, a power of two.
+ * The result of FIND and COUNT is OK. */
+enum {
+    MAPPINGS_INSERT = 1, /* RAM or a Frame of address, size and type, in an empty slot */
+    MAPPINGS_REMOVE = 2, /* result: its address */
+    MAPPINGS_REVOKE = 3, /* what is made of it, and its copies; result: how many */
+    MAPPINGS_FIND = 4 | OPERATION_READS, /* result: the innermost slot that has the byte `key`; or
+                                             ABSENT */
+    MAPPINGS_COUNT = 5 |
+        OPERATION_READS, /* result: those that have a byte of the size value[0] from
+                                             `key` on */
+    MAPPINGS_SLOTS_LEAST = 4,
+    MAPPINGS_SLOTS_MOST = 256,
+    MAPPINGS_REVOKED_MOST = 16, /* by one REVOKE; more: REFUSED, CAP_MORE */
+};
+/* REFUSED: a verdict of capability/capability.h. */
+extern const struct object_type object_mappings;

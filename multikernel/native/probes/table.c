@@ -117,7 +117,8 @@ const struct probe_kind probe_kinds[] = {
      * lost; then the operations of each segment. */
     {"sharing", probe_sharing,
      "form memory type shape core forms count cycles edge base each results",
-     "locked fifo optimistic delegated replicated lock-free adaptive",
+     "locked fifo optimistic delegated replicated lock-free agreed-two-phase agreed-one-phase "
+     "agreed-owner adaptive",
      "an object that there is, in memory for it and a form that it has"},
     {0}};
 ;
