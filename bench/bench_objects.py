@@ -111,7 +111,9 @@ def test_delegation(benchmark: Any, native: Path) -> None:
         cycles = dict(zip(names, zip(*rounds, strict=True), strict=True))
 
         def ratio(of: str, to: str, cycles: dict[str, Any] = cycles) -> float:
-            return statistics.median(a / b for a, b in zip(cycles[of], cycles[to], strict=True))
+            return float(
+                statistics.median(a / b for a, b in zip(cycles[of], cycles[to], strict=True))
+            )
 
         benchmark.extra_info[kind] = {
             **{f"{name}_cycles": statistics.median(cycles[name]) for name in names},

@@ -1,3 +1,4 @@
+/* Two cores that use one object: see two_cores.h. */
 #include "two_cores.h"
 
 #include <sched.h>
