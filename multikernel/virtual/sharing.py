@@ -38,11 +38,11 @@ clock: measured on this project's host, in one process.
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a core does by itself, in cycles of the machine: the loop around an operation on one
-    line and the object's dispatch; each further line; an atomic operation on a line that it has; a look
-    at one in a loop; the processor's pause; the driver's turn in which nothing comes; a look at the
-    clock. migrates: a line that another core has written is the reader's own, as on Intel's servers
-    of 2023; else both share it.
+    """What a core does by itself, in cycles of the machine. operation: the loop, the object's
+    dispatch, and an operation on one line that the core has; line: each further one; atomic: an
+    atomic operation on such a line; look: at one in a loop; relax: the processor's pause; turn: of
+    the driver in which nothing comes; clock: a look at the clock. migrates: a line that another
+    core has written is the reader's own, as on Intel's servers of 2023; else both share it.
     """
 
     operation: float

@@ -77,8 +77,12 @@ def wrong_round(
 # --- Sums and histories of each key ---
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("flight", [0, 1])
-@pytest.mark.parametrize(("cores", "log", "lazy"), [(2, 256, 0), (2, 16, 1), (3, 16, 1)])
+@pytest.mark.parametrize(
+    ("cores", "log", "lazy"),
+    [(2, 256, 0), (2, 16, 1), pytest.param(3, 16, 1, marks=pytest.mark.full)],
+)
 @pytest.mark.parametrize(("kind", "shape", "forms"), KINDS)
 def test_nothing_is_lost_while_the_form_changes(
     compiler: Compiler,
@@ -96,6 +100,7 @@ def test_nothing_is_lost_while_the_form_changes(
 
 
 # Fewer, for each operation takes as long as the others are not running.
+@pytest.mark.sampled(one_in=6)
 @pytest.mark.parametrize("cores", [2, 3])
 @pytest.mark.parametrize("switches", [200, pytest.param(20_000, marks=pytest.mark.full)])
 @pytest.mark.parametrize("agreed", [TWO_PHASE, AGREED, 0])
@@ -122,6 +127,7 @@ def test_nothing_is_lost_in_a_million_changes(
     assert done.returncode == 0, (arguments, done.stderr)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, AGREED, ALL])
 def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
     done = run(compiler, "sums", 3, COUNTERS, 4, 3, 64, form, 300, 20, 50, 1)
@@ -140,6 +146,7 @@ def test_who_joins_late_is_not_waited_for(compiler: Compiler, seed: int) -> None
 
 # In which nobody waits for a core that does not run: what the owner does meanwhile goes round the
 # log eight times.
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("flight", [0, 1])
 @pytest.mark.parametrize(
     ("kind", "shape", "forms"),
@@ -169,6 +176,7 @@ def under_sanitizer(
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
     forms = LOCKED | FIFO | DELEGATED | AGREED
@@ -185,6 +193,7 @@ def forms_of(forms: int) -> list[int]:
     return [*(1 << i for i in range(FORMS) if forms >> i & 1), forms]
 
 
+@pytest.mark.sampled(one_in=6)
 @pytest.mark.parametrize("cores", [2, 3])
 @pytest.mark.parametrize(
     ("kind", "shape", "forms"),
@@ -237,6 +246,7 @@ def explore(
 
 # Type, cores, and the forms in turn: 0 locked, 1 FIFO, 2 optimistic, 3 delegated, 4 replicated,
 # 5 lock-free, 6 agreed in two phases, 7 in one, 8 by the owner. r: some only read.
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -270,6 +280,7 @@ WAIT = {"WAITS_WITHOUT_SERVING", "THE_YOUNGER_WAITS_TOO", "DECIDED_AND_TAKEN_FOR
 LONG = {"ABORTED_AND_NOT_UNDONE", "DECIDED_AND_TAKEN_FOR_OPEN"}
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     "name",
     [pytest.param(one, marks=pytest.mark.full) if one in LONG else one for one in EXPLORED],
@@ -299,6 +310,7 @@ def a_mapping(chosen: random.Random, kind: int, slots: int) -> tuple[int, int]:
     return chosen.randrange(slots + 1), page | size << 24 | chosen.choice([1, 1, 2, 2, 2, 3]) << 48
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(
     ("kind", "shape"),
@@ -423,6 +435,7 @@ def test_forms_that_a_type_has_not_are_refused(
 # --- Seeded bugs ---
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "name", every(4, [name for name in BUGS if not BUGS[name].seen_by[0].startswith("orders")])

@@ -129,8 +129,8 @@ def _free(runs: list[tuple[float, float]]) -> list[tuple[float, float]]:
 def _measure(
     bench: Bench, found: dict[Key, list[tuple[float, float]]], draw: random.Random
 ) -> None:
-    """Every workload once, in an order of chance: how much of the time the cores had their CPUs, and
-    cycles of a core for one operation.
+    """Every workload once, in an order of chance: how much of the time the cores had their CPUs,
+    and cycles of a core for one operation.
     """
     keys = list(workloads())
     draw.shuffle(keys)
@@ -153,7 +153,7 @@ def _measure(
 def _fitting(
     costs: sharing.Costs, name: str, measured: float, cycles: Callable[[sharing.Costs], float]
 ) -> sharing.Costs:
-    """With that one of them such that it takes the cycles measured, which grow in proportion to it."""
+    """With that one of them such that it takes the cycles measured: they grow in proportion."""
 
     def at(value: float) -> sharing.Costs:
         return replace(costs, **{name: value})  # type: ignore[arg-type]

@@ -161,3 +161,12 @@ double party_back_off(const struct party *p, const struct member *m)
 {
     return duties(p, m) + p->costs->turn;
 }
+
+void party_counts_row(struct party *p, const struct member *m)
+{
+    p->rows += p->had_by != m->me;
+    p->row = p->had_by == m->me ? p->row + 1 : 1;
+    p->had_by = m->me;
+    if (p->row > p->longest)
+        p->longest = p->row;
+}

@@ -150,15 +150,6 @@ bool party_applies(struct party *p, struct member *m)
     END(m->at_apply);
 }
 
-void party_counts_row(struct party *p, const struct member *m)
-{
-    p->rows += p->had_by != m->me;
-    p->row = p->had_by == m->me ? p->row + 1 : 1;
-    p->had_by = m->me;
-    if (p->row > p->longest)
-        p->longest = p->row;
-}
-
 /* object_poll() */
 bool party_polls(struct party *p, struct member *m)
 {
