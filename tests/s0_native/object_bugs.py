@@ -157,7 +157,7 @@ BUGS = table(
     Bug(
         "A_FULL_LOG_WAITS",
         REPLICATED,
-        "if (i < PATIENCE) {",
+        "if (i < PATIENCE || o->type->plain) {",
         "if (i < PATIENCE || true) {",
         seen_by=(STOPPED,),
     ),
