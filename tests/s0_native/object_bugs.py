@@ -157,7 +157,7 @@ BUGS = table(
     Bug(
         "A_FULL_LOG_WAITS",
         REPLICATED,
-        "if (i < PATIENCE) {",
+        "if (i < PATIENCE || o->type->plain) {",
         "if (i < PATIENCE || true) {",
         seen_by=(STOPPED,),
     ),
@@ -251,8 +251,8 @@ BUGS = table(
     Bug(
         "DONE_WHEN_IT_IS_SENT",
         BY_OWNER,
-        "    if (!a->awaited)\n        finish(o);\n}\n\nstatic void go_on",
-        "    agreed_collect(o);\n    finish(o);\n}\n\nstatic void go_on",
+        "    if (!a->awaited)\n        finish(o);\n}\n\nstatic bool go_on",
+        "    agreed_collect(o);\n    finish(o);\n}\n\nstatic bool go_on",
         seen_by=("orders 0 aa,ss 7",),
     ),
     Bug(
