@@ -1,6 +1,7 @@
-"""Of the tests marked full(one_in=N), which repeat one idea over many parameters, a run takes every
-Nth of each function, rounded up: one that is asked for by its name is run. A seed chooses them,
-another one each time unless --seed gives it, so that successive runs cover different parts.
+"""Tests that repeat one idea over many parameters: a run takes every Nth of each function, rounded
+up, so one that is asked for by its name is run. A run without --full does so with what is marked
+sampled(one_in=N), a run with it, which takes all of those, with what is marked full(one_in=N). A
+seed chooses, another one each time unless --seed gives it: successive runs cover different parts.
 """
 
 from __future__ import annotations
@@ -12,6 +13,25 @@ from collections import defaultdict
 import pytest
 
 LEFT_OUT = pytest.StashKey[int]()
+NOT_FULL = "not full"
+"""What pyproject.toml gives to -m, and scripts/test --full takes back. By any other words for it
+nothing is sampled.
+"""
+
+
+class _Run:
+    full = False
+
+
+def more(few: int, many: int) -> int:
+    """How many examples, rounds or steps: few, and with --full many. For when tests are collected,
+    or run.
+    """
+    return many if _Run.full else few
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _Run.full = config.getoption("markexpr") != NOT_FULL
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,8 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=random.randrange(1_000_000),
         help=(
-            "chooses among the tests marked full(one_in=N); random if not given, and printed in"
-            " the end"
+            "chooses among the tests marked sampled(one_in=N) or, with --full, full(one_in=N);"
+            " random if not given, and printed in the end"
         ),
     )
 
@@ -35,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     alike: defaultdict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
     for item in items:
-        mark = item.get_closest_marker("full")
+        mark = item.get_closest_marker("full" if _Run.full else "sampled")
         if mark and "one_in" in mark.kwargs:
             alike[item.nodeid.partition("[")[0], mark.kwargs["one_in"]].append(item)
     left_out = {
@@ -55,5 +75,5 @@ def pytest_terminal_summary(
     if count := config.stash.get(LEFT_OUT, 0):
         seed = config.getoption("--seed")
         terminalreporter.write_line(
-            f"--seed {seed} left out {count} tests marked full(one_in=N), and would again"
+            f"--seed {seed} left out {count} tests of many parameters, and would again"
         )

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -39,7 +40,7 @@ SANITIZED_ENVIRONMENT = {
 
 class Compiler:
     """Builds each combination of sources, flags and seeded bug once a session, and so each object
-    of them."""
+    of them; objects side by side, on all CPUs."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -48,7 +49,8 @@ class Compiler:
             *("-std=gnu11", "-g", "-D_GNU_SOURCE", "-pthread", *WARNINGS, "-O2"),
         )
         self.changed: dict[Bug, Path] = {}
-        self.objects: dict[tuple[Path, Build, Bug | None], Path] = {}
+        self.pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+        self.objects: dict[tuple[Path, Build, Bug | None], Future[Path]] = {}
         self.programs: dict[tuple[Build, Build, Bug | None], Path] = {}
 
     def build(
@@ -60,29 +62,44 @@ class Compiler:
             pytest.skip("what is built here is under another sanitizer")
         key = (tuple(map(str, sources)), tuple(flags), bug)
         if key not in self.programs:
-            objects = [self._object(HERE / source, tuple(flags), bug) for source in sources]
+            # All are known before the first begins: a bug is written out anew for each.
+            known = [self._source(HERE / source, bug) for source in sources]
+            begun = [self._object(tuple(flags), *one) for one in known]
+            objects = [one.result() for one in begun]
             program = self.directory / f"{Path(sources[0]).stem}-{len(self.programs)}"
             self._run(*flags, *objects, "-o", program)
             self.programs[key] = program
         return self.programs[key]
 
-    def _object(self, source: Path, flags: Build, bug: Bug | None) -> Path:
-        path, includes = source, [f"-I{NATIVE}", f"-I{HERE}"]
-        if bug:
-            if bug not in self.changed:
-                self.changed[bug] = self.directory / f"changed-{len(self.changed)}"
-                bug.apply(self.changed[bug])
-            includes.insert(0, f"-I{self.changed[bug]}")
-            # What tests compile may include any file; the native core's own, headers alone.
-            if source.is_relative_to(NATIVE):
-                anew = sources_with(bug, self.changed[bug], [source])
-                path, bug = (anew[source], bug) if anew else (source, None)
+    def _source(self, source: Path, bug: Bug | None) -> tuple[Path, Path, list[str], Bug | None]:
+        """What it is called, where it is to be read, where headers are looked for before others,
+        and the bug, if it makes a difference to it."""
+        if not bug:
+            return source, source, [], None
+        if bug not in self.changed:
+            self.changed[bug] = self.directory / f"changed-{len(self.changed)}"
+            bug.apply(self.changed[bug])
+        includes = [f"-I{self.changed[bug]}"]
+        # What tests compile may include any file; the native core's own, headers alone.
+        if source.is_relative_to(NATIVE):
+            anew = sources_with(bug, self.changed[bug], [source])
+            return (source, anew[source], includes, bug) if anew else (source, source, [], None)
+        return source, source, includes, bug
+
+    def _object(
+        self, flags: Build, source: Path, path: Path, includes: list[str], bug: Bug | None
+    ) -> Future[Path]:
         key = (source, flags, bug)
         if key not in self.objects:
             compiled = self.directory / f"{source.stem}-{len(self.objects)}.o"
-            self._run(*flags, *includes, "-c", path, "-o", compiled)
-            self.objects[key] = compiled
+            includes = [*includes, f"-I{NATIVE}", f"-I{HERE}"]
+            arguments: list[Path | str] = [*flags, *includes, "-c", path, "-o", compiled]
+            self.objects[key] = self.pool.submit(self._compiled, compiled, arguments)
         return self.objects[key]
+
+    def _compiled(self, into: Path, arguments: Sequence[Path | str]) -> Path:
+        self._run(*arguments)
+        return into
 
     def _run(self, *arguments: Path | str) -> None:
         command = [*self.command, *map(str, arguments)]

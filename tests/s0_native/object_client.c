@@ -255,6 +255,20 @@ static void meet(struct core *c, _Atomic uint64_t *arrived)
     }
 }
 
+/* Those kinds mean something to forms, and nothing where an operation is asked for. */
+static void ask_for_what_is_no_operation(struct core *c)
+{
+#ifndef THREADS
+    for (uint64_t kind = KIND_CLOSE; kind <= (KIND_CLOSE | KIND_JOIN); kind += KIND_CLOSE) {
+        const struct operation none = {.kind = kind};
+        struct result result;
+        object_apply(&c->object, &none, &result);
+        CHECK(result.status == RESULT_BAD, "kind %llu was done", (unsigned long long)kind);
+    }
+#endif
+    (void)c;
+}
+
 static void work(uint32_t me)
 {
     static _Thread_local struct core core;
@@ -265,6 +279,7 @@ static void work(uint32_t me)
     c->object.type = &plain_counters;
 #endif
     meet(c, &all->begun);
+    ask_for_what_is_no_operation(c);
     if (me == geometry.owner)
         stopper = &c->object;
     uint64_t switched = 0;

@@ -28,6 +28,7 @@ from s0_native.capability_model import (
 )
 from s0_native.capability_replicas import ME, ROOT_ADDRESS, Replica
 from s0_native.capability_world import World
+from sampling import more
 
 from multikernel.native import _native
 
@@ -144,7 +145,7 @@ class CapabilityMachine(RuleBasedStateMachine):
 
 
 CapabilityMachine.TestCase.settings = settings(
-    deadline=None, max_examples=60, stateful_step_count=60
+    deadline=None, max_examples=more(15, 60), stateful_step_count=60
 )
 TestCapabilityMachine = CapabilityMachine.TestCase
 
@@ -159,7 +160,7 @@ def test_every_verdict_is_met(capabilities: Shells) -> None:
     here: only a monitor knows of pages.
     """
     seen = dict.fromkeys(V.values(), 0)
-    for seed in range(60):
+    for seed in range(more(40, 60)):
         world = World(capabilities(0), slot_bits=8 if seed % 2 else 4)
         world.furnish()
         choose = random.Random(seed)

@@ -42,6 +42,7 @@ def run(
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("seen", ["model", "bounded", "many", "threads", "processes", "killed"])
 @pytest.mark.parametrize(("form", "slots"), CASES)
 def test_a_channel_is_a_bounded_queue_each_way(
@@ -59,6 +60,7 @@ def test_what_was_sent_before_closing_arrives_and_then_nothing_does(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("form", FORMS)
 def test_no_race(compiler: Compiler, form: str) -> None:
     done = run(
@@ -68,6 +70,7 @@ def test_no_race(compiler: Compiler, form: str) -> None:
 
 
 # Bugs that the rings' own clients are shown, too: the suite sees through the interface.
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("form", "name"),
     [

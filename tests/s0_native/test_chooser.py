@@ -147,6 +147,7 @@ def test_the_chooser(compiler: Compiler, name: str) -> None:
     TESTS[name](compiler)
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_bug_is_seen(compiler: Compiler, bug: str) -> None:
     for name in BUGS[bug].seen_by:

@@ -16,6 +16,7 @@ import pytest
 from s0_native.building import NATIVE, SANITIZED, SANITIZED_ENVIRONMENT, Compiler
 from s0_native.fuzz_bugs import BUGS
 from s0_native.test_deferred import SOURCES as DRIVER
+from sampling import more
 from seeded import Bug, product_build
 
 CLIENTS: dict[str, list[Path]] = {
@@ -49,9 +50,10 @@ def some_seed() -> int:
     return random.randrange(1 << 32)
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_whatever_comes_is_borne(compiler: Compiler, client: str) -> None:
-    done = run(compiler, client, some_seed(), 8_000)
+    done = run(compiler, client, some_seed(), more(3_000, 8_000))
     assert done.returncode == 0, done.stderr
 
 

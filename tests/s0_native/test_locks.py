@@ -36,7 +36,10 @@ def holds(done: subprocess.CompletedProcess[str]) -> None:
     assert int(done.stdout) > 500
 
 
-@pytest.mark.parametrize("kind", EXPLORED)
+@pytest.mark.sampled(one_in=2)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.full) if k == "hapax" else k for k in EXPLORED]
+)
 def test_two_cores_that_share_a_cpu(compiler: Compiler, kind: str) -> None:
     holds(explore(compiler, kind, 2, 2, ONE_CPU))
 
@@ -46,6 +49,7 @@ def test_sleep_that_ends_by_itself_breaks_nothing(compiler: Compiler, kind: str)
     holds(explore(compiler, kind, 2, 1, ONE_CPU, timeouts=True))
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "kind", [pytest.param(k, marks=pytest.mark.full) if k == "hapax" else k for k in EXPLORED]
 )
@@ -53,12 +57,13 @@ def test_two_cores_that_spin_first(compiler: Compiler, kind: str) -> None:
     holds(explore(compiler, kind, 2, 2, NO_CPU))
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     ("kind", "cpus"),
     [
         ("ttas", TWO_CPUS),
         ("mcs", ONE_CPU),
-        ("mcs", NOBODY_PARKS),
+        pytest.param("mcs", NOBODY_PARKS, marks=pytest.mark.full),
         *(
             pytest.param(kind, cpus, marks=pytest.mark.full(one_in=3))
             for kind in EXPLORED
@@ -70,6 +75,7 @@ def test_three_cores(compiler: Compiler, kind: str, cpus: int) -> None:
     holds(explore(compiler, kind, 3, 1, cpus))
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("name", every(2, BUGS))
 def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
     kind, cores, rounds, *pinned = BUGS[name].seen_by

@@ -11,6 +11,7 @@ import pytest
 from s0_native.building import NATIVE, Compiler, sanitizer_prefix
 from s0_native.capability_replicas import SOURCES as CAPABILITIES
 from s0_native.shared_bugs import BUGS
+from sampling import more
 from seeded import Bug, every
 
 SHARED = (
@@ -46,7 +47,7 @@ def run(
 
 @pytest.mark.parametrize("scope", [BIG, REGION])
 def test_no_race_and_nothing_left(compiler: Compiler, scope: int) -> None:
-    for seed in range(2):
+    for seed in range(more(1, 2)):
         done = run(compiler, seed, 1_000, scope)
         assert done.returncode == 0, (seed, done.stderr)
 
@@ -54,7 +55,7 @@ def test_no_race_and_nothing_left(compiler: Compiler, scope: int) -> None:
 # Without the sanitizer at full speed, where other interleavings show.
 @pytest.mark.parametrize("scope", [BIG, REGION])
 def test_nothing_left_at_full_speed(compiler: Compiler, scope: int) -> None:
-    for seed in range(2):
+    for seed in range(more(1, 2)):
         done = run(compiler, seed, 5_000, scope, sanitized=False)
         assert done.returncode == 0, (seed, done.stderr)
 
@@ -77,6 +78,7 @@ def test_no_race_for_long(compiler: Compiler, scope: int, seed: int) -> None:
 DEADLOCKS = ("PAGES_FIRST", "UNORDERED")
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize(
     "name",
     [

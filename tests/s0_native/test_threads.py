@@ -61,6 +61,7 @@ def random_arguments(client: str, seed: int, count: int) -> tuple[int, ...]:
             return seed, 4, count
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("client", CLIENTS)
 def test_no_race_and_no_wrong_message(compiler: Compiler, client: str, seed: int) -> None:
@@ -95,6 +96,7 @@ def test_call_lines_stream(compiler: Compiler, window: int) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("kind", LOCKS)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_lock_loses_no_count(compiler: Compiler, kind: str, seed: int) -> None:
@@ -102,6 +104,7 @@ def test_the_lock_loses_no_count(compiler: Compiler, kind: str, seed: int) -> No
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("name", every(3, SEEN_BY_CLIENTS))
 def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
     (client,) = BUGS[name].seen_by
@@ -133,6 +136,7 @@ def test_what_is_copied_of_a_trace_is_whole(compiler: Compiler, events: int) -> 
 
 
 # One caller, which is watched; more than are watched, by one level of hints and by two.
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("rounds", "callers", "apart"), [(60_000, 1, 1), (5_000, 6, 1), (5_000, 8, 1), (5_000, 8, 30)]
 )
@@ -165,6 +169,7 @@ LOST_BY = {
 """Rounds, callers, how far apart, and whether nobody is watched."""
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     "name", [*SEEN_BY_DOORBELLS, pytest.param("no last look", marks=pytest.mark.full)]
 )

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from s1_knowledge.machines import sites, sites_and_costs
 from s1_machine import machines
+from sampling import more
 
 from multikernel.errors import BadInput
 from multikernel.knowledge import facts
@@ -21,7 +22,7 @@ from multikernel.knowledge.trees import build
 from multikernel.machine.topology.synthetic import from_string
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=more(6, 15))
 @given(st.data(), sites_and_costs(largest=20))
 def test_the_multicast_tree_is_the_numa_aware_one(
     data: st.DataObject, machine: tuple[Site, Costs]
@@ -38,7 +39,7 @@ def test_the_multicast_tree_is_the_numa_aware_one(
     assert tuple(asked) == skb.tree(root).edges
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=more(6, 15))
 @given(st.data(), sites(largest=12))
 def test_sharing_cache_by_counting(data: st.DataObject, site: Site) -> None:
     core = data.draw(st.sampled_from(site.cores))
@@ -82,7 +83,7 @@ def test_the_best_node_for_a_call_line() -> None:
         assert b.distance(best["node"]) == min(equal)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=more(6, 15))
 @given(st.data(), sites(largest=12), st.sampled_from(("spread", "close")))
 def test_placement_places_every_service_on_a_core_of_its_own(
     data: st.DataObject, site: Site, how: str
@@ -93,7 +94,7 @@ def test_placement_places_every_service_on_a_core_of_its_own(
     assert len({answer["core"] for answer in found}) == k
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=more(6, 15))
 @given(st.data())
 def test_spread_uses_packages_caches_and_physical_cores_evenly(data: st.DataObject) -> None:
     shape = data.draw(
@@ -117,6 +118,7 @@ def test_spread_uses_packages_caches_and_physical_cores_evenly(data: st.DataObje
             assert max(used) - min(used) <= 1
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     ("machine", "k"),
     [("kvm-packages", 2), ("power7-packages", 8), ("opteron-modules", 32), ("kunpeng-920", 32),

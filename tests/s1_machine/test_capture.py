@@ -249,6 +249,7 @@ def everywhere(cpus: int, *files: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize(
     "file",
     ["topology/core_cpus_list", "topology/package_cpus_list", "topology/cluster_cpus_list",

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from s1_machine import doctor_hosts, trees
 from s1_machine.doctor_hosts import CLOCKS, HUGE, IRQ
 from s1_machine.trees import CPU
+from sampling import more
 
 from multikernel.cli import doctor as command
 from multikernel.cli import main
@@ -282,7 +283,7 @@ def test_each_check_without_its_files_is_unknown(tmp_path: Path, code: str) -> N
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=more(20, 60), deadline=None)
 def test_whatever_is_missing_or_garbled_nothing_raises(data: st.DataObject) -> None:
     files = HOSTS[data.draw(st.sampled_from(sorted(HOSTS)))]()
     names = data.draw(st.lists(st.sampled_from(sorted(files)), max_size=12, unique=True))

@@ -27,6 +27,7 @@ def test_there_are_machines() -> None:
     assert len(machines.NAMES) >= 12
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("name", machines.NAMES)
 def test_what_is_read_and_drawn(name: str) -> None:
     topology = machines.read(name)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import more
 
 from multikernel.errors import BadInput
 from multikernel.machine.topology.model import Cache, Cpu, Node, Topology
@@ -63,7 +64,7 @@ def topologies(draw: st.DrawFn) -> Topology:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=more(25, 60))
 @given(topologies())
 def test_nothing_is_lost(topology: Topology) -> None:
     text = topology.to_json()

@@ -110,6 +110,7 @@ def check(system: System, *, heirs: bool = True) -> list[tuple[int, Record]]:
     return found
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("cnodes", [False, True])
 def test_all_cores_at_once(system: System, cnodes: bool) -> None:
     total: Counter[str] = Counter()

@@ -119,6 +119,7 @@ def explain(rounds: Iterable[Round]) -> None:
     order(history, Going(seen(one.before for one in rounds)), step)
 
 
+@pytest.mark.sampled(one_in=2)
 def test_histories(system: System) -> None:
     made = filled = 0
     for _ in range(5):  # chance decides what comes of it

@@ -95,6 +95,7 @@ def overlaps(history: list[Event]) -> int:
     )
 
 
+@pytest.mark.sampled(one_in=2)
 def test_histories(system: System) -> None:
     met: Counter[str] = Counter()
     together = 0

@@ -27,6 +27,7 @@ from s2_kernel.capability_system import (
     Object,
     Request,
 )
+from sampling import more
 
 import multikernel
 from multikernel import System
@@ -422,9 +423,10 @@ def machine(request: pytest.FixtureRequest) -> Iterator[type[Histories]]:
     place.close()
 
 
+@pytest.mark.sampled(one_in=2)
 def test_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=20, stateful_step_count=30, deadline=None)
+        machine, settings=settings(max_examples=more(10, 20), stateful_step_count=30, deadline=None)
     )
     stale = sum(count for name, count in machine.seen.items() if name.endswith(" stale"))
     assert stale > machine.seen.total() / 10, machine.seen

@@ -124,6 +124,7 @@ def outcomes(
     return Counter(f"{event.operation.kind} {event.response[0]}" for event in events)
 
 
+@pytest.mark.sampled(one_in=2)
 def test_histories(system: System) -> None:
     met = outcomes(system, 1, 60, 8)
     for outcome in (
@@ -141,6 +142,7 @@ def test_histories(system: System) -> None:
         assert met[outcome], met
 
 
+@pytest.mark.sampled(one_in=2)
 def test_pages_in_use_go_at_one_moment(system: System) -> None:
     """All pages of a range, on all cores: none is there after another one, or the same one
     elsewhere, was gone.
@@ -150,6 +152,7 @@ def test_pages_in_use_go_at_one_moment(system: System) -> None:
         assert met[outcome], met
 
 
+@pytest.mark.sampled(one_in=2)
 def test_slots_in_use_come_free_at_one_moment(system: System) -> None:
     """Those of all copies: none is in use after another one, of whichever core, was free."""
     met = outcomes(system, 1, 40, 30, "slots in use")
@@ -184,6 +187,7 @@ def others(event: Event) -> Iterable[Response]:
         yield "ok", None, None
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("system", ["multikernel", "shared-region"], indirect=True)
 def test_another_answer_is_noticed(system: System) -> None:
     """The same histories, with one answer turned into another: most of those cannot be explained

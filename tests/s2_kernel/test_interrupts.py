@@ -36,6 +36,7 @@ def unmaps(frame: Frame, count: int, protocol: str) -> list[tuple[float, float]]
     return times
 
 
+@pytest.mark.sampled(one_in=2)
 def test_unmaps_during_one_long_call_into_c(boot: Callable[..., System]) -> None:
     system = boot(2)
     frame = system.allocate(4096)
@@ -63,6 +64,7 @@ def test_unmaps_during_one_long_call_into_c(boot: Callable[..., System]) -> None
     assert system.cores[1].counters()["interrupts"] >= 40
 
 
+@pytest.mark.sampled(one_in=2)
 def test_requests_to_a_core_that_computes(system: System) -> None:
     core = system.cores[1]
     page = system.map(system.allocate(4096))
@@ -200,6 +202,7 @@ def allocation(seconds: float) -> int:
 
 
 # By turns: how a core is interrupted is the same code in both kernels.
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("kernel", "work"),
     [
@@ -237,6 +240,7 @@ def read_on(page: Page, seconds: float) -> int:
     return count
 
 
+@pytest.mark.sampled(one_in=2)
 def test_a_read_between_vote_and_outcome_waits_for_it(boot: Callable[..., System]) -> None:
     """One core votes no; another one, which has voted yes, finds the page gone until the outcome
     brings it back.

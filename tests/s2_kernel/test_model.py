@@ -32,6 +32,7 @@ from s2_kernel.programs import (
     unmap_here,
     write_here,
 )
+from sampling import more
 
 import multikernel
 from multikernel import Frame, Page, System
@@ -267,7 +268,7 @@ def machine() -> Iterator[type[Histories]]:
 
 def test_histories(machine: type[Histories]) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=30, stateful_step_count=30, deadline=None)
+        machine, settings=settings(max_examples=more(10, 30), stateful_step_count=30, deadline=None)
     )
 
 
@@ -285,6 +286,7 @@ def contest(page: Page, gate: Page, times: int, protocol: str) -> list[Outcome]:
     return [attempt(multikernel.here().unmap, page, protocol) for _ in range(times)]
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("cores", [2, 3, 5])
 def test_exactly_one_of_concurrent_unmaps_returns(kernel: str, cores: int) -> None:
     """In two phases, in one, and some cores so, some so; every fifth time the page is pinned."""

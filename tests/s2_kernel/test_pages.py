@@ -369,6 +369,7 @@ def test_out_of_slots(boot: Callable[..., System]) -> None:
     assert system.map(frame).read(0, 1) == b"\0"
 
 
+@pytest.mark.sampled(one_in=2)
 def test_addresses_come_round(boot: Callable[..., System]) -> None:
     """More is mapped than there are addresses, without a pause in which the old could be cleaned
     up. The handle of a page that lay where another one lies now reads nothing.

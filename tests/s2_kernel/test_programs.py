@@ -102,6 +102,7 @@ def test_what_cannot_be_sent(system: System) -> None:
         system.cores[1].run(42)  # type: ignore[arg-type]
 
 
+@pytest.mark.sampled(one_in=2)
 def test_busy_is_said_at_once_and_does_no_harm(system: System) -> None:
     core = system.cores[1]
     task = core.start(programs.sleep, 0.5)
@@ -116,6 +117,7 @@ def test_busy_is_said_at_once_and_does_no_harm(system: System) -> None:
     assert core.run(programs.who)[0] == 1
 
 
+@pytest.mark.sampled(one_in=2)
 def test_busy_is_said_while_another_thread_waits(system: System) -> None:
     core = system.cores[2]
     task = core.start(programs.sleep, 1.0)
@@ -188,6 +190,7 @@ def test_a_program_for_which_there_is_no_memory(system: System) -> None:
     assert system.cores[core].run(sum, [1, 2]) == 3
 
 
+@pytest.mark.sampled(one_in=2)
 def test_all_cores_at_once(system: System) -> None:
     tasks = [core.start(programs.sleep, 0.5) for core in system.cores]
     while {core.mode for core in system.cores} != {"user"}:
@@ -226,6 +229,7 @@ def test_from_many_threads_at_once(system: System) -> None:
     assert failed == []
 
 
+@pytest.mark.sampled(one_in=2)
 def test_a_thread_of_a_program_cannot_enter_the_driver_that_is_already_in(system: System) -> None:
     """A thread left behind by a program, calling while the core is in its loop, is refused and does
     no damage.
@@ -297,6 +301,7 @@ def test_a_script_sends_what_it_defines(kernel: str, tmp_path: Path) -> None:
     assert done.stderr == "to stderr\n" * 2
 
 
+@pytest.mark.sampled(one_in=2)
 def test_on_one_cpu(kernel: str, tmp_path: Path) -> None:
     cpu = str(min(os.sched_getaffinity(0)))
     done = run_script(SCRIPT.format(kernel=kernel, cores=4), tmp_path, "taskset", "-c", cpu)
@@ -304,6 +309,7 @@ def test_on_one_cpu(kernel: str, tmp_path: Path) -> None:
     assert done.stdout.count("on core") == 4
 
 
+@pytest.mark.sampled(one_in=2)
 def test_where_stdin_is_the_program(kernel: str) -> None:
     text = SCRIPT.format(kernel=kernel, cores=2)
     done = subprocess.run(

@@ -32,6 +32,7 @@ from multikernel import Core, Page, System
 from multikernel.errors import BadInput, CoreDied, PageFault, PagePinned
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("cores", "trees"),
     [(2, chain), (3, ring_road), (5, chain), (5, ring_road), (5, binary), (8, chain), (8, binary)],

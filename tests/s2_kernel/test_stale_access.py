@@ -83,12 +83,14 @@ def run(kernel: str, cores: int, rounds: int, computing: bool, protocol: str) ->
     assert all(read > rounds // 2 for read, _ in results), results
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("protocol", ["two-phase", "one-phase"])
 @pytest.mark.parametrize("computing", [False, True], ids=["reading", "computing"])
 def test_nobody_reads_what_was_unmapped(kernel: str, computing: bool, protocol: str) -> None:
     run(kernel, 2, 400, computing, protocol)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("computing", [False, True], ids=["reading", "computing"])
 def test_nobody_reads_what_was_unmapped_on_a_crowded_machine(kernel: str, computing: bool) -> None:
     run(kernel, 4, 12, computing, "two-phase")

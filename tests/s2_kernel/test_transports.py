@@ -32,6 +32,7 @@ from multikernel.errors import BadInput
 TRANSPORTS = ("call-line", "ring", "socket")
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("transport", "cores", "trees"),
     [
@@ -71,6 +72,7 @@ def test_any_trees_will_do_for_long(cores: int, trees: int, seed: int, transport
         everybody_at_once(system, seed, rounds=150)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("cores", "transport"),
     [(2, "call-line"), *product([5], TRANSPORTS), (9, "ring"), (9, "socket")],
@@ -178,6 +180,7 @@ def unmap_own(frame: Frame, times: int) -> None:
         here.unmap(here.map(frame))
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("protocol", ["two-phase", "one-phase"])
 def test_a_program_asks_another_core_about_a_page_that_is_being_unmapped(
     kernel: str, protocol: Any

@@ -12,6 +12,7 @@ ROUNDS = 60
 LOSER = 3.0  # times what both rounds take alone
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("flight", [500, 5000])
 @pytest.mark.parametrize("tree", [FLAT, 2, 4, 16])
 @pytest.mark.parametrize("cores", [2, 3, 5, 8, 17, 32, 64, 100, 256, 512, 1024])

@@ -2,7 +2,8 @@
 reachable worlds of a few cores and checks every one of them."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from s3_agreement.exploring import (
@@ -21,6 +22,7 @@ from s3_agreement.exploring import (
     pass_in_all,
     passes,
 )
+from sampling import more
 
 # Messages on n cores, replies and notices among them: asked by two-phase commit, and by the owner's
 # protocol.
@@ -76,34 +78,55 @@ def ways(scenario: str) -> list[str]:
     return found
 
 
+# Not without --full...
 LONG = (
-    "move-owned", "reclaim", "crossing", "lanes", "owner-moves", "owner-returns", "owner-derived",
-    "page-views", "page-elsewhere", "page-revoke", "page-protect", "page-returns", "subset",
+    "move-owned", "reclaim", "crossing", "lanes", "owner-moves", "owner-returns", "owner-nested",
+    "delete", "page-views", "page-elsewhere", "page-revoke", "page-protect", "page-returns",
     "tree-all",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [pytest.param(one, marks=pytest.mark.full) if one in LONG else one for one in SCENARIOS],
-)
+# ... or only in one way, the quickest: the others take ten times as long.
+BROAD = (
+    "map", "map-again", "mixed", "mixed-subset", "host-fails", "stale", "stale-one", "subset",
+    "subset-one", "tree", "tree-one", "unmap-3-different", "retype-3", "revoke-3", "revoke-far",
+    "owner-derived", "owner-inherits", "owner-lost", "page-map", "page-map-2", "page-revoke-one",
+    "page-last", "page-host", "page-again", "page-delete-one", "page-delete-revoke",
+    "page-cnode-delete", "reclaim-move", "reclaim-page",
+)  # fmt: skip
+
+
+def long(scenarios: Iterable[str], *more: str) -> list[Any]:
+    """As parameters."""
+    return [
+        pytest.param(one, marks=pytest.mark.full) if one in (*LONG, *more) else one
+        for one in scenarios
+    ]
+
+
+@pytest.mark.parametrize("scenario", long(SCENARIOS))
 def test_no_order_of_events_breaks_a_property(explore: Explore, scenario: str) -> None:
     """Of pages, for one: a page is reachable only while its home has the Mapping and the Frame; a
     revoke takes all pages, or none.
     """
+    one = [f"--route chain {ONE_FIFO}"]
+    pass_in_all(explore, scenario, one if scenario in BROAD else ways(scenario))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("scenario", BROAD)
+def test_no_order_of_events_breaks_a_property_in_any_way(explore: Explore, scenario: str) -> None:
     pass_in_all(explore, scenario, ways(scenario))
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [pytest.param(one, marks=pytest.mark.full) if one in LONG else one for one in CAPABILITIES],
-)
+@pytest.mark.parametrize("scenario", long(CAPABILITIES, "revoke-far"))
 def test_owners_drive(explore: Explore, scenario: str) -> None:
     """The same properties, and that nobody but the owner drives what has one."""
     chain = [f"--route chain --owner {one}" for one in (ONE_FIFO, ANY_ORDER, "--lazy --outbox 6")]
     pass_in_all(explore, scenario, ["--route flat --owner", *chain])
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("scenario", MAPPED_AGAIN)
 def test_a_frame_is_mapped_where_it_was(explore: Explore, scenario: str) -> None:
     ways = [f"--route {route} --remember" for route in ("flat", f"chain {ANY_ORDER}")]
@@ -189,11 +212,12 @@ def test_bad_arguments(explore: Explore, arguments: list[str]) -> None:
 
 
 def test_two_initiators_agree_under_some_trees(explore: Explore) -> None:
-    some = random.Random(1).sample(TREES, 24)
+    some = random.Random(1).sample(TREES, more(8, 24))
     routes = [f"--cores 4 --route {one},{other}" for one, other in some]
     pass_in_all(explore, "unmap-2-mixed", routes)
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("scenario", ["retype", "revoke", "revoke-2"])
 def test_two_of_four_cores_want_the_same_memory(explore: Explore, scenario: str) -> None:
     some = random.Random(2).sample(TREES, 4)

@@ -108,6 +108,7 @@ def frames(system: System) -> None:
     ram.revoke()
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     ("program", "cores", "options"),
     [
@@ -134,6 +135,7 @@ def test_random_programs(
     assert ends == {"": cores}
 
 
+@pytest.mark.full
 def test_experiment(replayer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the environment: an experiment boots its systems itself."""
     monkeypatch.setenv("MULTIKERNEL_RECORD", str(tmp_path))

@@ -46,6 +46,7 @@ def meet_often(group: Group, counters: Any, rounds: int, seed: int) -> int:
     return early
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("cores", [1, 2, 3, 6])
 def test_nobody_leaves_a_barrier_early(kernel: Any, cores: int) -> None:
     """Over the tree that was booted, then over another one."""
@@ -73,6 +74,7 @@ def hear(group: Group, seconds: float) -> bytes | None:
     return message
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("trees", [None, "sequential"])
 def test_a_group_s_messages_take_the_edges_of_the_root_s_tree(kernel: Any, trees: Any) -> None:
     with multikernel.boot(4, kernel=kernel, trees=trees) as system:
@@ -165,6 +167,7 @@ def talk(group: Group, count: int, late: int) -> list[bytes]:
     return [group.receive() or b"" for _ in range(count)]
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("cores", [2, 5])
 def test_a_broadcast_reaches_all_in_order_though_boxes_overflow(kernel: Any, cores: int) -> None:
     with multikernel.boot(cores, kernel=kernel, trees="sequential") as system:

@@ -69,6 +69,7 @@ def _counted(
     return found
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("cpus", ["apart", "together"])
 def test_messages_arrive_over_everything_there_is(cpus: str) -> None:
     usable = sorted(os.sched_getaffinity(0))

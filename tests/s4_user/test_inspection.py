@@ -145,6 +145,7 @@ def mine() -> list[Running]:
     return [one for one in inspection_socket.found() if parent(one.pid) == os.getpid()]
 
 
+@pytest.mark.sampled(one_in=2)
 def test_it_can_be_looked_at_at_work(system: System) -> None:
     """While its own launcher asks for operations, and while cores run programs."""
     ram = system.ram(64 * PAGE)

@@ -112,6 +112,7 @@ LEFT: list[Callable[[Capability], None]] = [
 ]
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("leave", LEFT, ids=lambda leave: leave.__name__.replace("_", "-"))
 def test_what_the_last_one_leaves(system: System, leave: Callable[[Capability], None]) -> None:
     """RAM goes before what was made of it: its memory belongs to the holders of that."""
@@ -146,6 +147,7 @@ def test_pieces_come_back_one_by_one(system: System) -> None:
     assert system.ram(3 * PAGE).address == rams[10].address
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("seed", range(2))
 def test_while_programs_pass_it_on(system: System, seed: int) -> None:
     """No two have the same memory from two times that it was handed out; in the end all of it is

@@ -195,6 +195,7 @@ def setting(system: System) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(("what", "kind", "case"), REFUSED, ids=[what for what, _, _ in REFUSED])
 def test_what_is_refused_has_a_name_and_changes_nothing(
     system: System, what: str, kind: type[errors.MultikernelError], case: Case
@@ -256,6 +257,7 @@ def test_every_verdict_has_a_class_of_its_own_cause() -> None:
     assert seen == catalogue - {errors.CapabilityError}
 
 
+@pytest.mark.sampled(one_in=2)
 @settings(max_examples=60, deadline=None, database=None)
 @given(st.data())
 def test_forged_words_change_nothing(booted: System, data: st.DataObject) -> None:

@@ -50,6 +50,7 @@ def all_gone(system: System, pages: list[Page]) -> None:
     digests(system)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("at", ALL)
 @pytest.mark.parametrize("which", [0, 2, 4])
 def test_a_frame_with_many_pages(system: System, at: int, which: int) -> None:
@@ -122,6 +123,7 @@ def furnished(system: System) -> tuple[Capability, list[Page]]:
     return outer, pages
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("which", range(6))
 def test_a_cnode_with_much_in_it(system: System, which: int) -> None:
     outer, pages = furnished(system)

@@ -97,6 +97,7 @@ def in_calls() -> None:
         here.unmap(here.map(frame))
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "program",
     [
@@ -305,6 +306,7 @@ def in_thread(call: Callable[[], object]) -> None:
     time.sleep(LONG)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "how", ["barrier", "all_reduce", "receive", "receive in a thread", "order"]
 )

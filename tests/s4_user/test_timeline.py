@@ -212,6 +212,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_write_it(name: str, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(

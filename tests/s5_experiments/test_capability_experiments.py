@@ -111,6 +111,7 @@ def test_documents_are_read_back_and_drawn(name: str) -> None:
     assert len({block.title for block in drawn}) == len(drawn)
 
 
+@pytest.mark.full
 def test_where_cores_share_cpus_it_runs_and_no_latency_is_claimed() -> None:
     cpus = placement().cpus
     request = Request(Placement((*cpus, cpus[0])), SIZES["smoke"])

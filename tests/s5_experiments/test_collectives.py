@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from s5_experiments.smoke import document_of, placement
+from sampling import more
 
 import multikernel
 from multikernel import System
@@ -76,7 +77,7 @@ def together(system: System, members: list[int], calls: Calls) -> dict[int, dict
 EXPECTED = {"back-to-back": 2, "single": 6}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=more(4, 10), deadline=None)
 @given(seed=st.integers(0, 10**6), operation=st.sampled_from(sorted(COLLECTIVES)))
 def test_all_members_of_any_group_do_the_same(system: System, seed: int, operation: str) -> None:
     chosen = random.Random(seed)
@@ -241,6 +242,7 @@ def test_the_document_holds_every_operation_and_what_stands_beside_it() -> None:
     assert "same-tree" in {warning.code for warning in document.warnings}
 
 
+@pytest.mark.full
 def test_more_cores_than_cpus_run_every_tree_and_claim_nothing() -> None:
     cpus = placement().cpus
     request = Request(Placement((*cpus, *cpus)), SIZES["smoke"])
@@ -294,7 +296,9 @@ def test_a_rank_that_dies_is_an_error_and_not_a_hang() -> None:
     assert not [pid for pid in ranks.pids if psutil.pid_exists(pid)]
 
 
-@pytest.mark.parametrize("ends", ["no mpiexec", "it ends at once"])
+@pytest.mark.parametrize(
+    "ends", [pytest.param("no mpiexec", marks=pytest.mark.full), "it ends at once"]
+)
 def test_without_mpi_its_barrier_is_named_and_left_out(
     ends: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -140,6 +140,7 @@ def test_a_chart_is_letters_and_colours_on_a_light_ground(every: Picture) -> Non
     assert 0.005 < dark(every).mean() < 0.1
 
 
+@pytest.mark.sampled(one_in=2)
 def test_bars_are_in_their_systems_colours_as_long_as_their_values(every: Picture) -> None:
     counts = {kind: of_bar(every, colour).sum() for kind, colour in SYSTEMS.items()}
     unit = counts["shared"] / OF_SYSTEMS["shared"]
@@ -237,6 +238,7 @@ FALLING = Line("falls", (Point(1, 400), Point(2, 300), Point(4, 100)))
 OF_THE_PAPER = Line("Barrelfish, the paper", (Point(1, 250), Point(4, 250)), paper=True)
 
 
+@pytest.mark.sampled(one_in=2)
 def test_lines_are_where_their_values_are(form: str) -> None:
     picture = pixels(lines([RISING, FALLING, OF_THE_PAPER], "cores", "cycles", linear=True), form)
     assert light(picture).mean() > 0.8
@@ -324,6 +326,7 @@ def sums() -> list[str]:
     return [hashlib.sha256(file).hexdigest() for file in files]
 
 
+@pytest.mark.full
 def test_the_same_chart_gives_the_same_bytes() -> None:
     first = sums()
     assert sums() == first

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from s5_experiments.figure_structure import ALONE, chart_of, painted
+from sampling import more
 
 from multikernel.report.draw.bars import Bar, Group, Mark, bars
 from multikernel.report.draw.chart import (
@@ -46,7 +47,7 @@ ENDS = st.one_of(st.none(), FROM_NOUGHT)
 KINDS = st.sampled_from([*SYSTEMS, "paper", "of-tomorrow", ""])
 
 drawn_for_all = settings(
-    deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow]
+    deadline=None, max_examples=more(3, 8), suppress_health_check=[HealthCheck.too_slow]
 )
 
 

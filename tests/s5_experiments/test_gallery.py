@@ -19,7 +19,7 @@ from multikernel.results.document import Document
 
 ROOT = Path(__file__).resolve().parents[2]
 GALLERY = ROOT / "bench/gallery"
-LARGE = 20
+LARGE = 10
 """More pictures take long to draw again."""
 ENTRIES = sorted(path.parent for path in GALLERY.glob("*/README.md"))
 

@@ -46,6 +46,7 @@ def wrong(planner: Planner, machine: Topology, cost: Cost) -> float:
     return off / len(values)
 
 
+@pytest.mark.full
 def test_honest_machine_of_512_cpus_takes_one_wave_of_few_pairs() -> None:
     machine = big()
     planner, waves = play(machine, declared)
@@ -95,6 +96,7 @@ SECRETS: dict[str, Cost] = {
 }
 
 
+@pytest.mark.sampled(one_in=4)
 @pytest.mark.parametrize("name", SECRETS)
 def test_group_that_secretly_splits_is_refined(name: str) -> None:
     machine = big(256 if name == "caches" else 128)

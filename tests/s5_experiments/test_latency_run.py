@@ -114,6 +114,7 @@ def test_file_that_cannot_be_written_is_refused_before_anything_is_measured(
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("suffix", ["csv", "json", "svg"])
 def test_command_prints_a_table_and_writes_a_file(
     suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

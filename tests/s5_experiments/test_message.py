@@ -77,6 +77,7 @@ def test_the_open_loop_goes_through_the_drivers_at_every_rate() -> None:
     assert {(one.system, one.mode) for one in loop} == {("multikernel", "single")}
 
 
+@pytest.mark.full
 def test_where_cores_share_a_cpu_all_arms_run_and_nothing_is_claimed() -> None:
     cpu = placement().cpus[0]
     document = registry.get("message")(Request(Placement((cpu, cpu)), SIZES["smoke"])).run()

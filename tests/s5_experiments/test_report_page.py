@@ -189,6 +189,7 @@ def test_warnings_appear_once_and_name_their_experiments() -> None:
     assert alone.index("What these numbers") < alone.index("Stolen here.")
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "host", [doctor_hosts.laptop, doctor_hosts.virtual, doctor_hosts.container]
 )

@@ -216,6 +216,7 @@ def peak_of(code: str, folder: Path) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("head", [b'{"schema":"multikernel-results/1","x":"', b'{"x":"', b'["'])
 def test_a_document_that_unpacks_without_measure(tmp_path: Path, head: bytes) -> None:
     with open(tmp_path / "bomb.json.gz", "wb") as file:
@@ -224,6 +225,7 @@ def test_a_document_that_unpacks_without_measure(tmp_path: Path, head: bytes) ->
     assert peak_of("store.read(sys.argv[1])", tmp_path) < 400
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "text",
     [

@@ -72,6 +72,7 @@ def booted(request: pytest.FixtureRequest) -> Iterator[Booted]:
         yield Booted(system)
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("cores", [1, CORES])
 @pytest.mark.parametrize("in_flight", [1, experiment.MOST])
 @pytest.mark.parametrize("memory", MEMORIES)

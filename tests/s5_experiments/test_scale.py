@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sampling import more
 
 from multikernel.errors import BadInput
 from multikernel.experiments import registry
@@ -29,7 +30,7 @@ EDGES = {"broadcast": 2, "agreement": 4, "retype": 4}
 
 
 def measured(machine: str, cores: int) -> Document:
-    size = replace(SIZES["modelled"], boots=5, scale=0.05)
+    size = replace(SIZES["modelled"], boots=more(3, 5), scale=0.05)
     request = Request(Placement(tuple(range(cores))), size, model=read(machine), machine=machine)
     return registry.get("scale")(request).run()
 
@@ -66,6 +67,7 @@ def test_messages_are_those_of_the_tree(on: tuple[str, int]) -> None:
             assert each in (2, 3), one.key
 
 
+@pytest.mark.full
 def test_the_same_run_twice() -> None:
     one, again = document_of("8x4-amd", 6), measured("8x4-amd", 6)
     assert one.series == again.series

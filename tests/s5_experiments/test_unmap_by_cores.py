@@ -163,6 +163,7 @@ def crowded(cores: int, comparing: bool = False) -> Document:
     return registry.get("unmap")(Request(chosen, SIZES["smoke"], comparing=comparing)).run()
 
 
+@pytest.mark.full
 def test_four_cores_on_two_cpus_run_every_arm_and_claim_nothing() -> None:
     document = crowded(4)
     found: dict[tuple[str, str, int], list[object]] = {}

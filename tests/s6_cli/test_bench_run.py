@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from s5_experiments.smoke import placement
@@ -19,6 +22,15 @@ from multikernel.results.document import Document
 
 CROWDED = () if len(os.sched_getaffinity(0)) >= 2 else ("--oversubscribe",)
 SMOKE = ("--size", "smoke", "--cores", "2", *CROWDED)
+
+
+@pytest.fixture(scope="module")
+def floor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the document of a run of one experiment lies: to be copied, not changed."""
+    directory = tmp_path_factory.mktemp("floor")
+    done = run("bench", "run", "floor", *SMOKE, "--output", "here", cwd=directory)
+    assert done.returncode == 0, done.stderr
+    return directory / "here"
 
 
 def documents(directory: Path) -> dict[str, Document]:
@@ -59,9 +71,12 @@ def test_an_experiment_that_has_nothing_of_it_is_left_out(tmp_path: Path) -> Non
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_runs(
-    tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+    here: Callable[..., CompletedProcess[str]],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    words: tuple[str, ...],
 ) -> None:
-    done = run("bench", "run", "round-trip", *SMOKE, *arguments, cwd=tmp_path)
+    done = here("bench", "run", "round-trip", *SMOKE, *arguments)
     assert_one_line_and_code_2(done, *words)
     assert not list(tmp_path.iterdir())
 
@@ -76,8 +91,8 @@ def test_a_run_takes_about_the_time_it_is_given(tmp_path: Path) -> None:
         assert len(boots) > 1
 
 
-def test_a_run_is_resumed_where_it_was_stopped(tmp_path: Path) -> None:
-    assert run("bench", "run", "floor", *SMOKE, "--output", "here", cwd=tmp_path).returncode == 0
+def test_a_run_is_resumed_where_it_was_stopped(floor: Path, tmp_path: Path) -> None:
+    shutil.copytree(floor, tmp_path / "here")
     before = (tmp_path / "here" / "floor.json").read_bytes()
     names = ("floor", "local-call")
     done = run("bench", "run", *names, *SMOKE, "--resume", "here", cwd=tmp_path)
@@ -90,10 +105,9 @@ def test_a_run_is_resumed_where_it_was_stopped(tmp_path: Path) -> None:
     assert "system-call" in done.stdout
 
 
-def test_stopped_it_shows_what_is_done_and_where_it_lies(tmp_path: Path) -> None:
+def test_stopped_it_shows_what_is_done_and_where_it_lies(floor: Path, tmp_path: Path) -> None:
     size = ("--cores", "2", *CROWDED, "--boots", "500")
-    done = run("bench", "run", "floor", *SMOKE, "--output", "here", cwd=tmp_path)
-    assert done.returncode == 0
+    shutil.copytree(floor, tmp_path / "here")
     arguments = ("bench", "run", "floor", "round-trip", *size, "--resume", "here")
     with started(*arguments, cwd=tmp_path) as process:
         await_cores(process, 2)
@@ -103,13 +117,14 @@ def test_stopped_it_shows_what_is_done_and_where_it_lies(tmp_path: Path) -> None
     assert "result documents: here" in errors
 
 
-def test_the_schema_is_json_and_names_every_field_of_a_document(tmp_path: Path) -> None:
+def test_the_schema_is_json_and_names_every_field_of_a_document(
+    floor: Path, tmp_path: Path
+) -> None:
     done = run("schema", cwd=tmp_path)
     assert done.returncode == 0
     schema = json.loads(done.stdout)
     assert schema["$id"] == "multikernel-results/2"
-    assert run("bench", "run", "floor", *SMOKE, "--output", "here", cwd=tmp_path).returncode == 0
-    plain = json.loads((tmp_path / "here" / "floor.json").read_text())
+    plain = json.loads((floor / "floor.json").read_text())
     assert set(plain) == set(schema["$defs"]["Document"]["properties"])
 
 

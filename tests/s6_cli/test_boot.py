@@ -43,6 +43,7 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("kernel", "options"),
     [
@@ -67,6 +68,7 @@ def test_a_program_runs_in_it_with_more_cores_than_cpus(
     assert done.stderr == ""
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("end_of_program", "code", "said"),
     [
@@ -105,6 +107,7 @@ def test_current_is_an_error_elsewhere(tmp_path: Path) -> None:
         multikernel.current()
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_shows_its_cores_and_leaves_nothing(number: signal.Signals) -> None:
     with started("boot", "--cores", "8") as process:

@@ -25,6 +25,7 @@ CROWDED = () if len(os.sched_getaffinity(0)) >= 2 else ("--oversubscribe",)
 SMOKE = ("--size", "smoke", "--cores", "2", *CROWDED)
 
 
+@pytest.mark.full
 def test_compare_prints_table_verdict_and_warnings_and_writes_documents(tmp_path: Path) -> None:
     done = run("compare", *SMOKE, "--verbose", "--output", "here", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -98,6 +99,7 @@ def test_one_refused_experiment_does_not_cost_the_others(
     assert cli.main(["bench", "run", "floor", *SMOKE, "--output", str(tmp_path / "none")]) == 1
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("boots", [1, 3])
 def test_boots_are_as_many_as_are_asked_for(tmp_path: Path, boots: int) -> None:
     done = run("bench", "run", "floor", *SMOKE, "--boots", str(boots), cwd=tmp_path)
@@ -110,8 +112,10 @@ def test_boots_are_as_many_as_are_asked_for(tmp_path: Path, boots: int) -> None:
 
 
 @pytest.mark.parametrize("boots", ["0", "1001", "many"])
-def test_boots_that_make_no_sense_are_refused(tmp_path: Path, boots: str) -> None:
-    done = run("bench", "run", "floor", *SMOKE, "--boots", boots, cwd=tmp_path)
+def test_boots_that_make_no_sense_are_refused(
+    here: Callable[..., CompletedProcess[str]], tmp_path: Path, boots: str
+) -> None:
+    done = here("bench", "run", "floor", *SMOKE, "--boots", boots)
     assert done.returncode == 2
     assert boots in done.stderr
     assert not list(tmp_path.iterdir())
@@ -147,6 +151,7 @@ def test_bench_list_names_every_experiment(here: Callable[..., CompletedProcess[
         assert [line for line in lines if line.startswith(name + " ") and figure in line]
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     arguments = ("compare", "--cores", "2", *CROWDED, "--output", ".")

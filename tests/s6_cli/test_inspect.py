@@ -61,6 +61,7 @@ def test_a_system_as_a_table() -> None:
         )
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("scope", "said"), [("big", "one lock"), ("region", "a lock for each region")]
 )

@@ -47,6 +47,7 @@ def test_another_packages_experiment_is_listed_run_judged_and_drawn(installed: P
     assert "protect" in page
 
 
+@pytest.mark.full
 def test_its_verdict_is_in_its_own_words(installed: Path) -> None:
     done = run("bench", "run", "protect", *SMOKE[:4], "--output", "here", cwd=installed)
     if "share" in done.stderr or done.returncode:

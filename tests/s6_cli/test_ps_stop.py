@@ -98,6 +98,7 @@ def ends_it() -> None:
     os.waitpid(child, 0)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("of", ["supervisor", "launcher"])
 def test_a_command_of_ours_ends_with_its_system(of: str) -> None:
     with started("boot", "--cores", "2") as process:

@@ -39,6 +39,7 @@ def refused(outcome: tuple[int, str, str], *words: str, code: int = 2) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("name", "start"),
     [
@@ -103,6 +104,7 @@ def test_a_dangling_link_is_not_written_through(cli: Run) -> None:
     assert not Path("elsewhere").exists()
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("name", ["nowhere/x.html", "run/unmap.json/x.html", "/proc/x.html"])
 def test_where_nothing_can_be_written_it_says_so(cli: Run, name: str) -> None:
     results("run")
@@ -134,6 +136,7 @@ def test_nothing_there(cli: Run) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("form", "start"), [(None, b"<?xml"), ("svg", b"<?xml"), ("pdf", b"%PDF-"), ("png", b"\x89PNG")]
 )
@@ -174,6 +177,7 @@ def test_a_figure_that_is_there_stays_and_no_other_is_written(cli: Run) -> None:
     assert len(os.listdir("figures")) == 6
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("name", ["run/floor.json/x", "/proc/x", "run/floor.json", "taken"])
 def test_where_no_figure_can_be_written_it_says_so(cli: Run, name: str) -> None:
     results("run", known.floor())

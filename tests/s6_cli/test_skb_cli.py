@@ -143,6 +143,7 @@ def test_a_rule_without_end_can_be_ended(number: signal.Signals) -> None:
     assert process.returncode == 128 + number
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("rule", "limit"),
     [

@@ -111,6 +111,7 @@ def test_a_run_rests_on_the_calibration_that_it_was_given(
     assert all(one.p50 > by_key[one.key] for one in dearer)
 
 
+@pytest.mark.full
 def test_this_host_is_predicted_and_measured_side_by_side_and_its_calibration_can_be_used(
     here: Here, tmp_path: Path
 ) -> None:
@@ -133,6 +134,19 @@ def test_this_host_is_predicted_and_measured_side_by_side_and_its_calibration_ca
     assert document.calibration.host == work.host
 
 
+def test_this_host_is_calibrated_without_being_checked(here: Here, tmp_path: Path) -> None:
+    done = here("simulate", "--calibrate", "mine.json")
+    assert done.returncode == 0, done.stderr
+    work = Work.from_file(str(tmp_path / "mine.json"), "--calibration")
+    assert {entry.key for entry in work.entries} >= {
+        entry.key for entry in Work.reference().entries if entry.steps > 10_000
+    }
+    assert here(*SMALL, "--calibration", "mine.json", "--output", "out").returncode == 0
+    calibration = only(tmp_path / "out").calibration
+    assert calibration is not None
+    assert calibration.host == work.host
+
+
 @pytest.mark.full
 def test_this_host_is_shown_as_a_modelled_machine(here: Here) -> None:
     shown = here("machine", "show", "here")
@@ -143,6 +157,7 @@ def test_this_host_is_shown_as_a_modelled_machine(here: Here) -> None:
     assert "assumed" in known["local.interrupt_send"]
 
 
+@pytest.mark.full
 def test_this_host_is_a_modelled_machine_too(here: Here, tmp_path: Path) -> None:
     done = here(*SMALL[:3], "--machine", "here", "--cores", "2", "--boots", "1", "--output", "out")
     assert done.returncode == 0, done.stderr
@@ -183,11 +198,15 @@ def test_a_calibration_that_is_not_there_or_of_no_model_is_refused(here: Here) -
 # --- Against this host, and against the paper
 
 
+@pytest.mark.full
 def test_one_figure_of_the_paper_is_reproduced(here: Here, tmp_path: Path) -> None:
     done = here("reproduce", "--figure", "6", "--seeds", "1", "--output", "out")
     assert done.returncode == 0
     assert only(tmp_path / "out").experiment == "shootdown"
     assert list((tmp_path / "out" / "figures").iterdir())
+
+
+def test_a_figure_that_cannot_be_reproduced_is_refused(here: Here) -> None:
     assert_one_line_and_code_2(here("reproduce", "--figure", "5"), "--figure", "5")
 
 

@@ -123,6 +123,7 @@ def returns_twice(how: str) -> tuple[int, int]:
     return core, os.waitstatus_to_exitcode(status)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(("how", "status"), [("returns", 0), ("raises", 1), ("exits", 7)])
 def test_a_child_that_leaves_the_program_ends(system: System, how: str, status: int) -> None:
     core = system.cores[1]

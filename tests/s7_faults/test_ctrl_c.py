@@ -154,6 +154,7 @@ def test_it_is_heard_while_arguments_travel(system: System) -> None:
     assert not core.run(has_run)
 
 
+@pytest.mark.full
 def test_it_is_heard_while_a_result_travels_which_comes_all_the_same(system: System) -> None:
     core = system.cores[1]
     task = core.start(bytes, BYTES)
@@ -165,7 +166,7 @@ def test_it_is_heard_while_a_result_travels_which_comes_all_the_same(system: Sys
     assert task.result() == bytes(BYTES)
 
 
-@pytest.mark.parametrize("times", [15, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("times", [8, pytest.param(100, marks=pytest.mark.full)])
 def test_wherever_it_comes_nothing_runs_on(system: System, times: int) -> None:
     seed = random.randrange(1 << 30)
     print("seed", seed)
@@ -247,7 +248,7 @@ def test_closing_while_threads_wait_send_and_cancel() -> None:
 
 # A socket that no frame but a kept one has is closed by Python, which warns of it.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("times", [8, pytest.param(60, marks=pytest.mark.full)])
+@pytest.mark.parametrize("times", [3, pytest.param(60, marks=pytest.mark.full)])
 def test_a_boot_that_is_interrupted_leaves_nothing(times: int) -> None:
     """Though its exception is kept, and with it whatever its frames hold."""
     seed = random.randrange(1 << 30)

@@ -44,6 +44,7 @@ def test_a_forked_child_can_neither_use_nor_end_the_system(kernel: str) -> None:
     nothing_left(launcher)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(("what", "status"), [("forget", 1), ("leave_at_once", 3)])
 def test_a_launcher_that_never_closes(kernel: str, what: str, status: int) -> None:
     launcher = Launcher(kernel, 2, what)

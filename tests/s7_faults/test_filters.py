@@ -22,6 +22,7 @@ DONE_WITHOUT = (
 )  # fmt: skip
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("call", DONE_WITHOUT)
 def test_what_a_system_does_without(call: str, kernel: str) -> None:
     done = hosts.python(hosts.use(kernel=kernel), before=hosts.forbids(call))
@@ -33,6 +34,7 @@ def test_all_of_these_at_once() -> None:
     assert (done.status, done.said, done.errors) == (0, hosts.USED, "")
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "call", ["prctl", "sched_setaffinity", "timer_create", "fallocate", "sigaltstack"]
 )
@@ -41,6 +43,7 @@ def test_what_it_needs_is_named(call: str) -> None:
     hosts.one_sentence(done, "BootFailed", call, "Operation not permitted")
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     ("call", "who"),
     [("pidfd_open", "the supervisor ended: a"), ("timer_create", " died (killed by signal 31: a")],
@@ -93,6 +96,7 @@ with multikernel.boot(2) as system:
 """
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("whom", ["launcher", "supervisor", "core", "launcher with a child"])
 def test_kills_are_noticed_without_pidfds(whom: str) -> None:
     extra = ["child"] if "child" in whom else []

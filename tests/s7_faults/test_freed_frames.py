@@ -77,6 +77,7 @@ def dead(use: Callable[..., object], *arguments: object) -> bool:
     return False
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("keeper", range(CORES))
 def test_a_freed_frame_is_mapped_by_nobody(system: System, keeper: int) -> None:
     frame = system.cores[keeper].run(allocates, 2 * PAGE)
@@ -97,6 +98,7 @@ def test_a_freed_frame_is_mapped_by_nobody(system: System, keeper: int) -> None:
     assert [core.digest()[1:] for core in system.cores] == [(0, 0)] * CORES
 
 
+@pytest.mark.sampled(one_in=8)
 @pytest.mark.parametrize("protocol", ["two-phase", "one-phase"])
 @pytest.mark.parametrize("keeper", [0, 2])
 def test_a_frame_that_is_mapped_anywhere_is_not_freed(
@@ -130,6 +132,7 @@ def test_memory_that_was_freed_is_revoked_for_good(system: System) -> None:
     ram.revoke()
 
 
+@pytest.mark.sampled(one_in=2)
 def test_memory_is_clear_when_it_changes_hands(system: System) -> None:
     """From a frame to a frame, to another core's, to a capability, from there to another, and
     back.

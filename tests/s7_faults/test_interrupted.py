@@ -108,6 +108,7 @@ def at_rest(system: System) -> list[tuple[int, ...]]:
             time.sleep(0.001)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("times", [10, pytest.param(60, marks=pytest.mark.full)])
 def test_wherever_it_comes(system: System, times: int) -> None:
     seed = random.randrange(1 << 30)

@@ -24,6 +24,7 @@ def nothing_left(launcher: Launcher) -> None:
 
 
 # Each victim and each state of the cores twice; all pairs are with those of many times.
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     ("what", "victim"),
     [
@@ -39,6 +40,7 @@ def test_while_it_runs(what: str, victim: str) -> None:
     kill_while_it_runs(Launcher("multikernel", 3, what), victim)
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     ("what", "victim"), [("unmaps", "launcher"), ("unmaps", "core"), ("programs", "supervisor")]
 )
@@ -47,6 +49,7 @@ def test_while_the_shared_kernel_runs(what: str, victim: str) -> None:
     kill_while_it_runs(Launcher("shared", 3, what), victim)
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     ("transport", "what", "victim"),
     [
@@ -134,6 +137,7 @@ def kill_during_boot(kernel: str, seed: int, transport: str = "call-line") -> st
     return victim
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("trial", range(4))
 def test_during_boot(kernel: str, trial: int) -> None:
     seed = random.randrange(1 << 30)
@@ -141,6 +145,7 @@ def test_during_boot(kernel: str, trial: int) -> None:
     kill_during_boot(kernel, seed)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("trial", range(2))
 def test_during_boot_of_one_that_the_host_carries(trial: int) -> None:
     seed = random.randrange(1 << 30)
@@ -166,6 +171,7 @@ def test_everything_at_once(kernel: str) -> None:
     nothing_left(launcher)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("victim", ["supervisor", "core"])
 def test_a_stopped_system_is_killed_too(kernel: str, victim: str) -> None:
     """Cores that do not run cannot leave by themselves."""

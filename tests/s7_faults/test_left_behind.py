@@ -70,6 +70,7 @@ def computes(seconds: float) -> None:
         pass
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize(
     "leaves",
     [
@@ -150,6 +151,7 @@ def leaves_children() -> dict[str, int]:
     return {**{what: one.pid for what, one in made.items()}, "fork": fork}
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("how", ["closed", "supervisor killed", "core killed"])
 def test_children_end_with_the_system(how: str) -> None:
     with multikernel.boot(cores=2) as system:

@@ -18,6 +18,7 @@ from multikernel.errors import BootFailed
 MIB = 1 << 20
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("files", [6, 7, 8, 10, 12, 16])
 def test_few_open_files(files: int) -> None:
     done = hosts.python(hosts.use(), before=hosts.limits(NOFILE=files))
@@ -40,6 +41,7 @@ def test_small_files() -> None:
     hosts.one_sentence(done, "BootFailed", "RLIMIT_FSIZE is 1 MiB", "ulimit -f unlimited")
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("gigabytes", [2, 16])
 def test_few_addresses_are_made_do_with(gigabytes: int, kernel: str) -> None:
     done = hosts.python(hosts.use(kernel=kernel), before=hosts.limits(AS=gigabytes << 30))
@@ -115,6 +117,7 @@ def test_a_user_of_few_processes() -> None:
     hosts.one_sentence(done, "BootFailed", "fork", "RLIMIT_NPROC is 5", "ulimit -u")
 
 
+@pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("processes", [2, 3, 6])
 def test_a_control_group_of_few_processes(processes: int) -> None:
     with hosts.control_group("pids", max=processes) as within:
@@ -122,6 +125,7 @@ def test_a_control_group_of_few_processes(processes: int) -> None:
     hosts.one_sentence(done, "BootFailed", "pids.max", f"is {processes}, with ", "--pids-limit")
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("where", ["shared memory", "memory files"])
 def test_a_control_group_of_little_memory(where: str) -> None:
     small = ["mount -t tmpfs -o size=1m none /dev/shm"] if where == "memory files" else []
@@ -174,6 +178,7 @@ except CoreDied as error:
 """
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(("hard", "status"), [(3, -24), (1, -9)])
 def test_a_core_that_has_used_up_its_time(hard: int, status: int) -> None:
     done = hosts.python(BURNS, before=lambda: resource.setrlimit(resource.RLIMIT_CPU, (1, hard)))

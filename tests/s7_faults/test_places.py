@@ -26,6 +26,7 @@ SHM = {
 }
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("what", SHM)
 def test_memory_files_stand_in_for_shared_memory(what: str, kernel: str) -> None:
     done = hosts.python(hosts.use(kernel=kernel), within=hosts.mounts(*SHM[what]))
@@ -121,6 +122,7 @@ with open({path!r} + "-said", "w") as file:
 """
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_what_programs_open_is_no_standard_stream(closed: str, tmp_path: Path) -> None:
     path = tmp_path / "written"
@@ -167,6 +169,7 @@ def test_whoever_started_us_has_blocked_all_signals(kernel: str) -> None:
     assert (done.status, done.said, done.errors) == (0, "fault\n1 -9\n", "")
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "commands",
     [

@@ -59,6 +59,7 @@ def test_what_a_supervisor_said_before_it_ended(monkeypatch: pytest.MonkeyPatch)
         multikernel.boot(cores=2)
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("closed", ["2>&-", "0<&- 2>&-", "0<&- 1>&- 2>&-"])
 def test_a_launcher_without_standard_streams(closed: str, tmp_path: Path) -> None:
     said = tmp_path / "said"

@@ -68,6 +68,7 @@ def maps_in_threads(seconds: float, how: str) -> list[int]:
         return [done, *beside]
 
 
+@pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("how", ["pool", "asyncio"])
 def test_threads_of_a_program(system: System, how: str) -> None:
     tasks = [system.cores[1].start(maps_in_threads, SECONDS, how)]

@@ -1,3 +1,5 @@
+#include "driver/object_end.h"
+
 #include "driver/object_end_inside.h"
 
 #include <time.h>
@@ -104,6 +106,14 @@ static void may_give_up(struct object_end *end)
         longjmp(end->gives_up, 1);
 }
 
+/* One that computes or sleeps at once; the others later, for what they seem to do is but a hint: the
+ * request was published before, and the fence is in doorbell_ring. */
+static bool takes_a_ring(const struct object_end *end, uint32_t moments)
+{
+    return (moments == 1 && !doorbell_seems_to_poll(end->owner)) || moments == RING_AFTER ||
+           moments % RING_AGAIN == 0;
+}
+
 /* One moment of an operation, in a system call, in the interrupt handler or in the loop: mostly what
  * is safe in all of them. Two objects whose owners wait for each other's are both answered here. */
 void object_end_waits(void *context)
@@ -117,8 +127,7 @@ void object_end_waits(void *context)
     else
         driver_poll_transport(d);
     object_duties(d);
-    /* The request was published before; the fence is in doorbell_ring. */
-    if (end->object.call.outstanding && (moments == RING_AFTER || moments % RING_AGAIN == 0))
+    if (end->object.call.outstanding && takes_a_ring(end, moments))
         doorbell_ring(end->owner);
     give_way(d, moments);
     if (long_since)

@@ -33,6 +33,8 @@ static enum object_verdict make(void *block, uint64_t length, uint64_t what, uin
     if (!bytes)
         return verdict;
     const uint32_t form = what >> 8 & 0xff;
+    if (object_is_agreed(form))
+        return OBJECT_NO_SUCH_FORM;
     return bytes > length
                ? OBJECT_TOO_SHORT
                : object_init(block, &geometry,
@@ -60,6 +62,9 @@ static enum verdict open_end(struct driver *d, const struct message *request, st
     *end = (struct object_end){.driver = d, .page = word[1], .owner = d->peers[owner].doorbell};
     if (opened == OBJECT_OK)
         opened = object_open(&end->object, block, length, (uint32_t)member, object_end_waits, end);
+    /* A program can write to the page: what an operation finds there must lead nowhere else. */
+    if (opened == OBJECT_OK && end->object.type->plain)
+        opened = OBJECT_NO_SUCH_TYPE;
     reply->word[1] = opened;
     if (opened != OBJECT_OK) {
         d->kernel->pin(d, (uint32_t)word[1], (uint32_t)(word[1] >> 32), false);

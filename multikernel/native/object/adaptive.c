@@ -25,9 +25,9 @@ enum {
 
 static bool do_duties(struct object *o)
 {
-    const bool asked = o->me == o->owner && delegated_serve(o);
-    const bool followed = replicated_follow(o);
-    return agreed_serve(o) || followed || asked;
+    bool any = o->me == o->owner && delegated_serve(o);
+    any |= replicated_follow(o);
+    return agreed_serve(o) || any;
 }
 
 /* --- The choice --- */

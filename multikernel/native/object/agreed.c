@@ -11,14 +11,7 @@ static inline bool in_two_phases(uint64_t mode)
 
 bool agreed_serve_joined(struct object *o)
 {
-    const struct agreed *a = &o->agreed;
-    const uint64_t position = a->position;
-    const bool held = a->held;
-    if (in_two_phases(a->mode))
-        agreed_two_phase_serve(o);
-    else
-        agreed_by_owner_serve(o);
-    return a->position != position || a->held != held;
+    return in_two_phases(o->agreed.mode) ? agreed_two_phase_serve(o) : agreed_by_owner_serve(o);
 }
 
 bool agreed_apply(struct object *o, uint64_t mode, const struct operation *operation,

@@ -30,8 +30,7 @@ bool agreed_apply(struct object *o, uint64_t mode, const struct operation *opera
 
 bool agreed_serve_joined(struct object *o);
 
-/* Answers what has come from others, if this core has joined; true: its replica is another now, or
- * locked, or free again. */
+/* Answers what has come from others, if this core has joined. False: nothing has. */
 static inline bool agreed_serve(struct object *o)
 {
     return o->agreed.mode && agreed_serve_joined(o);

@@ -64,19 +64,22 @@ static void begin(struct object *o, uint32_t asker, const struct operation *oper
         finish(o);
 }
 
-static void go_on(struct object *o)
+static bool go_on(struct object *o)
 {
     struct message reply;
     uint32_t core;
     while (agreed_take(o, &core, &reply))
         ;
-    if (!o->agreed.awaited)
-        finish(o);
+    if (o->agreed.awaited)
+        return false;
+    finish(o);
+    return true;
 }
 
-static void answer_all(struct object *o)
+static bool answer_all(struct object *o)
 {
     struct agreed *a = &o->agreed;
+    bool any = false;
     const uint32_t first = a->next;
     for (uint32_t i = 0; i < o->cores; i++) {
         const uint32_t core = (first + i) % o->cores;
@@ -96,7 +99,9 @@ static void answer_all(struct object *o)
         } else {
             begin(o, core, &operation);
         }
+        any = true;
     }
+    return any;
 }
 
 static void own(struct object *o, const struct operation *operation, struct result *result)
@@ -122,36 +127,34 @@ static void own(struct object *o, const struct operation *operation, struct resu
 /* --- Of the others --- */
 
 /* What the owner has sent. */
-static void follow(struct object *o)
+static bool follow(struct object *o)
 {
     struct agreed *a = &o->agreed;
     struct slot *slot = call_arrived(&a->from[o->owner]);
     struct operation operation;
     struct result result;
     if (!slot || a->wanting)
-        return;
+        return false;
     const uint64_t word = slot_word(slot, AGREED_WORD), position = word >> AGREED_KIND_BITS;
     object_get_operation(slot, &operation);
     if ((word & ((1 << AGREED_KIND_BITS) - 1)) == AGREED_APPLY) {
         if (position != a->position + 1)
-            return; /* the operation that this core has asked for comes first: its answer is here */
+            return false; /* the operation that this core has asked for comes first */
         o->type->apply(a->replica, &operation, &result);
         a->position = position;
     } else {
         a->has = false;
     }
     agreed_answered(&a->from[o->owner], slot);
+    return true;
 }
 
-void agreed_by_owner_serve(struct object *o)
+bool agreed_by_owner_serve(struct object *o)
 {
-    if (o->me != o->owner) {
-        follow(o);
-        return;
-    }
-    if (o->agreed.busy)
-        go_on(o);
-    answer_all(o);
+    if (o->me != o->owner)
+        return follow(o);
+    const bool went_on = o->agreed.busy && go_on(o);
+    return answer_all(o) || went_on;
 }
 
 /* What this replica has, all have: so nobody who reads behind this read finds less. What comes

@@ -93,10 +93,10 @@ bool agreed_join(struct object *o, uint64_t mode);
 
 bool agreed_two_phase_apply(struct object *o, uint64_t mode, const struct operation *operation,
                             struct result *result);
-void agreed_two_phase_serve(struct object *o);
+bool agreed_two_phase_serve(struct object *o);
 void agreed_two_phase_end(struct object *o);
 
 bool agreed_by_owner_apply(struct object *o, uint64_t mode, const struct operation *operation,
                            struct result *result);
-void agreed_by_owner_serve(struct object *o);
+bool agreed_by_owner_serve(struct object *o);
 void agreed_by_owner_end(struct object *o);

@@ -71,9 +71,10 @@ static void decided(struct object *o, bool commit)
     }
 }
 
-void agreed_two_phase_serve(struct object *o)
+bool agreed_two_phase_serve(struct object *o)
 {
     struct agreed *a = &o->agreed;
+    bool any = false;
     if (o->me == o->owner) {
         a->joins_wait = false;
         for (uint32_t core = 0; core < o->cores; core++) {
@@ -82,6 +83,7 @@ void agreed_two_phase_serve(struct object *o)
                 a->joins_wait = true;
             else if (slot)
                 agreed_let_join(o, core, slot);
+            any |= slot && !a->held;
         }
     }
     for (uint32_t core = 0; core < o->cores && a->mode; core++) {
@@ -95,7 +97,9 @@ void agreed_two_phase_serve(struct object *o)
         else if (!vote(o, core, slot, word >> AGREED_KIND_BITS))
             continue;
         agreed_answered(&a->from[core], slot);
+        any = true;
     }
+    return any;
 }
 
 /* --- Its own --- */

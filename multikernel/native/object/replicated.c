@@ -122,8 +122,8 @@ static void at_position(struct object *o, uint64_t position)
     publish_position(o);
 }
 
-/* From the state, as it was when the log began. What is copied may be of a later time, if the form
- * has ended meanwhile: then the log has a close, or has gone on past its beginning. */
+/* From the state, as when the log began. What is copied may be of a later time, if the form has ended
+ * meanwhile: then the log has a close, or has gone on past its beginning. */
 RARE static void join(struct object *o, uint64_t mode)
 {
     changes(o);
@@ -156,8 +156,7 @@ RARE static bool join_by_owner(struct object *o, uint64_t mode)
     struct message reply;
     changes(o);
     o->epoch = 0;
-    /* Relaxed: nobody has to wait for it meanwhile, the owner least of all. */
-    atomic_store_explicit(&own_line(o)->position, 0, memory_order_relaxed);
+    atomic_store_explicit(&own_line(o)->position, 0, memory_order_relaxed); /* wait for no answer */
     if (!delegated_ask(o, mode, &join, &reply))
         return false;
     o->epoch = mode;
@@ -166,8 +165,9 @@ RARE static bool join_by_owner(struct object *o, uint64_t mode)
     return true;
 }
 
-static void let_join(struct object *o)
+static bool let_join(struct object *o)
 {
+    bool any = false;
     for (uint32_t core = 0; core < o->cores; core++) {
         struct slot *slot = core == o->me ? NULL : call_arrived(&o->called[core]);
         if (!slot || slot_word(slot, REQUEST_MODE) != o->epoch)
@@ -179,7 +179,9 @@ static void let_join(struct object *o)
         slot_set(slot, REQUEST_MODE, REPLY_DONE);
         call_take_up(&o->called[core]);
         call_return(slot);
+        any = true;
     }
+    return any;
 }
 
 /* The one that is farthest on and at rest; its own number: none. */
@@ -335,8 +337,8 @@ static inline bool enter(struct object *o, uint64_t mode)
 bool replicated_apply(struct object *o, uint64_t mode, const struct operation *operation,
                       struct result *result)
 {
-    if (__builtin_expect(operation->kind >> 8 != 0, 0)) {
-        *result = (struct result){RESULT_BAD, 0}; /* it would be taken for what ends the log */
+    if (operation->kind >> 8) { /* it would be taken for what ends the log */
+        *result = (struct result){RESULT_BAD, 0};
         return true;
     }
     if (o->type->plain && o->me == o->owner && ++o->joins % JOINS_EACH == 0)
@@ -360,14 +362,13 @@ bool replicated_follow(struct object *o)
 {
     if (o->inside || !o->epoch || !object_mode_is(o, o->epoch) || asked_to_hold_still(o))
         return false;
+    const bool asked = o->type->plain && o->me == o->owner && let_join(o);
     const uint64_t before = o->position;
-    if (o->type->plain && o->me == o->owner)
-        let_join(o);
     /* Overtaken, it comes back when it has something to do. */
     if (replay(o) == AT_THE_END &&
         atomic_load_explicit(&own_line(o)->position, memory_order_relaxed) != o->position)
         publish_position(o);
-    return o->position != before;
+    return o->position != before || asked;
 }
 
 /* --- The owner's --- */
