@@ -28,13 +28,13 @@ def command(check: bool, objects: bool, calibrate: str | None, cores: str | None
 
     Simulated experiments are `multikernel bench run NAME --machine MACHINE`.
     """
-    if not check and calibrate is None:
-        raise BadInput("nothing to do", where="simulate", hint="add --check, or --calibrate FILE")
     if objects and (not check or calibrate is not None):
         raise BadInput(
             "objects are checked, and nothing is calibrated by them", where="--objects",
             hint="multikernel simulate --check --objects",
         )  # fmt: skip
+    if not check and calibrate is None:
+        raise BadInput("nothing to do", where="simulate", hint="add --check, or --calibrate FILE")
     check_new_file(calibrate, (".json",))
     placement = placement_of(cores, oversubscribe=False)
     if len(placement.cpus) < 2:

@@ -208,3 +208,15 @@ def test_one_figure_of_the_paper_is_reproduced(here: Here, tmp_path: Path) -> No
 
 def test_a_figure_that_cannot_be_reproduced_is_refused(here: Here) -> None:
     assert_one_line_and_code_2(here("reproduce", "--figure", "5"), "--figure", "5")
+
+
+@pytest.mark.parametrize(
+    "options", [("--objects",), ("--check", "--objects", "--calibrate", "a.json")]
+)
+def test_objects_are_checked_and_nothing_else_with_them(
+    options: tuple[str, ...], here: Here
+) -> None:
+    done = here("simulate", *options)
+    assert done.returncode == 2
+    assert "--objects" in done.stderr
+    assert "simulate --check --objects" in done.stderr

@@ -1,8 +1,9 @@
 """The object in virtual time: what `loops.work` does on cores, on those of a modelled machine.
 
 Guarantees: a run is counted as on real cores. Pinned to a form it takes as many cycles as tell its
-rate, and within one boot the same run is made once: nothing of it is by chance but which operations
-read. Segments are runs of their own: the object does not carry anything from one to the next.
+rate; one that chooses lasts a second at least. Within one boot the same run is made once: nothing of
+it is by chance but which operations read. Segments are runs of their own: the object does not carry
+anything from one to the next.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from multikernel.virtual import sharing
 
 ROW_RATE = 1000
 """Rows count operations a million cycles, the chooser's table a thousand."""
+SECONDS = 1.0
+"""That an object chooses for, at least: of many cores one race takes as long as a run on two."""
 
 
 def work(bench: ModelledBench, report: Report, calls: Arguments) -> dict[int, Report]:
@@ -45,7 +48,7 @@ def _segment(bench: ModelledBench, run: Run, segment: Segment, owner: int) -> sh
     if run.form == ADAPTIVE:
         return sharing.run(
             bench.modelled.native, costs, ADAPTIVE, workload, owner=owner, seed=seed,
-            span=round(run.seconds * bench.hz), rows=[_row(row) for row in run.rows],
+            span=round(max(run.seconds, SECONDS) * bench.hz), rows=[_row(row) for row in run.rows],
         )  # fmt: skip
     key = run.form, workload, owner
     known: dict[object, sharing.Found] = bench.furniture.setdefault("sharing", {})
