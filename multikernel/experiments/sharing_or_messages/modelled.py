@@ -1,9 +1,9 @@
 """The object in virtual time: what `loops.work` does on cores, on those of a modelled machine.
 
 Guarantees: a run is counted as on real cores. Pinned to a form it takes as many cycles as tell its
-rate; one that chooses lasts a second at least. Within one boot the same run is made once: nothing of
-it is by chance but which operations read. Segments are runs of their own: the object does not carry
-anything from one to the next.
+rate; one that chooses lasts a second at least. Within one boot the same run is made once: nothing
+of it is by chance but which operations read. Segments are runs of their own: the object does not
+carry anything from one to the next.
 """
 
 from __future__ import annotations
