@@ -18,9 +18,7 @@
 
 enum {
     SERVE_EACH = 8, /* operations of the owner, where the form is not delegated */
-    LOOK_EACH =
-        128,     /* operations of the owner, or turns of its polling, for one look at the clock */
-    MOMENTS = 4, /* looks, for one that does the duties */
+    MOMENTS = 4,    /* looks, for one that does the duties */
 };
 
 static bool do_duties(struct object *o)
@@ -62,6 +60,8 @@ static void begin_window(struct object *o, uint64_t now)
 RARE static void choose(struct object *o)
 {
     const uint64_t now = arch_cycles();
+    o->look_each = chooser_pace(o->look_each, now - o->looked, o->chooser->span);
+    o->looked = now;
     if ((int64_t)(now - o->window_ends) < 0)
         return;
     const struct chooser_window sum = counted(o);
@@ -81,15 +81,18 @@ enum object_verdict object_adapt(struct object *o, struct chooser *chooser)
     if (o->me != o->owner)
         return OBJECT_NOT_OWNER;
     o->chooser = chooser;
-    if (chooser)
-        begin_window(o, arch_cycles());
+    o->look_each = CHOOSER_LOOKS_MOST;
+    if (chooser) {
+        o->looked = arch_cycles();
+        begin_window(o, o->looked);
+    }
     return OBJECT_OK;
 }
 
 bool object_poll(struct object *o)
 {
     const bool any = do_duties(o);
-    if (__builtin_expect(o->chooser && !o->waiting && ++o->polls % LOOK_EACH == 0, 0))
+    if (__builtin_expect(o->chooser && !o->waiting && !(++o->polls & (o->look_each - 1)), 0))
         choose(o);
     return any;
 }
@@ -172,7 +175,7 @@ void object_apply(struct object *o, const struct operation *operation, struct re
     if (o->me != o->owner || ++o->turn % SERVE_EACH)
         return;
     delegated_serve(o);
-    if (__builtin_expect(o->turn % LOOK_EACH == 0 && o->chooser, 0))
+    if (__builtin_expect(o->chooser && !(o->turn & (o->look_each - 1)), 0))
         choose(o);
 }
 

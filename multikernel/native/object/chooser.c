@@ -107,7 +107,7 @@ static void foresee(const struct chooser *c, const struct chooser_window *seen,
         far[at] = its;
         nearest[at] = &c->rows[i];
     }
-    double weights = 0;
+    double weights[OBJECT_FORMS] = {0};
     memset(foreseen, 0, OBJECT_FORMS * sizeof *foreseen);
     for (uint32_t i = 0; i < found; i++) {
         const double weight = 1 / (0.05 + far[i]);
@@ -115,12 +115,14 @@ static void foresee(const struct chooser *c, const struct chooser_window *seen,
         for (uint32_t form = 0; form < OBJECT_FORMS; form++)
             if (c->suits >> form & 1 && nearest[i]->rate[form] > best)
                 best = nearest[i]->rate[form];
-        for (uint32_t form = 0; form < OBJECT_FORMS && best > 0; form++)
+        for (uint32_t form = 0; form < OBJECT_FORMS && best > 0; form++) {
             foreseen[form] += weight * nearest[i]->rate[form] / best;
-        weights += weight;
+            weights[form] += nearest[i]->rate[form] > 0 ? weight : 0;
+        }
     }
-    for (uint32_t form = 0; form < OBJECT_FORMS && weights > 0; form++)
-        foreseen[form] /= weights;
+    /* What was measured nowhere near may be the best. */
+    for (uint32_t form = 0; form < OBJECT_FORMS; form++)
+        foreseen[form] = weights[form] > 0 ? foreseen[form] / weights[form] : 1;
 }
 
 /* --- A race --- */
@@ -140,7 +142,8 @@ static void begin_race(struct chooser *c, const struct chooser_window *seen)
     if (c->row_count) {
         foresee(c, seen, foreseen);
         for (uint32_t form = 0; form < OBJECT_FORMS; form++)
-            best = foreseen[form] > best ? foreseen[form] : best;
+            if (in_race(c, form) && foreseen[form] > best)
+                best = foreseen[form];
         for (uint32_t form = 0; form < OBJECT_FORMS; form++)
             if (form != c->form && foreseen[form] < best * (1 - 2 * c->rules.drop / 100.0))
                 c->candidates &= ~(1u << form);

@@ -91,3 +91,14 @@ void chooser_begin(struct chooser *c, const struct chooser_rules *rules, uint32_
 /* What was done in the window that has ended, in the form and of about the length that were answered
  * last. Sets form and span; returns the form. */
 uint32_t chooser_next(struct chooser *c, const struct chooser_window *window);
+
+/* How many operations, or polls, of the owner go from one look at the clock to the next, after that
+ * many took so long: a window of that span is to end in time, and looking is to cost nothing. A power
+ * of two. */
+enum { CHOOSER_LOOKS_LEAST = 8, CHOOSER_LOOKS_MOST = 128 };
+static inline uint32_t chooser_pace(uint32_t each, uint64_t took, uint64_t span)
+{
+    if (took > span / 4 && each > CHOOSER_LOOKS_LEAST)
+        return each / 2;
+    return took < span / 32 && each < CHOOSER_LOOKS_MOST ? 2 * each : each;
+}

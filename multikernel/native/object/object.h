@@ -131,9 +131,9 @@ struct object {
     bool inside; /* in the replica: who polls meanwhile leaves it alone */
     /* The owner's, where the form is chosen as it goes. */
     struct chooser *chooser;
-    uint32_t polls;
+    uint32_t polls, look_each;
     bool waiting; /* within while_waiting */
-    uint64_t window_began, window_ends;
+    uint64_t window_began, window_ends, looked;
     struct chooser_window counted; /* when the window began */
     /* Replicated. */
     uint64_t epoch;    /* the mode that the replica is of */
@@ -182,7 +182,7 @@ struct object_counts {
 struct object_counts object_counts(const struct object *object, uint32_t core);
 
 /* From now on the chooser says which form it is; NULL: it stays as it is. By the owner, between its
- * operations; the clock is looked at every 128 operations, or polls, of the owner. The chooser is the
+ * operations; the clock is looked at every 8 to 128 operations, or polls, of the owner. The chooser is the
  * caller's, chooser_begin comes first, and nobody else uses it meanwhile. */
 enum object_verdict object_adapt(struct object *object, struct chooser *chooser);
 

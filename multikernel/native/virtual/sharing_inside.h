@@ -12,7 +12,6 @@
 enum {
     MOMENTS = 4,
     SERVE_EACH = 8,
-    LOOK_EACH = 128,
     BACK_OFF_MOST = 8,
     LINE_CYCLES = 150, /* base/wait.h */
     PAUSES_MOST = 16,
@@ -61,7 +60,8 @@ struct member {
     bool reads, refused;
     uint32_t form, in_batch, other, i, back_off;
     uint64_t sequence, before, ticket;
-    uint64_t turn, polls, moments;
+    uint64_t turn, polls, moments, looked;
+    uint32_t look_each; /* see chooser_pace(); 0: it has not looked yet */
     /* Replicated. */
     uint64_t epoch, position, limit, appended;
     bool closes;

@@ -81,10 +81,17 @@ static void is_steady(struct party *p)
 }
 
 /* choose(): the counts of all cores are read, a line each. */
+static uint32_t looks_each(const struct member *m)
+{
+    return m->look_each ? m->look_each : CHOOSER_LOOKS_MOST;
+}
+
 static bool chooses(struct party *p, struct member *m)
 {
     BEGIN(m->at_choose);
     UNTIL(m->at_choose, party_is_now(p, m));
+    m->look_each = chooser_pace(looks_each(m), m->clock - m->looked, p->chooser.span);
+    m->looked = m->clock;
     if (m->clock >= p->window_ends) {
         m->until = m->clock;
         for (m->i = 0; m->i < p->cores; m->i++) {
@@ -144,7 +151,7 @@ bool party_applies(struct party *p, struct member *m)
     m->reads_done += m->reads;
     if (m->me == p->sharing->owner && ++m->turn % SERVE_EACH == 0) {
         UNTIL(m->at_apply, party_delegated_serve(p, m));
-        if (m->turn % LOOK_EACH == 0 && may_choose(p, m))
+        if (m->turn % looks_each(m) == 0 && may_choose(p, m))
             UNTIL(m->at_apply, chooses(p, m));
     }
     END(m->at_apply);
@@ -155,7 +162,7 @@ bool party_polls(struct party *p, struct member *m)
 {
     BEGIN(m->at_poll);
     UNTIL(m->at_poll, polls(p, m));
-    if (may_choose(p, m) && ++m->polls % LOOK_EACH == 0)
+    if (may_choose(p, m) && ++m->polls % looks_each(m) == 0)
         UNTIL(m->at_poll, chooses(p, m));
     END(m->at_poll);
 }
