@@ -24,12 +24,15 @@ from multikernel.results.encoding import decode, encode
 
 NAMES = (
     "shootdown", "unmap", "two-phase-commit", "retype-throughput", "shared-memory", "message",
-    "collectives", "scale",
+    "collectives", "sharing-or-messages", "scale",
 )  # fmt: skip
 
 
-ONLY = {"message": ("call-line", "open-loop")}
-"""A ring's windows of thousands of messages take seconds each."""
+ONLY = {
+    "message": ("call-line", "open-loop"),
+    "sharing-or-messages": ("reads-90-lines-8-think-0-owner-10-adaptive",),
+}
+"""A ring's windows of thousands of messages take seconds each, as does a choice."""
 
 
 def measured(name: str, machine: str = "8x4-amd", cores: int = 6, seed: int = 1) -> Document:
