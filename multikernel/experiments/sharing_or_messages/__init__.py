@@ -54,6 +54,8 @@ CHANGING: tuple[Segment, ...] = (
 )  # fmt: skip
 CHANGING_LINES = 8
 RESTLESS = "restless"
+MANY = 16
+"""Modelled cores above which the points are `COARSE`."""
 TRIES = 5
 """Of a run in which a core was off its CPU."""
 RATE = 1_000_000
@@ -124,7 +126,9 @@ class SharingOrMessages(Experiment):
         # A point's slice has its rounds in itself.
         size = replace(self.request.size, rounds=1)
         self.request = replace(self.request, size=size)
-        self.points = list(points(few=not size.measures or self.request.crowded))
+        few = not size.measures or self.request.crowded
+        coarse = self.request.model is not None and self.request.cores > MANY
+        self.points = list(points(few=few, coarse=coarse))
         self.on = Booted("multikernel", self.request.cores, prepare=_page)
         self.floors_on = self.on
         self.draw = random.Random(self.request.seed)

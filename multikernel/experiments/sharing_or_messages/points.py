@@ -13,6 +13,8 @@ LINES = (1, 8, 32)
 THINK = (0, 50, 100, 300, 1000)
 SHARES = (900, 500, 100)
 """Of a thousand operations, those of the owner."""
+COARSE = (0, 50, 90, 99, 100), LINES, (0, 300), (900, 100)
+"""Of many modelled cores, where a choice takes long to run."""
 FEW = (0, 90), (1, 8), (0, 300), (900, 100)
 """Enough to see that everything runs."""
 
@@ -43,7 +45,8 @@ class Point:
         }
 
 
-def points(*, few: bool = False) -> Iterator[Point]:
-    """All workloads, or few."""
-    for one in product(*(FEW if few else (READS, LINES, THINK, SHARES))):
+def points(*, few: bool = False, coarse: bool = False) -> Iterator[Point]:
+    """All workloads, or some of them."""
+    axes = FEW if few else COARSE if coarse else (READS, LINES, THINK, SHARES)
+    for one in product(*axes):
         yield Point(*one)

@@ -73,6 +73,8 @@ RARE static void choose(struct object *o)
         return;
     }
     object_switch(o, (enum object_form)chooser_next(o->chooser, &window));
+    if (o->chooser->settling)
+        o->look_each = CHOOSER_LOOKS_LEAST; /* nobody knows how long they take in this form */
     begin_window(o, arch_cycles());
 }
 
@@ -81,7 +83,7 @@ enum object_verdict object_adapt(struct object *o, struct chooser *chooser)
     if (o->me != o->owner)
         return OBJECT_NOT_OWNER;
     o->chooser = chooser;
-    o->look_each = CHOOSER_LOOKS_MOST;
+    o->look_each = CHOOSER_LOOKS_LEAST;
     if (chooser) {
         o->looked = arch_cycles();
         begin_window(o, o->looked);

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
-enum { NEAREST = 5 };
+enum { NEAREST = 5, ENOUGH = 3 };
+/* Rows farther than that say nothing; within the other one is enough. */
+static const double FAR = 0.5, SAME = 0.1;
 
 struct chooser_rules chooser_rules(uint64_t cycles_per_us, uint32_t cores)
 {
@@ -10,7 +12,7 @@ struct chooser_rules chooser_rules(uint64_t cycles_per_us, uint32_t cores)
     const uint64_t more = cores > 8 ? cores / 8 : 1;
     return (struct chooser_rules){.window = 1000 * cycles_per_us * more,
                                   .trial = 60 * cycles_per_us * more,
-                                  .settle = 15 * cycles_per_us,
+                                  .settle = 15 * cycles_per_us * more,
                                   .pause = 50000 * cycles_per_us,
                                   .rounds = 7,
                                   .alarm = 25,
@@ -88,7 +90,18 @@ static double apart(const struct chooser *c, const struct chooser_row *row,
     return far;
 }
 
-/* What the nearest rows say of each form, as a share of the best of its row. */
+static double best_of(const struct chooser *c, const struct chooser_row *row)
+{
+    double best = 0;
+    for (uint32_t form = 0; form < OBJECT_FORMS; form++)
+        if (c->suits >> form & 1 && row->rate[form] > best)
+            best = row->rate[form];
+    return best;
+}
+
+/* The most that any of the nearest rows says of each form, as a share of the best of that row: where
+ * forms overtake one another, rows on both sides count. What was measured nowhere near may be the
+ * best; all may, where few rows are near. */
 static void foresee(const struct chooser *c, const struct chooser_window *seen,
                     double foreseen[OBJECT_FORMS])
 {
@@ -97,7 +110,7 @@ static void foresee(const struct chooser *c, const struct chooser_window *seen,
     uint32_t found = 0;
     for (uint32_t i = 0; i < c->row_count; i++) {
         const double its = apart(c, &c->rows[i], seen);
-        if (found == NEAREST && its >= far[found - 1])
+        if (its > FAR || (found == NEAREST && its >= far[found - 1]))
             continue;
         uint32_t at = found < NEAREST ? found++ : NEAREST - 1;
         for (; at && far[at - 1] > its; at--) {
@@ -107,22 +120,17 @@ static void foresee(const struct chooser *c, const struct chooser_window *seen,
         far[at] = its;
         nearest[at] = &c->rows[i];
     }
-    double weights[OBJECT_FORMS] = {0};
-    memset(foreseen, 0, OBJECT_FORMS * sizeof *foreseen);
-    for (uint32_t i = 0; i < found; i++) {
-        const double weight = 1 / (0.05 + far[i]);
-        double best = 0;
-        for (uint32_t form = 0; form < OBJECT_FORMS; form++)
-            if (c->suits >> form & 1 && nearest[i]->rate[form] > best)
-                best = nearest[i]->rate[form];
-        for (uint32_t form = 0; form < OBJECT_FORMS && best > 0; form++) {
-            foreseen[form] += weight * nearest[i]->rate[form] / best;
-            weights[form] += nearest[i]->rate[form] > 0 ? weight : 0;
+    const bool knows = found >= ENOUGH || (found && far[0] <= SAME);
+    for (uint32_t form = 0; form < OBJECT_FORMS; form++) {
+        double most = 0;
+        bool measured = false;
+        for (uint32_t i = 0; i < found; i++) {
+            const double best = best_of(c, nearest[i]), its = nearest[i]->rate[form];
+            measured |= its > 0;
+            most = best > 0 && its / best > most ? its / best : most;
         }
+        foreseen[form] = knows && measured ? most : 1;
     }
-    /* What was measured nowhere near may be the best. */
-    for (uint32_t form = 0; form < OBJECT_FORMS; form++)
-        foreseen[form] = weights[form] > 0 ? foreseen[form] / weights[form] : 1;
 }
 
 /* --- A race --- */
@@ -135,17 +143,15 @@ static uint32_t candidate_from(const struct chooser *c, uint32_t form)
     return form;
 }
 
+/* seen: by the table those are left out that lose; NULL: all race. */
 static void begin_race(struct chooser *c, const struct chooser_window *seen)
 {
-    double foreseen[OBJECT_FORMS], best = 0;
+    double foreseen[OBJECT_FORMS];
     c->candidates = c->suits;
-    if (c->row_count) {
+    if (seen && c->row_count) {
         foresee(c, seen, foreseen);
         for (uint32_t form = 0; form < OBJECT_FORMS; form++)
-            if (in_race(c, form) && foreseen[form] > best)
-                best = foreseen[form];
-        for (uint32_t form = 0; form < OBJECT_FORMS; form++)
-            if (form != c->form && foreseen[form] < best * (1 - 2 * c->rules.drop / 100.0))
+            if (form != c->form && foreseen[form] < 1 - 2 * c->rules.drop / 100.0)
                 c->candidates &= ~(1u << form);
     }
     c->state = CHOOSER_RACING;
@@ -168,7 +174,7 @@ static double best_so_far(const struct chooser *c)
 
 static void drop_the_slow(struct chooser *c)
 {
-    const double share = (c->round == 1 ? 2 : 1) * c->rules.drop / 100.0, best = best_so_far(c);
+    const double share = (c->round == 1 ? 3 : 1) * c->rules.drop / 100.0, best = best_so_far(c);
     for (uint32_t form = 0; form < OBJECT_FORMS; form++)
         if (in_race(c, form) && raced_at(c, form) < best * (1 - share)) {
             /* What trying it has cost. */
@@ -263,7 +269,7 @@ static void look(struct chooser *c, const struct chooser_window *w)
     if (c->cycles - c->since < c->pause)
         return;
     if (c->lost * 1000 <= (double)c->cycles * c->rules.budget)
-        begin_race(c, w);
+        begin_race(c, NULL); /* whatever the table says */
     else
         c->since = c->cycles;
 }

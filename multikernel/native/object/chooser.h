@@ -39,7 +39,7 @@ struct chooser_rules {
     uint32_t moved;  /* points of a hundred of a share: likewise */
     uint32_t hysteresis; /* percent: no better than that is no reason to change */
     uint32_t budget;     /* of a thousand cycles, what races after a pause may lose */
-    uint32_t drop; /* percent below the best: out of the race; twice as many in its first round */
+    uint32_t drop; /* percent below the best: out of the race; thrice as many in its first round */
 };
 /* What suits a processor of that clock, and an object of so many cores. */
 struct chooser_rules chooser_rules(uint64_t cycles_per_us, uint32_t cores);

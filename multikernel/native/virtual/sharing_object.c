@@ -83,7 +83,7 @@ static void is_steady(struct party *p)
 /* choose(): the counts of all cores are read, a line each. */
 static uint32_t looks_each(const struct member *m)
 {
-    return m->look_each ? m->look_each : CHOOSER_LOOKS_MOST;
+    return m->look_each ? m->look_each : CHOOSER_LOOKS_LEAST;
 }
 
 static bool chooses(struct party *p, struct member *m)
@@ -107,6 +107,8 @@ static bool chooses(struct party *p, struct member *m)
             m->clock - p->window_began, sum.done - p->counted.done, sum.reads - p->counted.reads,
             sum.owners - p->counted.owners};
         chooser_next(&p->chooser, &window);
+        if (p->chooser.settling)
+            m->look_each = CHOOSER_LOOKS_LEAST;
         if (p->chooser.form != (p->mode & FORM_MASK))
             UNTIL(m->at_choose, switches(p, m));
         party_begins_window(p, m->clock);
