@@ -34,9 +34,10 @@ BUGS = table(
         "THE_LAST_WINS", FILE, "if (in_race(c, form) && raced_at(c, form) >= best)",
         "if (in_race(c, form))", ("noise",),
     ),
+    Bug("FAR_ROWS_COUNT", FILE, "if (its > FAR ||", "if (its > 10 * FAR ||", ("table",)),
     Bug(
-        "THE_FARTHEST_ROWS", FILE, "(found == NEAREST && its >= far[found - 1])",
-        "(found == NEAREST && its <= far[found - 1])", ("table",),
+        "THE_GOOD_ARE_LEFT_OUT", FILE, "foreseen[form] < 1 - 2", "foreseen[form] > 1 - 2",
+        ("table",),
     ),
 )  # fmt: skip
 
