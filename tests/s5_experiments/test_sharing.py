@@ -137,16 +137,17 @@ def rates(form: str, *by_boot: float) -> tuple[str, SimpleNamespace]:
 @pytest.mark.parametrize(
     ("others", "winner", "certain"),
     [
-        ([rates("delegated", 2, 3)], "locks", True),
-        ([rates("delegated", 4, 8)], "the owner", False),
-        ([rates("delegated", 7, 7), rates("optimistic", 8, 8)], "locks", True),
+        ([rates("delegated", 3, 3, 3, 3, 3)], "locks", True),
+        ([rates("delegated", 3)], "locks", False),
+        ([rates("delegated", 4, 5, 6, 7, 8)], "the owner", False),
+        ([rates("delegated", 7, 7, 7, 7, 7), rates("optimistic", 8, 8, 8, 8, 8)], "locks", True),
     ],
 )
 def test_a_winner_has_to_be_certain(
     others: list[tuple[str, SimpleNamespace]], winner: str, certain: bool
 ) -> None:
-    """Where the boots do not agree it is nobody; two forms of a kind are no rivals."""
-    forms: Any = dict([rates("locked", 5, 6), *others])
+    """Where the boots do not agree it is nobody, nor from few; two forms of a kind are no rivals."""
+    forms: Any = dict([rates("locked", 5, 5.1, 5.2, 5.3, 5.4), *others])
     found = sharing.Workload((0, 1, 0, 50), forms, None, None).winner
     assert (found[0], found[2]) == (winner, certain)
 

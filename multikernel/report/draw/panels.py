@@ -16,7 +16,7 @@ from multikernel.report.draw.chart import COLOURS, INK, SMALL, SOFT, WIDTH, Char
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEFT, TOP, RIGHT, FOOT, GAP, HEAD = 0.42, 0.34, 0.04, 0.3, 0.1, 0.16
+LEFT, TOP, RIGHT, FOOT, GAP, HEAD, KEY = 0.42, 0.42, 0.04, 0.3, 0.1, 0.16, 0.3
 """Inches."""
 SIDE = 0.17
 """Of a square, its height."""
@@ -63,11 +63,11 @@ def panels(
                 _paint(figure, place, panel, rows, columns, colours,
                        first=along == 0, last=down == len(several) - 1)  # fmt: skip
         figure.text(LEFT / WIDTH, 0.04 / height, letters(axes[1]), size=SMALL, color=SOFT)
-        figure.text(0.02, 1 - TOP / height, letters(axes[0]), size=SMALL, color=SOFT)
+        figure.text(0.02, 1 - (TOP + HEAD) / height, letters(axes[0]), size=SMALL, color=SOFT)
         at = LEFT
         for kind in kinds:
-            figure.text(at / WIDTH, 1 - 0.14 / height, "■", size=SMALL, color=colours[kind])
-            figure.text((at + 0.1) / WIDTH, 1 - 0.14 / height, letters(kind), size=SMALL, color=INK)
+            figure.text(at / WIDTH, 1 - KEY / height, "■", size=SMALL, color=colours[kind])
+            figure.text((at + 0.1) / WIDTH, 1 - KEY / height, letters(kind), size=SMALL, color=INK)
             at += 0.2 + 0.055 * len(kind)
 
     return Chart(height, paint)

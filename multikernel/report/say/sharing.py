@@ -1,9 +1,8 @@
 """Sharing or messages: which kind of form wins where and by how much, where it turns, and what an
 object loses that chooses by itself; from the document alone.
 
-Guarantees: of two kinds one is called the winner only where the whole interval of their ratio,
-taken within each boot, says so; else they are even. A workload of which too little was measured is
-left out.
+Guarantees: of two kinds one is called the winner only where the judge says so, of their ratio
+within each boot; else it cannot be told. A workload of which too little was measured is left out.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from itertools import groupby
 from statistics import median
 
 from multikernel.report.say.wording import capital, counted
-from multikernel.results.document import Document, Ratio, Series
-from multikernel.results.statistics import ratio
+from multikernel.results.document import Document, Interval, Ratio, Series
+from multikernel.results.judge import judge
+from multikernel.results.statistics import median_interval, ratio
 
 NAME = "sharing-or-messages"
 KINDS = {
@@ -24,7 +24,7 @@ KINDS = {
     "optimistic": "locks",
     "delegated": "the owner",
     "replicated": "replicas",
-    "lock-free": "no locks",
+    "lock-free": "the lock-free form",
 }
 """What kind a form is of; a form that is not here is a kind by itself."""
 CHOOSES, BEST, AGAIN = "adaptive", "best", "best-again"
@@ -68,11 +68,13 @@ class Workload:
 
     @property
     def winner(self) -> tuple[str, float, bool]:
-        """The kind, how many times it does the work of the next, and whether that is certain."""
+        """The kind, how many times it does the work of the next, and whether that is certain: by
+        the one judge, to whom what the best form differs from itself by there is the noise.
+        """
         ranked = sorted(self.kinds.items(), key=lambda one: -one[1].p50)
         (kind, first), (_, second) = ranked[:2]
-        value, low = _over(first, second)
-        return kind, value, low > 1
+        value, interval = _over(first, second)
+        return kind, value, judge(interval, abs(self.control or 0)).outcome == "better"
 
     @property
     def chosen(self) -> str | None:
@@ -90,14 +92,13 @@ class Workload:
         return its.p50 >= RIGHT * best
 
 
-def _over(first: Series, second: Series) -> tuple[float, float]:
-    """The ratio of two series over boots that have both, and its lower end."""
+def _over(first: Series, second: Series) -> tuple[float, Interval]:
+    """The ratio of two series over boots that have both, and its interval."""
     ours = {one.boot: one.p50 for one in first.by_boot}
     both = [(ours[one.boot], one.p50) for one in second.by_boot if one.boot in ours]
     if not both:
-        return first.p50 / second.p50, 0.0
-    value, interval = ratio([a for a, _ in both], [b for _, b in both])
-    return value, interval.low
+        return first.p50 / second.p50, median_interval([first.p50 / second.p50])
+    return ratio([a for a, _ in both], [b for _, b in both])
 
 
 def is_sharing(document: Document) -> bool:
@@ -165,7 +166,8 @@ def _wins(found: Sequence[Workload]) -> Iterator[str]:
         clearly = [value for value in sure if value > CLEARLY]
         most = f", at most {max(clearly):.1f} ×" if clearly else ""
         words.append(
-            f"{kind} at {len(sure)}, of which {len(clearly)} by more than {CLEARLY - 1:.0%}{most}"
+            f"{kind} at {len(sure)}, of which {len(clearly)} by more than"
+            f" {percent(CLEARLY - 1)}{most}"
         )
     even = sum(not certain for *_, certain in won)
     yield (
@@ -197,7 +199,7 @@ def _turns(found: Sequence[Workload]) -> Iterator[str]:
         if sum(value <= CLEARLY for value in rest) >= 0.9 * len(rest):
             yield (
                 f"From {think} cycles of thinking on it hardly matters: the best kind is within"
-                f" {CLEARLY - 1:.0%} of the next at nine of ten workloads."
+                f" {percent(CLEARLY - 1)} of the next at nine of ten workloads."
             )
             return
 
@@ -248,16 +250,22 @@ def _regret(found: Sequence[Workload]) -> Iterator[str]:
     rights = [one.right for one in found if one.right is not None]
     if rights:
         yield (
-            f"It ends in the right form, one with {RIGHT:.0%} of the best's rate or more, at"
-            f" {sum(rights) / len(rights):.0%} of them."
+            f"It ends in the right form, one with {percent(RIGHT)} of the best's rate or more, at"
+            f" {percent(sum(rights) / len(rights))} of them."
         )
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Of a share of one; never less than nought by rounding alone."""
+    return f"{abs(100 * share) if abs(share) < 5e-4 else 100 * share:.{digits}f} %"
 
 
 def _spread(values: Sequence[float]) -> str:
     shares = [sum(value <= bar for value in values) / len(values) for bar in BARS]
     return (
-        f"{median(values):.1%} in the median (at most {BARS[0]:.0%} at {shares[0]:.0%}, at most"
-        f" {BARS[1]:.0%} at {shares[1]:.0%} of the workloads)"
+        f"{percent(median(values), 1)} in the median (at most {percent(BARS[0])} at"
+        f" {percent(shares[0])}, at most {percent(BARS[1])} at {percent(shares[1])} of the"
+        " workloads)"
     )
 
 
