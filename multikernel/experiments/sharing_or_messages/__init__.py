@@ -22,8 +22,8 @@ from statistics import harmonic_mean, median
 from multikernel import Page
 from multikernel.experiments.declaring import *
 from multikernel.experiments.instrument.loops import PAGE
-from multikernel.experiments.instrument.request import SIZES
 from multikernel.experiments.instrument.modelled import COUNTERPARTS
+from multikernel.experiments.instrument.request import SIZES
 from multikernel.experiments.shared_memory import AWAY, PRESENT
 from multikernel.experiments.sharing_or_messages import loops, modelled
 from multikernel.experiments.sharing_or_messages.loops import (
