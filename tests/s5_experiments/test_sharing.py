@@ -66,9 +66,7 @@ def test_a_core_does_its_share_in_every_form(system: System, page: Page, form: s
     ]
     assert min(stand_for) > 0
     assert max(stand_for) - min(stand_for) <= 2 * (AHEAD + 2 * LOOK / min(shares)), done
-    assert KNOWN[list(done.by_core.values())[0]["form"]] in (
-        [form] if form != ADAPTIVE else loops.CANDIDATES
-    )
+    assert KNOWN[done.by_core[0]["form"]] in ([form] if form != ADAPTIVE else loops.CANDIDATES)
 
 
 def test_segments_follow_each_other(system: System, page: Page) -> None:
@@ -146,7 +144,7 @@ def rates(form: str, *by_boot: float) -> tuple[str, SimpleNamespace]:
 def test_a_winner_has_to_be_certain(
     others: list[tuple[str, SimpleNamespace]], winner: str, certain: bool
 ) -> None:
-    """Where the boots do not agree it is nobody, nor from few; two forms of a kind are no rivals."""
+    """Nobody where boots do not agree, or are few; two forms of a kind are no rivals."""
     forms: Any = dict([rates("locked", 5, 5.1, 5.2, 5.3, 5.4), *others])
     found = sharing.Workload((0, 1, 0, 50), forms, None, None).winner
     assert (found[0], found[2]) == (winner, certain)
