@@ -53,6 +53,8 @@ def worked(system: System, page: Page, *runs: Run) -> list[Done]:
 
 
 AHEAD, LOOK = 512, 32
+LEAST_CYCLES = 10
+"""Of an operation."""
 
 
 @pytest.mark.parametrize("form", [*KNOWN, ADAPTIVE])
@@ -65,7 +67,10 @@ def test_a_core_does_its_share_in_every_form(system: System, page: Page, form: s
         for one, share in zip(list(done.by_core.values()), shares, strict=True)
     ]
     assert min(stand_for) > 0
-    assert max(stand_for) - min(stand_for) <= 2 * (AHEAD + 2 * LOOK / min(shares)), done
+    # Whoever began late goes on for as long when the others have ended, and waits for nobody then.
+    began = [one["began"] for one in done.by_core.values()]
+    alone = (max(began) - min(began)) / LEAST_CYCLES / min(shares)
+    assert max(stand_for) - min(stand_for) <= 2 * (AHEAD + 2 * LOOK / min(shares)) + alone, done
     assert KNOWN[done.by_core[0]["form"]] in ([form] if form != ADAPTIVE else loops.CANDIDATES)
 
 
