@@ -56,7 +56,7 @@ class Costs:
 
     @classmethod
     def of(cls, model: Model, work: Work) -> Costs:
-
+        """As that machine's core does what was measured with the calibration."""
         scale, local = model.local.work_scale.value, model.local
         return cls(
             operation=OPERATION * scale, line=LINE * scale, atomic=work.lock * scale,

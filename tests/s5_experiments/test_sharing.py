@@ -124,6 +124,10 @@ def test_the_document_says_who_wins_and_what_choosing_costs() -> None:
         assert one.regret is not None
         assert one.control is not None
         assert one.chosen in FORMS
+        for form in ("locked", "fifo"):  # what fairness costs shows where all only write
+            bursts = one.forms[form].parameters.get("burst_mean")
+            assert (bursts is not None) == (one.reads == 0)
+            assert bursts is None or float(str(bursts)) >= 1
     regrets = [one for one in document.ratios if one.kind == "regret"]
     assert len(regrets) == len(found) + 1 + len(loops.CANDIDATES) - 1
     assert any(one.over == "changing-oracle" for one in regrets)

@@ -116,9 +116,14 @@ class Done:
         )
 
     @property
+    def present(self) -> float:
+        """For how much of the time the core that had its CPU least did."""
+        return min(one["cpu_ns"] / one["wall_ns"] for one in self.by_core.values())
+
+    @property
     def away(self) -> bool:
         """Whether a core was off its CPU for so long that the run counts for nothing."""
-        return any(one["cpu_ns"] < PRESENT * one["wall_ns"] for one in self.by_core.values())
+        return self.present < PRESENT
 
 
 class SharingOrMessages(Experiment):
@@ -287,12 +292,17 @@ class SharingOrMessages(Experiment):
             yield Ratio(f"changing-{form}", f"changing-{ADAPTIVE}", "regret")
 
     def revised(self, spec: Spec, collector: Collector) -> Spec:
-        """Where the object chose: the form that it ended in, in most boots."""
+        """Where the object chose: the form that it ended in, in most boots. Where all only write:
+        the bursts of a core.
+        """
         ended = {f"{point.key}-{ADAPTIVE}": forms for point, forms in self.ended.items()}
-        forms = ended.get(spec.key)
-        if not forms:
-            return spec
-        return replace(spec, parameters={**spec.parameters, "chosen": forms.most_common(1)[0][0]})
+        about = dict(spec.parameters)
+        if forms := ended.get(spec.key):
+            about["chosen"] = forms.most_common(1)[0][0]
+        if bursts := self.bursts.get(spec.key):
+            about["burst_mean"] = round(median(mean for mean, _ in bursts), 1)
+            about["burst_longest"] = max(longest for _, longest in bursts)
+        return replace(spec, parameters=about)
 
     def cautions(self, collector: Collector) -> Iterable[Caution]:
         yield caution(

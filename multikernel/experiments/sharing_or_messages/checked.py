@@ -23,7 +23,7 @@ from statistics import median
 from multikernel.experiments.instrument.machines import Booted
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.instrument.rig import Bench
-from multikernel.experiments.sharing_or_messages import _page, loops
+from multikernel.experiments.sharing_or_messages import Done, _page, loops
 from multikernel.experiments.sharing_or_messages.loops import FORMS, MEETINGS, Run, Runs
 from multikernel.experiments.this_host import BACK_TO_BACK, CALL, floors, surroundings
 from multikernel.machine.host.clock import tsc_rate
@@ -144,10 +144,8 @@ def _measure(
         task = bench.prepared, Runs(tuple(runs), base)
         reports = bench.together("forms", loops.work, dict.fromkeys(PAIR, task))
         for number, key in enumerate(some):
-            counts = [reports[core].counts for core in PAIR]
-            rate = sum(one[f"{number}.operations"] / one[f"{number}.cycles"] for one in counts)
-            had = min(one[f"{number}.cpu_ns"] / one[f"{number}.wall_ns"] for one in counts)
-            found[key].append((had, CORES / rate))
+            done = Done.of(reports, number)
+            found[key].append((done.present, CORES / done.rate))
 
 
 def _fitting(

@@ -45,7 +45,7 @@ struct party {
     uint64_t seed, thought, lines;
     uint64_t progress; /* of all, as far as this core's part goes: published */
     uint64_t step;     /* of that, an operation */
-    uint64_t done, reads;
+    uint64_t done;
     uint64_t last, burst, longest, bursts; /* operations in a row of this core */
 };
 
@@ -83,7 +83,6 @@ static void draw(struct party *w, struct operation *o)
         o->kind = only_reads ? QUEUE_FRONT : chosen & 1024 ? QUEUE_PUT : QUEUE_TAKE;
         o->value[0] = 7;
     }
-    w->reads += only_reads;
 }
 
 static void think(struct party *w)
