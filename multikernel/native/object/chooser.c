@@ -172,14 +172,20 @@ static double best_so_far(const struct chooser *c)
     return best;
 }
 
+/* What trying it has cost. */
+static void charge(struct chooser *c, uint32_t form, double best)
+{
+    const double its = raced_at(c, form);
+    if (its < best)
+        c->lost += (double)c->raced_cycles[form] * (1 - its / best);
+}
+
 static void drop_the_slow(struct chooser *c)
 {
     const double share = (c->round == 1 ? 3 : 1) * c->rules.drop / 100.0, best = best_so_far(c);
     for (uint32_t form = 0; form < OBJECT_FORMS; form++)
         if (in_race(c, form) && raced_at(c, form) < best * (1 - share)) {
-            /* What trying it has cost. */
-            if (best > 0)
-                c->lost += (double)c->raced_cycles[form] * (1 - raced_at(c, form) / best);
+            charge(c, form, best);
             c->candidates &= ~(1u << form);
         }
 }
@@ -193,9 +199,9 @@ static void end_race(struct chooser *c)
         for (uint32_t form = 0; form < OBJECT_FORMS; form++)
             if (in_race(c, form) && raced_at(c, form) >= best)
                 winner = form;
-    for (uint32_t form = 0; form < OBJECT_FORMS && best > 0; form++)
-        if (in_race(c, form) && raced_at(c, form) < best)
-            c->lost += (double)c->raced_cycles[form] * (1 - raced_at(c, form) / best);
+    for (uint32_t form = 0; form < OBJECT_FORMS; form++)
+        if (in_race(c, form))
+            charge(c, form, best);
     /* One that is slightly better may be an equal one, next to which the old one will be the better
      * the next time. */
     c->pause = in_race(c, c->incumbent) ? 2 * c->pause : c->rules.pause;

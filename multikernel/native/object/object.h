@@ -182,8 +182,8 @@ struct object_counts {
 struct object_counts object_counts(const struct object *object, uint32_t core);
 
 /* From now on the chooser says which form it is; NULL: it stays as it is. By the owner, between its
- * operations; the clock is looked at every 8 to 128 operations, or polls, of the owner. The chooser is the
- * caller's, chooser_begin comes first, and nobody else uses it meanwhile. */
+ * operations; the clock is looked at every 8 to 128 operations, or polls, of the owner. The chooser
+ * is the caller's, chooser_begin comes first, and nobody else uses it meanwhile. */
 enum object_verdict object_adapt(struct object *object, struct chooser *chooser);
 
 /* --- Several in flight: another contract --- */

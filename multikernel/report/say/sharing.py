@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
-from multikernel.report.say.wording import capital, counted
+from multikernel.report.say.wording import counted
 from multikernel.results.document import Document, Interval, Ratio, Series
 from multikernel.results.judge import judge
 from multikernel.results.statistics import median_interval, ratio
@@ -270,13 +270,19 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _changing(document: Document) -> Iterator[str]:
-    by_form = {one.over.removeprefix("changing-"): one.value for one in changing(document)}
+    by_form = {one.over.removeprefix("changing-"): one for one in changing(document)}
     oracle = by_form.pop("oracle", None)
     if oracle is None or not by_form:
         return
-    best = max(by_form, key=lambda form: by_form[form])
-    yield capital(
-        f"while the workload changes every second, it does {1 / oracle:.2f} × the work of an oracle"
-        f" that knows the best form of each, and {1 / by_form[best]:.2f} × that of the best single"
-        f" form ({best})."
+    best = max(by_form, key=lambda form: by_form[form].value)
+    yield (
+        f"While the workload changes every second, it does {_inverse(oracle)} the work of an oracle"
+        f" that knows the best form of each, and {_inverse(by_form[best])} that of the best single"
+        f" form ({best}). The pinned forms, of which the oracle is made, had runs of their own: what"
+        " is above an oracle is what two runs differ by."
     )
+
+
+def _inverse(over: Ratio) -> str:
+    low, high = over.interval.low, over.interval.high
+    return f"{1 / over.value:.2f} × ({1 / high:.2f} – {1 / low:.2f})"
