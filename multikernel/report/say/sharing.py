@@ -278,8 +278,8 @@ def _changing(document: Document) -> Iterator[str]:
     yield (
         f"While the workload changes every second, it does {_inverse(oracle)} the work of an oracle"
         f" that knows the best form of each, and {_inverse(by_form[best])} that of the best single"
-        f" form ({best}). The pinned forms, of which the oracle is made, had runs of their own: what"
-        " is above an oracle is what two runs differ by."
+        f" form ({best}). The pinned forms, of which the oracle is made, had runs of their own:"
+        " what is above an oracle is what two runs differ by."
     )
 
 
