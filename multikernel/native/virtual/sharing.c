@@ -64,7 +64,7 @@ static void opens(struct party *p)
 static void closes(struct party *p)
 {
     caches_close(&p->caches);
-    schedule_free(&p->schedule);
+    wheel_free(&p->wheel);
     free(p->member);
     free(p->waiting);
     free(p->successor);
@@ -87,8 +87,8 @@ static void comes_to_edge(struct party *p)
 /* Up to the end; false: nobody can go on. */
 static bool runs(struct party *p)
 {
-    while (p->schedule.count && !p->failed) {
-        const struct scheduled event = schedule_pop(&p->schedule);
+    while (p->wheel.count && !p->failed) {
+        const struct scheduled event = wheel_pop(&p->wheel);
         struct member *m = &p->member[event.what >> EVENT_BITS];
         p->now = event.time;
         p->events++;

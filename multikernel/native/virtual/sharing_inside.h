@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 #include "virtual/caches.h"
-#include "virtual/schedule.h"
 #include "virtual/sharing.h"
+#include "virtual/wheel.h"
 
 /* Numbers of the real code: adaptive.c, ttas.h, locked.h, delegated.h, probes/sharing.c. */
 enum {
@@ -75,7 +75,7 @@ struct party {
     const struct sharing_costs *costs;
     const struct sharing *sharing;
     struct caches caches;
-    struct schedule schedule;
+    struct wheel wheel;
     struct member *member;
     uint64_t now;
     uint32_t cores, lines, logs, own; /* where lines of the log and of cores begin */

@@ -4,7 +4,7 @@
 
 void party_push(struct party *p, uint64_t time, uint32_t kind, uint32_t core)
 {
-    if (!schedule_push(&p->schedule, time, kind | core << EVENT_BITS))
+    if (!wheel_push(&p->wheel, time, kind | core << EVENT_BITS))
         p->failed = true;
 }
 
@@ -12,7 +12,7 @@ bool party_is_now(struct party *p, struct member *m)
 {
     if (m->clock <= p->now)
         return true;
-    if (p->schedule.count && p->schedule.heap[0].time < m->clock) {
+    if (p->wheel.count && wheel_soonest(&p->wheel) < m->clock) {
         party_push(p, m->clock, GOES_ON, m->me);
         return false;
     }
