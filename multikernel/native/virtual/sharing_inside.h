@@ -63,8 +63,12 @@ struct member {
     uint64_t turn, polls, moments, looked;
     uint32_t look_each; /* see chooser_pace(); 0: it has not looked yet */
     /* Replicated. */
-    uint64_t epoch, position, limit, appended;
+    uint64_t epoch, position, published, limit, appended;
     bool closes;
+    /* Asleep: for which core + 1, until its progress is that; and what wakes those that are so for
+     * this core first (0: nothing). */
+    uint32_t sleeps_for;
+    uint64_t sleeps_until, wakes_at;
     /* So far. */
     uint64_t done, reads_done, progress, step;
     struct sharing_done at_edge, steady;
@@ -178,6 +182,8 @@ void party_counts_row(struct party *p, const struct member *m);
 double party_moment(const struct party *p, const struct member *m);
 double party_back_off(const struct party *p, const struct member *m);
 
+/* A core that waits for another one goes on, in its first turn at that time or later. */
+void party_wakes(struct party *p, struct member *m, uint64_t when);
 /* The first of the core's stores is there; a core has lost a line. */
 void party_stored(struct member *m);
 void party_lost(void *party, uint32_t core, uint32_t line, uint64_t when);
@@ -202,4 +208,7 @@ bool party_delegated_serve(struct party *p, struct member *m);
 bool party_replicated_apply(struct party *p, struct member *m);
 bool party_replicated_follow(struct party *p, struct member *m);
 bool party_replicated_end(struct party *p, struct member *m);
+/* It has a replica now; the line of the log where an entry of that position is. */
+bool party_follows(const struct party *p, const struct member *m);
+uint32_t party_log_line(const struct party *p, uint64_t position);
 void party_replicated_begin(struct party *p, struct member *m, uint64_t mode);

@@ -138,6 +138,10 @@ void party_lost(void *context, uint32_t core, uint32_t line, uint64_t when)
     struct member *m = &p->member[core];
     if (m->spins_on != line + 1)
         return;
+    if (m->sleeps_for) {
+        party_wakes(p, m, when);
+        return;
+    }
     const double every = party_moment(p, m);
     const double looks = when > m->began ? (double)(when - m->began) / every : 0;
     m->spins_on = 0;
