@@ -58,9 +58,12 @@ void party_stored(struct member *m)
 void party_store(struct party *p, struct member *m, uint32_t line, uint64_t *word, uint64_t value)
 {
     struct cache_line *l = &p->caches.line[line];
-    uint64_t there = m->clock;
-    if (!caches_alone(&p->caches, m->me, line, m->clock))
-        there = caches_ask(&p->caches, OWN, m->me, line, m->clock);
+    const struct cached *its = &l->of[m->me];
+    uint64_t there = caches_ask(&p->caches, OWN, m->me, line, m->clock);
+    /* Another core gets the line before the earlier stores are done: then it is fetched again. Else
+     * who has read it meanwhile would not be told of this store. */
+    if (there < m->drained && its->alone_until <= m->drained)
+        there = caches_ask(&p->caches, OWN, m->me, line, its->alone_until);
     if (there < m->drained)
         there = m->drained;
     if (there > m->clock) {
