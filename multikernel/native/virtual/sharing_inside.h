@@ -39,7 +39,10 @@ enum core_line {
 
 /* A mode: object/object_inside.h. */
 enum { FORM_BITS = 8, FORM_MASK = (1 << FORM_BITS) - 1 };
-enum event { GOES_ON, STORED, EDGE, ENDS, EVENT_BITS = 2 };
+enum event { GOES_ON, STORED, COUNTS, EVENT_BITS = 2 };
+/* Of what is counted: nothing yet; all; all, while what a race has left behind passes; in batches;
+ * what follows is known. */
+enum phase { PHASE_EDGE, PHASE_SPAN, PHASE_SETTLES, PHASE_BATCHES, PHASE_SKIPS };
 
 enum { STORES = 32 };
 struct store {
@@ -72,6 +75,9 @@ struct member {
     /* So far. */
     uint64_t done, reads_done, progress, step;
     struct sharing_done at_edge, steady;
+    struct {
+        double done, reads;
+    } rate[OBJECT_FORMS], skipped; /* a cycle, by form; and in what is not simulated */
 };
 
 struct party {
@@ -98,10 +104,15 @@ struct party {
     uint64_t row, rows, longest;
     /* Choosing. */
     struct chooser chooser;
-    uint64_t window_began, window_ends, steady_from; /* steady_from: 0, not yet */
+    uint64_t window_began, window_ends;
     struct chooser_window counted;
     uint64_t cycles_in[OBJECT_FORMS], form_since;
     uint64_t events;
+    /* Counting. looks_at: when there is something to do. known: forms, as bits. */
+    enum phase phase;
+    uint64_t counts_from, ends, skipped, looks_at, counted_from, batch_began, batch_done;
+    uint32_t batches, known;
+    double sum, squares;
 };
 
 /* --- Standing still: a program is a switch over the place where it stood --- */
@@ -196,6 +207,16 @@ bool party_polls(struct party *p, struct member *m);
 void party_begins_window(struct party *p, uint64_t now);
 double party_varies(const struct member *m);
 bool party_lives(struct party *p, struct member *m);
+
+/* --- Counting --- */
+
+/* At a COUNTS event: whether the run has ended. What it says in the end. */
+bool party_counts(struct party *p);
+void party_says(const struct party *p, struct sharing_done *done, struct sharing_outcome *outcome);
+/* A form is chosen; none is; and, where its rate is known, the chooser goes on until it wants a race. */
+void party_is_steady(struct party *p);
+void party_is_restless(struct party *p);
+void party_skips(struct party *p);
 
 /* --- Forms --- */
 
