@@ -113,7 +113,7 @@ cdef extern from "object/chooser.h":
         FORM_LOCKFREE, OBJECT_FORMS
     struct chooser_rules:
         uint64_t window, trial, settle, pause
-        uint32_t rounds, alarm, moved, hysteresis, budget, drop
+        uint32_t work, rounds, alarm, moved, hysteresis, budget, drop
     chooser_rules chooser_rules_for "chooser_rules" (uint64_t cycles_per_us, uint32_t cores)
     struct chooser_row:
         double reads, owners, lines
