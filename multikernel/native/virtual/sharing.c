@@ -82,6 +82,9 @@ static bool runs(struct party *p)
         p->events++;
         switch (event.what & ((1u << EVENT_BITS) - 1)) {
         case GOES_ON:
+            if (m->goes_on != event.time)
+                break;
+            m->goes_on = UINT64_MAX;
             party_lives(p, m);
             break;
         case STORED:

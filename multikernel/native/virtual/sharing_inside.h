@@ -53,6 +53,7 @@ struct store {
 struct member {
     uint64_t clock;   /* it has come so far */
     uint64_t drained; /* its last store is there */
+    uint64_t goes_on; /* at that event; an earlier one that was said is over */
     uint32_t me, at_life, at_apply, at_take, at_log, at_serve, at_serve_lines, at_replay, at_room,
         at_choose, at_switch, at_poll, at_wait;
     struct store store[STORES];

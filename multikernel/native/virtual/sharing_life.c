@@ -29,8 +29,14 @@ static bool may_sleep(const struct party *p, const struct member *m)
     if (!party_follows(p, m))
         return true;
     return m->position == p->log_end && m->published == m->position &&
-           caches_have(&p->caches, m->me, party_log_line(p, m->position), m->clock) &&
-           p->caches.line[party_log_line(p, m->position)].of[m->me].until == UINT64_MAX;
+           caches_have(&p->caches, m->me, party_log_line(p, m->position), m->clock);
+}
+
+/* Its first turn then or later. */
+static uint64_t turn_at(const struct party *p, const struct member *m, uint64_t when)
+{
+    const uint64_t every = wait_turn(p), late = when > m->began ? when - m->began : 0;
+    return m->began + (late + every - 1) / every * every;
 }
 
 static void sleeps(struct party *p, struct member *m, uint64_t until)
@@ -40,14 +46,19 @@ static void sleeps(struct party *p, struct member *m, uint64_t until)
     m->sleeps_for = m->other + 1;
     m->sleeps_until = until;
     *wakes = !*wakes || until < *wakes ? until : *wakes;
-    if (party_follows(p, m))
-        m->spins_on = party_log_line(p, m->position) + 1;
+    if (!party_follows(p, m))
+        return;
+    const uint32_t line = party_log_line(p, m->position);
+    const uint64_t goes = p->caches.line[line].of[m->me].until;
+    if (goes == UINT64_MAX)
+        m->spins_on = line + 1;
+    else
+        party_push(p, turn_at(p, m, goes), GOES_ON, m->me);
 }
 
 void party_wakes(struct party *p, struct member *m, uint64_t when)
 {
-    const uint64_t every = wait_turn(p), late = when > m->began ? when - m->began : 0;
-    m->clock = m->began + (late + every - 1) / every * every;
+    m->clock = turn_at(p, m, when);
     m->sleeps_for = m->spins_on = 0;
     party_push(p, m->clock, GOES_ON, m->me);
 }
@@ -84,6 +95,10 @@ static bool waits_for_others(struct party *p, struct member *m)
             if (may_sleep(p, m)) {
                 sleeps(p, m, m->progress - ahead * SHARE_UNIT);
                 STAND(m->at_wait);
+                if (m->sleeps_for) { /* nobody woke it: the line has gone */
+                    m->sleeps_for = 0;
+                    m->clock = p->now;
+                }
                 continue;
             }
             UNTIL(m->at_wait, party_polls(p, m));

@@ -4,6 +4,9 @@
 
 void party_push(struct party *p, uint64_t time, uint32_t kind, uint32_t core)
 {
+    time = time > p->wheel.now ? time : p->wheel.now;
+    if (kind == GOES_ON)
+        p->member[core].goes_on = time;
     if (!wheel_push(&p->wheel, time, kind | core << EVENT_BITS))
         p->failed = true;
 }
