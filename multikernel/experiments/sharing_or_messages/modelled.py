@@ -1,7 +1,8 @@
 """The object in virtual time: what `loops.work` does on cores, on those of a modelled machine.
 
-Guarantees: a run is counted as on real cores. Pinned to a form it takes as many cycles as tell its
-rate; one that chooses lasts a second at least. Within one boot the same run is made once: nothing
+Guarantees: a run is counted as on real cores. Pinned to a form it lasts until its rate is known to
+half a percent, or 40 million cycles; one that chooses lasts a second at least, of which its races are
+simulated and what is between them until its rate is known as well. Within one boot the same run is made once: nothing
 of it is by chance but which operations read. Segments are runs of their own: the object does not
 carry anything from one to the next.
 """
@@ -54,8 +55,9 @@ def _segment(bench: ModelledBench, run: Run, segment: Segment, owner: int) -> sh
     known: dict[object, sharing.Found] = bench.furniture.setdefault("sharing", {})
     if key not in known:
         known[key] = sharing.run(
-            bench.modelled.native, costs, run.form, workload, owner=owner, seed=seed
-        )
+            bench.modelled.native, costs, run.form, workload, owner=owner, seed=seed,
+            span=sharing.COUNTED, precision=sharing.PRECISION,
+        )  # fmt: skip
     return known[key]
 
 

@@ -11,11 +11,12 @@ static const double FAR = 0.5, SAME = 0.1;
 
 struct chooser_rules chooser_rules(uint64_t cycles_per_us, uint32_t cores)
 {
-    /* Closing a window reads a line of each core. */
-    const uint64_t more = cores > 8 ? cores / 8 : 1;
+    /* Closing a window reads a line of each core. That a turn is long enough for many cores its work
+     * says: longer ones would cost more than they tell. */
+    const uint64_t more = cores > 8 ? cores / 8 : 1, turns = more < 4 ? more : 4;
     return (struct chooser_rules){.window = 1000 * cycles_per_us * more,
-                                  .trial = 60 * cycles_per_us * more,
-                                  .settle = 15 * cycles_per_us * more,
+                                  .trial = 60 * cycles_per_us * turns,
+                                  .settle = 15 * cycles_per_us * turns,
                                   .pause = 50000 * cycles_per_us,
                                   .work = 64 * cores,
                                   .rounds = 7,
