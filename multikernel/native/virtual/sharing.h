@@ -51,8 +51,8 @@ struct sharing {
      * after `counted` cycles of it at most. */
     uint32_t precision;
     uint64_t counted;
-    bool migrates;       /* caches.h */
-    bool counts;         /* the mix is kept as in the probe: in batches, over lines that travel */
+    bool migrates; /* caches.h */
+    bool counts;   /* the mix is kept as in the probe: in batches, over lines that travel */
     uint64_t seed;
     /* To choose: these forms, as bits; 0: it stays as it is. */
     uint32_t forms;

@@ -63,7 +63,8 @@ uint64_t wheel_looks_up(struct wheel *w)
     if (!bits) {
         /* The words behind it, in a circle; that one's own first bits are the last. */
         const uint32_t turn = (word + 1) % WHEEL_WORDS;
-        const uint64_t behind = turn ? w->words >> turn | w->words << (WHEEL_WORDS - turn) : w->words;
+        const uint64_t behind =
+            turn ? w->words >> turn | w->words << (WHEEL_WORDS - turn) : w->words;
         at = (turn + (uint32_t)__builtin_ctzll(behind)) % WHEEL_WORDS;
         bits = w->word[at];
     }

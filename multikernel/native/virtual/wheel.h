@@ -21,7 +21,7 @@ struct wheel {
     struct wheel_event *event;
     uint32_t count, near, room, used, spare; /* count: of all events; spare: the free ones' first */
     uint64_t now, soonest;                   /* soonest: of all; UINT64_MAX: to be looked up */
-    uint64_t words, word[WHEEL_WORDS];       /* bits: words that are not 0; slots that are not empty */
+    uint64_t words, word[WHEEL_WORDS]; /* bits: words that are not 0; slots that are not empty */
     struct {
         uint32_t first, last;
     } slot[WHEEL_SLOTS];
