@@ -31,7 +31,10 @@ BUGS = table(
         "shown_by(c, form) < 0 * (1 - share)) {", ("thrift",),
     ),
     Bug("NEVER_LONGER", FILE, "c->stretch *= STRETCH;", "", ("misled",)),
-    Bug("NEVER_DOUBTED", FILE, "return was_deceived(c);", "return was_deceived(c) && false;", ("misled",)),
+    Bug(
+        "NEVER_DOUBTED", FILE, "return was_deceived(c);", "return was_deceived(c) && false;",
+        ("misled",),
+    ),
     Bug(
         "THE_LAST_WINS", FILE, "if (in_race(c, form) && raced_at(c, form) >= best)",
         "if (in_race(c, form))", ("noise",),

@@ -1,10 +1,10 @@
 """The object in virtual time: what `loops.work` does on cores, on those of a modelled machine.
 
 Guarantees: a run is counted as on real cores. Pinned to a form it lasts until its rate is known to
-half a percent, or 40 million cycles; one that chooses lasts a second at least, of which its races are
-simulated and what is between them until its rate is known as well. Within one boot the same run is made once: nothing
-of it is by chance but which operations read. Segments are runs of their own: the object does not
-carry anything from one to the next.
+half a percent, or 40 million cycles. One that chooses lasts a second at least, of which its races
+are simulated, and what is between them until its rate is known as well. Within one boot the same
+run is made once: nothing of it is by chance but which operations read. Segments are runs of their
+own: the object does not carry anything from one to the next.
 """
 
 from __future__ import annotations
