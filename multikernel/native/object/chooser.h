@@ -20,7 +20,8 @@
  * What it loses against an oracle has three terms. Switching: each race has at most
  * rounds x candidates + 1 changes of form. Exploration: a race after a pause is begun only while the
  * excess of all races so far is within `budget` of all cycles. Detection: a change of workload costs
- * the difference for MEDIAN windows, half of which have to show it. The 3-competitive rule (Borodin,
+ * the difference for MEDIAN windows, half of which have to show it; and so does a winner that its turns
+ * flattered, twice a workload at most. The 3-competitive rule (Borodin,
  * Linial and Saks, JACM 1992; reactive locks: Lim and Agarwal, ASPLOS'94) bounds the first alone: it
  * takes the other forms' costs as known. */
 #pragma once
