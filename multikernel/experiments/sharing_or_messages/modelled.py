@@ -22,10 +22,10 @@ SECONDS = 1.0
 RUNS = (
     f"Pinned to a form, a modelled run lasts until its rate is known to {sharing.PRECISION:.1%}"
     f" (standard error), or {sharing.COUNTED / 1e6:.0f} million cycles. One that chooses lasts"
-    f" {SECONDS:g} s: its races are simulated, and what follows each until that form's rate is known"
-    " as well; from there to the next race it is given windows of that rate. So its regret is that of"
-    " a workload that stays the same for a second, and what it loses to false alarms is seen only"
-    " while rates are counted."
+    f" {SECONDS:g} s: its races are simulated, and what follows each until that form's rate is"
+    " known as well; from there to the next race it is given windows of that rate. So its regret"
+    " is that of a workload that stays the same for a second, and what it loses to false alarms is"
+    " seen only while rates are counted."
 )
 """Said of every modelled document."""
 
