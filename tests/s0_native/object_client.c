@@ -363,6 +363,7 @@ int main(int argc, char **argv)
                                         .cores = (uint32_t)argument(argc, argv, 4, 2),
                                         .log = (uint32_t)argument(argc, argv, 5, 256),
                                         .lock = (uint32_t)(seed_of_run % 3)};
+    geometry.nodes = (uint32_t)(seed_of_run % geometry.cores) + 1;
     forms = argument(argc, argv, 6, 31);
     switches = argument(argc, argv, 7, 10000);
     each = argument(argc, argv, 8, 20);

@@ -1,45 +1,13 @@
 #include "object/replicated.h"
 
 #include "object/delegated.h"
+#include "object/log_inside.h"
 
-/* An entry: position, core, and where among the core's operations. Positions count on from one log
- * to the next; of one only these bits are kept, and compared as what wraps around. */
 enum {
-    PLACE_BITS = 12, /* 2 * OBJECT_LOG_MOST */
-    CORE_BITS = 6,
-    TAG_SHIFT = PLACE_BITS + CORE_BITS,
     /* How long somebody is waited for who may not be running: moments. */
     PATIENCE = 64,
     JOINS_EACH = 8, /* operations, of an owner who may never wait */
 };
-static_assert(1 << PLACE_BITS == 2 * OBJECT_LOG_MOST, "a place for each");
-static_assert(1 << CORE_BITS == OBJECT_CORES_MOST, "a number for each");
-
-enum log_look { LOG_END, LOG_ENTRY, LOG_PAST };
-
-static inline uint64_t entry_of(uint64_t position, uint32_t core, uint64_t place)
-{
-    return position << TAG_SHIFT | (uint64_t)core << PLACE_BITS | place;
-}
-
-/* What an entry's word says of a position: nothing yet, it is that one, or a later one. */
-static inline enum log_look entry_at(uint64_t entry, uint64_t position)
-{
-    const int64_t ahead = (int64_t)((entry & ~((1ull << TAG_SHIFT) - 1)) - (position << TAG_SHIFT));
-    return ahead < 0 ? LOG_END : ahead ? LOG_PAST : LOG_ENTRY;
-}
-
-/* Within the block, whatever an entry says. */
-static inline struct slot *operation_slot(const struct object *o, uint64_t core, uint64_t place)
-{
-    const uint64_t places = 2 * o->log_slots;
-    return &o->operations[(core < o->cores ? core : 0) * places + (place & (places - 1))];
-}
-
-static inline _Atomic uint64_t *log_at(const struct object *o, uint64_t position)
-{
-    return &o->log[position & (o->log_slots - 1)];
-}
 
 static inline struct object_core_line *own_line(const struct object *o)
 {
@@ -68,31 +36,19 @@ static inline void publish_position(struct object *o)
 
 enum reached { AT_THE_END, AT_CLOSE, OVERTAKEN };
 
-/* Reads an entry that is there; false: it has been overwritten. */
-static inline bool read_entry(const struct object *o, uint64_t entry, struct operation *operation)
-{
-    const uint64_t core = entry >> PLACE_BITS & (OBJECT_CORES_MOST - 1);
-    object_get_operation(operation_slot(o, core, entry & ((1 << PLACE_BITS) - 1)), operation);
-    /* Pairs with the release fence in append: who sees a word of an operation two laps on sees the
-     * log a lap on. */
-    atomic_thread_fence(memory_order_acquire);
-    return atomic_load_explicit(log_at(o, o->position), memory_order_relaxed) == entry;
-}
-
 static enum reached replay(struct object *o)
 {
     const uint64_t step = o->log_slots / 8;
     enum reached reached = AT_THE_END;
     bool dirty = false;
     for (;;) {
-        /* Pairs with the compare-and-swap in append. */
-        const uint64_t entry = atomic_load_explicit(log_at(o, o->position), memory_order_acquire);
+        const uint64_t entry = log_entry(o, o->position);
         const enum log_look look = entry_at(entry, o->position);
         if (look == LOG_END)
             break;
         struct operation operation;
         struct result result;
-        if (look == LOG_PAST || !read_entry(o, entry, &operation)) {
+        if (look == LOG_PAST || !read_entry(o, o->position, entry, 0, &operation)) {
             reached = OVERTAKEN;
             break;
         }
@@ -277,21 +233,11 @@ RARE static void wait_for_room(struct object *o)
 /* At the position; false: another core was first. */
 static inline bool append(struct object *o, const struct operation *operation)
 {
-    _Atomic uint64_t *at = log_at(o, o->position);
-    uint64_t entry = atomic_load_explicit(at, memory_order_relaxed);
-    if (entry_at(entry, o->position) != LOG_END)
+    const uint64_t found = atomic_load_explicit(log_at(o, o->position), memory_order_relaxed);
+    if (entry_at(found, o->position) != LOG_END)
         return false;
-    const uint64_t place = o->appended & ((1 << PLACE_BITS) - 1);
-    /* Pairs with the acquire fence in read_entry. */
-    atomic_thread_fence(memory_order_release);
-    object_put_operation(operation_slot(o, o->me, place), operation);
-    /* Release: pairs with the acquire in replay, of who finds the entry. */
-    if (!atomic_compare_exchange_strong_explicit(at, &entry, entry_of(o->position, o->me, place),
-                                                 memory_order_release, memory_order_relaxed))
-        return false;
-    o->appended++;
-    arch_prefetch_write(operation_slot(o, o->me, o->appended));
-    return true;
+    log_put(o, 0, operation);
+    return log_append(o, o->position, found, 1);
 }
 
 /* False: the form has ended. */
