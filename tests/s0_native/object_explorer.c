@@ -71,12 +71,11 @@ static void step(const void *at)
 {
     const struct object *o = &s.end[me];
     if (!exploring || lies_in(at, o->replica, o->replica_bytes) ||
-        lies_in(at, o->of_core, cores * sizeof *o->of_core) || at == (void *)&o->line->still ||
-        at == o->state || at == o->free || is_in_turn(at, o->lines, cores * cores * CALL_SLOTS) ||
+        lies_in(at, o->of_core, cores * sizeof *o->of_core) || at == o->state || at == o->free ||
+        is_in_turn(at, o->lines, cores * cores * CALL_SLOTS) ||
         is_in_turn(at, o->calls, cores * CALL_SLOTS) ||
         is_in_turn(at, &o->posts->slot, cores * CALL_SLOTS) ||
-        lies_in(at, o->operations, cores * 2 * LOG * sizeof *o->operations) ||
-        is_limit(o, at))
+        lies_in(at, o->operations, cores * 2 * LOG * sizeof *o->operations) || is_limit(o, at))
         return;
     until_chosen();
 }

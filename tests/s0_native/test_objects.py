@@ -30,6 +30,7 @@ from seeded import Bug, every
 ROOMS = ("object", "locks", "capability")
 OBJECT = [path for room in ROOMS for path in sorted((NATIVE / room).glob("*.c"))]
 CLIENTS = {"sums": "object_client.c", "history": "object_history.c"}
+CLIENTS["overtaken"] = "object_overtaken.c"
 COUNTERS, MAP, QUEUE, MAPPINGS = range(4)
 FORMS = 10
 LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, LOCKFREE = (1 << i for i in range(6))
@@ -128,7 +129,9 @@ def test_nothing_is_lost_in_a_million_changes(
 
 
 @pytest.mark.sampled(one_in=2)
-@pytest.mark.parametrize("form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, AGREED, COMBINED, ALL])
+@pytest.mark.parametrize(
+    "form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, AGREED, COMBINED, ALL]
+)
 def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
     done = run(compiler, "sums", 3, COUNTERS, 4, 3, 64, form, 300, 20, 50, 1)
     assert done.returncode == 0, done.stderr
@@ -165,6 +168,25 @@ def test_nobody_waits_for_a_core_that_is_stopped(
     assert done.returncode == 0, (arguments, done.stderr)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (COUNTERS, 4, 64, 40),
+        (MAP, 256, 16, 40),
+        pytest.param((MAP, 1024, 64, 1000), marks=pytest.mark.full),
+    ],
+)
+def test_who_was_overtaken_waits_for_nobody(compiler: Compiler, arguments: tuple[int, ...]) -> None:
+    """All others are stopped in the middle of a change of their replicas."""
+    done = run(compiler, "overtaken", 1, *arguments, stuck=20)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_node_that_does_nothing_is_helped(compiler: Compiler) -> None:
+    done = run(compiler, "overtaken", 1, COUNTERS, 4, 64, 40, 9, stuck=20)
+    assert done.returncode == 0, done.stderr
+
+
 def under_sanitizer(
     compiler: Compiler, *arguments: int, bug: Bug | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -179,7 +201,7 @@ def under_sanitizer(
 @pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
-    forms = LOCKED | FIFO | DELEGATED | AGREED
+    forms = LOCKED | FIFO | DELEGATED | AGREED | COMBINED
     arguments = (seed, COUNTERS, 4, 3, 64, forms, 300, 20, 50, 0, seed % 2)
     done = under_sanitizer(compiler, *arguments)
     assert done.returncode == 0, (arguments, done.stderr)
@@ -269,6 +291,7 @@ def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> N
     "arguments",
     [
         *("0 3 3 0", "0 3 1 3", "0 3 3 4", "2 3 5", "2 2 6", "2 2 7 6", "0 3 7 8", "2/2 2 9"),
+        *("0/2 a,a,s 9", "0/2 axa,sas 4 9"),
         *("0 a,a,ss 6", "0 a,ss,sa 6", "0 a,sss,sss 7", "0 aa,ss,sa 7", "0 a,ssa,ss 8"),
     ],
 )

@@ -125,7 +125,7 @@ struct object {
     struct lock_node *nodes;
     struct slot *calls, *flights, *operations, *lines;
     _Atomic uint64_t *log;
-    void *state, *replica, *free;
+    void *state, *replica, *snapshots, *free;
     uint64_t state_bytes, replica_bytes; /* replica_bytes: from one replica to the next */
     uint32_t log_slots;
     const struct lock_algorithm *fifo;
@@ -147,7 +147,7 @@ struct object {
     uint64_t start;    /* where the log began then */
     uint64_t position; /* of the next entry to apply */
     uint64_t limit;    /* up to where there is room in the log */
-    uint64_t appended, tickets, still_ignored;
+    uint64_t appended;
     uint64_t log_end;                    /* the owner's: where the next log begins */
     uint64_t ignored[OBJECT_CORES_MOST]; /* where a core was that is not waited for */
     /* Combined. */

@@ -27,19 +27,19 @@ struct object_line {
     _Atomic uint64_t combined; /* and that of the combined one; 0: nowhere */
     /* The lock of the optimistic form: odd while somebody writes. */
     _Alignas(PAD_BYTES) _Atomic uint64_t sequence;
-    /* Not 0: somebody copies a replica, and asks the others to leave theirs as they are. Written by
-     * whoever does. */
-    _Alignas(PAD_BYTES) _Atomic uint64_t still;
     /* Agreed in one phase: how many operations all that have a replica have. Written by the owner. */
     _Alignas(PAD_BYTES) _Atomic uint64_t released;
 };
+
+enum { OBJECT_COPIES = 3 };
 
 /* Written by its core. */
 struct object_core_line {
     _Alignas(PAD_BYTES) _Atomic uint64_t done;
     _Atomic uint64_t reads;
     _Atomic uint64_t position; /* of its replica, now and then; while it joins the owner's */
-    _Atomic uint64_t version;  /* twice the position that its replica is at; odd: between two */
+    /* Of its replica, and of its snapshots: twice the position that it is at; odd: between two. */
+    _Atomic uint64_t version[OBJECT_COPIES];
 };
 
 /* A node's, written under its lock (combined.h). */

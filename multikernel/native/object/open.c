@@ -69,7 +69,7 @@ static const struct lock_algorithm *fifo_lock(uint32_t nth)
 /* Where everything lies. */
 struct places {
     uint64_t state_bytes, line, of_core, locks, nodes, calls, flights, lines, state, free, replicas,
-        log, operations, of_node, posts, readers, node_replicas, bytes;
+        snapshots, log, operations, of_node, posts, readers, node_replicas, bytes;
 };
 
 static uint64_t take(uint64_t *at, uint64_t bytes)
@@ -117,6 +117,7 @@ static enum object_verdict place(const struct object_geometry *g, struct places 
     p->state = take(&at, p->state_bytes);
     p->free = take(&at, has_lockfree(g) ? p->state_bytes : 0);
     p->replicas = take(&at, g->cores * p->state_bytes);
+    p->snapshots = take(&at, 2ull * g->cores * p->state_bytes);
     p->log = take(&at, g->log * sizeof(uint64_t));
     p->operations = take(&at, (uint64_t)g->cores * 2 * g->log * sizeof(struct slot));
     p->of_node = take(&at, nodes_of(g) * sizeof(struct object_node));
@@ -196,6 +197,7 @@ enum object_verdict object_open(struct object *o, void *block, uint64_t bytes, u
         .log = (_Atomic uint64_t *)(at + places.log),
         .state = at + places.state,
         .replica = at + places.replicas + me * places.state_bytes,
+        .snapshots = at + places.snapshots,
         .free = has_lockfree(&g) ? at + places.free : NULL,
         .state_bytes = places.state_bytes,
         .replica_bytes = places.state_bytes,
