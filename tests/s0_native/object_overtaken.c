@@ -4,44 +4,98 @@
  *     object_overtaken SEED TYPE SHAPE LOG ROUNDS FORM
  *
  * In a round a core is stopped; the others go round the log several times and are stopped too, at any
- * moment or, every other round, in the middle of a change of their replicas. The first has to go round
- * the log without them; then all go on. Every operation adds, and its result comes once. Core 0 stops
- * the others, and does nothing else.
+ * moment or, every other round, the one in the middle of a change of its replica, the other in the
+ * middle of a snapshot. The first has to go round the log without them; then all go on. Every operation
+ * adds, and its result comes once. Core 0 stops the others, and does nothing else.
  *
  * FORM: the replicated one; or combined, of a node a core: there the core is stopped between two of its
- * operations, and the others only have to go on without it. */
+ * operations, and the others only have to go on without it.
+ *
+ * Built with atomic_steps.h, so that a process can stop at a store. */
 #include "object_client.h"
 
 enum { STOPPED_ONES = 3, LAPS = 4 };
+enum where { NOWHERE, BETWEEN_OPERATIONS, IN_ITS_REPLICA, IN_A_SNAPSHOT, ANYWHERE };
 
 static struct shared_part {
     struct {
         _Alignas(PAD_BYTES) _Atomic uint64_t done;
-        _Atomic uint64_t stops; /* in its next change of a replica */
+        _Atomic uint64_t stops; /* where it is to stop next */
         uint64_t sum, squares;
     } core[1 + STOPPED_ONES];
     _Alignas(PAD_BYTES) _Atomic uint64_t stop;
 } *all;
 static uint32_t own;
 static uint64_t seed_of_run, rounds, form;
-static struct object_type stopping;
+static struct object object;
 
-static void stop_here(void)
+static void stop_if(enum where where)
 {
-    if (atomic_exchange(&all->core[own].stops, 0))
+    if (all && atomic_load(&all->core[own].stops) == where) {
+        atomic_store(&all->core[own].stops, NOWHERE);
         raise(SIGSTOP);
+    }
 }
 
-static void apply(void *state, const struct operation *operation, struct result *result)
+static bool lies_in(const void *at, const void *first, uint64_t bytes)
 {
-    if (form == FORM_REPLICATED)
-        stop_here();
-    object_types[geometry.type]->apply(state, operation, result);
+    return (uintptr_t)at - (uintptr_t)first < bytes;
 }
+
+/* --- Atomic operations --- */
+
+#define AS(bytes, DO)        \
+    switch (bytes) {         \
+    case 4:                  \
+        return DO(uint32_t); \
+    default:                 \
+        return DO(uint64_t); \
+    }
+
+uint64_t step_load(void *at, size_t bytes){
+#define LOAD(type) __atomic_load_n((type *)at, __ATOMIC_SEQ_CST)
+    AS(bytes, LOAD)}
+
+uint64_t step_exchange(void *at, size_t bytes, uint64_t value)
+{
+#define EXCHANGE(type) __atomic_exchange_n((type *)at, (type)value, __ATOMIC_SEQ_CST)
+    AS(bytes, EXCHANGE)
+}
+
+void step_store(void *at, size_t bytes, uint64_t value)
+{
+    const uint64_t each = object.replica_bytes;
+    if (lies_in(at, object.replica, each))
+        stop_if(IN_ITS_REPLICA);
+    if (lies_in(at, (char *)object.snapshots + own * each, each))
+        stop_if(IN_A_SNAPSHOT);
+    step_exchange(at, bytes, value);
+}
+
+uint64_t step_add(void *at, size_t bytes, uint64_t value){
+#define ADD(type) __atomic_fetch_add((type *)at, (type)value, __ATOMIC_SEQ_CST)
+    AS(bytes, ADD)}
+
+uint64_t step_bits(void *at, size_t bytes, uint64_t and_, uint64_t or_)
+{
+#define BITS(type)                                                   \
+    or_ ? __atomic_fetch_or((type *)at, (type)or_, __ATOMIC_SEQ_CST) \
+        : __atomic_fetch_and((type *)at, (type)and_, __ATOMIC_SEQ_CST)
+    AS(bytes, BITS)
+}
+
+bool step_compare(void *at, size_t bytes, void *expected, uint64_t value)
+{
+#define COMPARE(type)                                                             \
+    __atomic_compare_exchange_n((type *)at, (type *)expected, (type)value, false, \
+                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+    AS(bytes, COMPARE)
+}
+
+/* --- Cores --- */
 
 static void add_all_the_time(uint32_t me)
 {
-    static struct object object;
     static uint64_t waits;
     const struct operation add = geometry.type == TYPE_MAP
                                      ? (struct operation){MAP_ADD, 1, {1}}
@@ -49,9 +103,6 @@ static void add_all_the_time(uint32_t me)
     const uint64_t each = geometry.type == TYPE_MAP ? 1 : geometry.shape;
     own = me;
     open_end(&object, me, &waits);
-    stopping = *object.type;
-    stopping.apply = apply;
-    object.type = &stopping;
     while (!atomic_load(&all->stop)) {
         struct result result;
         object_apply(&object, &add, &result);
@@ -61,8 +112,7 @@ static void add_all_the_time(uint32_t me)
         all->core[me].squares += before * before;
         if (atomic_fetch_add(&all->core[me].done, 1) % 4096 == 0)
             progress();
-        if (form == FORM_COMBINED)
-            stop_here();
+        stop_if(BETWEEN_OPERATIONS);
     }
 }
 
@@ -76,17 +126,16 @@ static void wait_for(uint32_t core, uint64_t operations)
     }
 }
 
-static void stop_core(uint32_t core, bool inside)
+static void stop_core(uint32_t core, enum where where)
 {
     int status;
-    if (inside)
-        atomic_store(&all->core[core].stops, 1);
-    else
+    if (where == ANYWHERE)
         kill(processes[core], SIGSTOP);
+    else
+        atomic_store(&all->core[core].stops, where);
     progress();
     CHECK(waitpid(processes[core], &status, WUNTRACED) > 0 && WIFSTOPPED(status), "core %u: %x",
           core, (unsigned)status);
-    atomic_store(&all->core[core].stops, 0);
 }
 
 static void play(uint64_t round, uint64_t *seed)
@@ -98,12 +147,15 @@ static void play(uint64_t round, uint64_t *seed)
         if (core != one)
             other[others++] = core;
     usleep(random_next(seed) % 200);
-    stop_core(one, form == FORM_COMBINED || random_next(seed) % 2);
+    stop_core(one, form == FORM_COMBINED ? BETWEEN_OPERATIONS : inside ? IN_ITS_REPLICA : ANYWHERE);
     for (uint32_t i = 0; i < others; i++)
         wait_for(other[i], LAPS * geometry.log);
     usleep(random_next(seed) % 200);
-    for (uint32_t i = 0; i < others && form == FORM_REPLICATED; i++)
-        stop_core(other[i], inside);
+    for (uint32_t i = 0; i < others && form == FORM_REPLICATED; i++) {
+        stop_core(other[i], !inside ? ANYWHERE : i ? IN_A_SNAPSHOT : IN_ITS_REPLICA);
+        if (inside && !i) /* then the newest snapshot is the next one's own */
+            wait_for(other[1], LAPS * geometry.log);
+    }
     kill(processes[one], SIGCONT);
     wait_for(one, LAPS * geometry.log);
     for (uint32_t i = 0; i < others; i++)

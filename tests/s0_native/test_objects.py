@@ -31,6 +31,8 @@ ROOMS = ("object", "locks", "capability")
 OBJECT = [path for room in ROOMS for path in sorted((NATIVE / room).glob("*.c"))]
 CLIENTS = {"sums": "object_client.c", "history": "object_history.c"}
 CLIENTS["overtaken"] = "object_overtaken.c"
+STEPS = ("-include", str(HERE / "atomic_steps.h"))
+"""Every atomic operation is a function of the client."""
 COUNTERS, MAP, QUEUE, MAPPINGS = range(4)
 FORMS = 10
 LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, LOCKFREE = (1 << i for i in range(6))
@@ -49,7 +51,7 @@ SANITIZER = ("-fsanitize=thread", "-O1", "-Wno-tsan", "-DTHREADS")
 def run(
     compiler: Compiler, client: str, *arguments: int, bug: Bug | None = None, stuck: int = 60
 ) -> subprocess.CompletedProcess[str]:
-    flags = (f"-DSTUCK_SECONDS={stuck}",)
+    flags = (f"-DSTUCK_SECONDS={stuck}", *(STEPS if client == "overtaken" else ()))
     program = compiler.build(CLIENTS[client], *OBJECT, flags=flags, bug=bug)
     command = [str(program), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -177,7 +179,7 @@ def test_nobody_waits_for_a_core_that_is_stopped(
     ],
 )
 def test_who_was_overtaken_waits_for_nobody(compiler: Compiler, arguments: tuple[int, ...]) -> None:
-    """All others are stopped in the middle of a change of their replicas."""
+    """All others are stopped: in the middle of a change of a replica, and of a snapshot."""
     done = run(compiler, "overtaken", 1, *arguments, stuck=20)
     assert done.returncode == 0, done.stderr
 
@@ -260,8 +262,7 @@ def test_the_checker_sees_an_order_that_there_is_not() -> None:
 def explore(
     compiler: Compiler, arguments: str, bug: Bug | None = None
 ) -> subprocess.CompletedProcess[str]:
-    flags = ("-include", str(HERE / "atomic_steps.h"))
-    program = compiler.build("object_explorer.c", *OBJECT, flags=flags, bug=bug)
+    program = compiler.build("object_explorer.c", *OBJECT, flags=STEPS, bug=bug)
     command = [program, *arguments.split()]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

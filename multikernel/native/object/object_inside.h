@@ -31,14 +31,14 @@ struct object_line {
     _Alignas(PAD_BYTES) _Atomic uint64_t released;
 };
 
-enum { OBJECT_COPIES = 3 };
+enum { OBJECT_COPIES = 2 };
 
 /* Written by its core. */
 struct object_core_line {
     _Alignas(PAD_BYTES) _Atomic uint64_t done;
     _Atomic uint64_t reads;
     _Atomic uint64_t position; /* of its replica, now and then; while it joins the owner's */
-    /* Of its replica, and of its snapshots: twice the position that it is at; odd: between two. */
+    /* Of its replica, and of its snapshot: twice the position that it is at; odd: between two. */
     _Atomic uint64_t version[OBJECT_COPIES];
 };
 

@@ -117,7 +117,7 @@ static enum object_verdict place(const struct object_geometry *g, struct places 
     p->state = take(&at, p->state_bytes);
     p->free = take(&at, has_lockfree(g) ? p->state_bytes : 0);
     p->replicas = take(&at, g->cores * p->state_bytes);
-    p->snapshots = take(&at, 2ull * g->cores * p->state_bytes);
+    p->snapshots = take(&at, g->cores * p->state_bytes);
     p->log = take(&at, g->log * sizeof(uint64_t));
     p->operations = take(&at, (uint64_t)g->cores * 2 * g->log * sizeof(struct slot));
     p->of_node = take(&at, nodes_of(g) * sizeof(struct object_node));

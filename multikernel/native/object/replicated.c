@@ -16,15 +16,15 @@ static inline struct object_core_line *own_line(const struct object *o)
     return &o->of_core[o->me];
 }
 
-/* What a core has of the state: its replica, and two snapshots of it. */
-enum { REPLICA, FIRST_SNAPSHOT, SECOND_SNAPSHOT, COPIES };
+/* What a core has of the state: its replica, and a snapshot of it. It writes to one of them at a time:
+ * wherever it stops, the other is whole. */
+enum { REPLICA, SNAPSHOT, COPIES };
 static_assert((int)COPIES == (int)OBJECT_COPIES, "a version of each");
 
 static inline void *copy_in(const struct object *o, uint32_t core, uint32_t copy)
 {
-    return copy == REPLICA
-               ? object_replica_of(o, core)
-               : (char *)o->snapshots + (2 * core + copy - FIRST_SNAPSHOT) * o->replica_bytes;
+    return copy == REPLICA ? object_replica_of(o, core)
+                           : (char *)o->snapshots + core * o->replica_bytes;
 }
 
 /* Around what changes one of them, for whoever copies it. */
@@ -194,13 +194,13 @@ static bool take_over(struct object *o, struct whole from)
 }
 
 /* Overtaken: another's snapshot is taken, or its replica, by turns: a replica changes all the time
- * where its core operates. False: the mode has changed. */
+ * where its core operates, and is whole where that was stopped in a snapshot. False: the mode has changed. */
 RARE static bool come_back(struct object *o)
 {
     if (o->type->plain)
         return join_by_owner(o, o->epoch);
     for (uint32_t turn = 0; object_mode_is(o, o->epoch); turn++) {
-        if (take_over(o, farthest(o, turn % 2 ? REPLICA : FIRST_SNAPSHOT)))
+        if (take_over(o, farthest(o, turn % 2 ? REPLICA : SNAPSHOT)))
             return true;
         ask_for_a_snapshot(o);
         object_back_off(o);
@@ -209,19 +209,11 @@ RARE static bool come_back(struct object *o)
     return false;
 }
 
-/* In the one that is older, or was left half written. */
 RARE static void take_snapshot(struct object *o)
 {
-    uint64_t version[COPIES];
-    for (uint32_t copy = FIRST_SNAPSHOT; copy < COPIES; copy++) {
-        version[copy] = atomic_load_explicit(&own_line(o)->version[copy], memory_order_relaxed);
-        version[copy] *= !(version[copy] & 1);
-    }
-    const uint32_t older =
-        version[FIRST_SNAPSHOT] <= version[SECOND_SNAPSHOT] ? FIRST_SNAPSHOT : SECOND_SNAPSHOT;
-    changes(o, older);
-    object_copy(copy_in(o, o->me, older), o->replica, o->state_bytes);
-    changed(o, older);
+    changes(o, SNAPSHOT);
+    object_copy(copy_in(o, o->me, SNAPSHOT), o->replica, o->state_bytes);
+    changed(o, SNAPSHOT);
 }
 
 /* --- Appending --- */
@@ -246,7 +238,7 @@ static enum room room(struct object *o)
     }
     const bool behind = o->position >= lowest + o->log_slots - 1;
     if (overtaken) {
-        const uint64_t newest = farthest(o, FIRST_SNAPSHOT).version / 2;
+        const uint64_t newest = farthest(o, SNAPSHOT).version / 2;
         lowest = newest < lowest ? newest : lowest;
     }
     o->limit = lowest + o->log_slots - 1;
@@ -354,7 +346,7 @@ bool replicated_follow(struct object *o)
         atomic_load_explicit(&own_line(o)->position, memory_order_relaxed) != o->position)
         publish_position(o);
     if (reached == OVERTAKEN && !o->type->plain)
-        take_over(o, farthest(o, FIRST_SNAPSHOT)); /* else when it has something to do */
+        take_over(o, farthest(o, SNAPSHOT)); /* else when it has something to do */
     return o->position != before || asked;
 }
 

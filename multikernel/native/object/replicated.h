@@ -11,10 +11,10 @@
  *
  * The log is a ring, and the one who appends waits for those that are behind only for a while, and
  * not twice at the same place. Before it goes past one it leaves a snapshot of its own replica, and
- * another one whenever the log has gone round since; a core has two places for them, by turns, so
- * that one that was stopped while it wrote leaves the other whole. Whoever comes back and finds that
- * the log has gone past it takes the newest. So neither a full log waits for a core that does not run,
- * nor does a core that was overtaken.
+ * another one whenever the log has gone round since: from the newest one on the log holds all. A core
+ * that was stopped while it wrote its snapshot has left its replica whole, which is farther on.
+ * Whoever comes back and finds that the log has gone past it takes the one or the other. So neither a
+ * full log waits for a core that does not run, nor does a core that was overtaken.
  *
  * A core that joins late has never been gone past: it asks for a snapshot, by being at the log's
  * beginning, or copies a replica while its core does not change it. So does one that was overtaken
