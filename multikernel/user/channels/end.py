@@ -1,0 +1,99 @@
+"""The ends of channels: what `Side.open` and `attach` give.
+
+Guarantees: what channel.h guarantees of every form. What is below the fast path, in Python: how an
+end is iterated over, and awaited. An end waits without a thread of its own: its descriptor is rung
+by the other side, and only when this one sleeps (bell.h).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from typing import Any, Self
+
+from multikernel.errors import ChannelClosed
+from multikernel.native import _native
+
+Words = tuple[int, int, int, int, int, int, int]
+
+
+async def _something(end: FifoEnd | CallEnd) -> None:
+    """Returns when the end has something, or will have nothing more."""
+    loop = asyncio.get_running_loop()
+    descriptor = end.fileno()
+    while not end.poll():
+        readable = loop.create_future()
+        loop.add_reader(descriptor, lambda: readable.done() or readable.set_result(None))
+        try:
+            await readable
+        finally:
+            loop.remove_reader(descriptor)
+
+
+class FifoEnd(_native.ChannelEnd):
+    """An end of a FIFO each way; see ChannelEnd, whose methods it has.
+
+    `for message in end` goes on until the other side closes: objects, or where that sends words,
+    tuples of seven. `async for` does the same.
+    """
+
+    __slots__ = ()
+
+    def _next(self) -> Any:
+        return self.receive() if self.carries_frames() else self.receive_words()
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            try:
+                message = self._next()
+            except ChannelClosed:
+                return
+            yield message
+
+    async def receive_async(self) -> Any:
+        """The next object, as by receive(), without blocking the event loop. For a deadline:
+        asyncio.wait_for.
+        """
+        await _something(self)
+        return self.receive()
+
+    async def receive_bytes_async(self) -> bytes:
+        """The next send_bytes' bytes, in the same way."""
+        await _something(self)
+        return self.receive_bytes()
+
+    async def receive_words_async(self) -> Words:
+        """The next seven words, in the same way."""
+        await _something(self)
+        return self.receive_words()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while True:
+            await _something(self)
+            try:
+                message = self._next()
+            except ChannelClosed:
+                return
+            yield message
+
+
+class CallEnd(_native.CallEnd):
+    """An end of a calls channel; see its base, whose methods it has.
+
+    `for request in end` goes on until the other side closes; each is to be answered by reply.
+    """
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Words]:
+        while True:
+            try:
+                request = self.receive_words()
+            except ChannelClosed:
+                return
+            yield request
+
+    async def receive_words_async(self) -> Words:
+        """The next request, without blocking the event loop."""
+        await _something(self)
+        return self.receive_words()
