@@ -54,24 +54,25 @@ static void make(void)
     } else if (!strcmp(form, "pipe")) {
         CHECK(!channel_pipe_pair(pipes), "no pipes");
     } else {
-        uint64_t bytes = channel_memory_bytes(kind_of_form(), slots);
+        uint64_t bytes = channel_memory_bytes(kind_of_form(), slots, 0);
         CHECK(bytes, "no %s of %llu slots", form, (unsigned long long)slots);
         memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         CHECK(memory != MAP_FAILED, "no memory");
-        const char *wrong = channel_memory_create(memory, bytes, kind_of_form(), slots);
+        const char *wrong = channel_memory_create(memory, bytes, kind_of_form(), slots, 0);
         CHECK(!wrong, "%s", wrong);
     }
 }
 
 static void open_end(uint32_t side)
 {
+    channel_blank(&ends[side]);
     if (!strcmp(form, "socket")) {
         CHECK(!channel_socket_open(&ends[side], sockets[side]), "no socket");
     } else if (!strcmp(form, "pipe")) {
         CHECK(!channel_pipe_open(&ends[side], pipes[side][0], pipes[side][1]), "no pipe");
     } else {
         const char *wrong = channel_memory_open(
-            &ends[side], memory, channel_memory_bytes(kind_of_form(), slots), kind_of_form(), side);
+            &ends[side], memory, channel_memory_bytes(kind_of_form(), slots, 0), kind_of_form(), side);
         CHECK(!wrong, "%s", wrong);
     }
 }
@@ -347,7 +348,7 @@ static void killed(void)
     for (bool there = true;
          there && (status = channel_try_receive(&ends[0], &message)) != CHANNEL_CLOSED;) {
         CHECK(status == CHANNEL_AGAIN, "status %d", status);
-        there = channel_wait(&ends[0], AWAIT_MESSAGE, &wait);
+        there = channel_wait(&ends[0], AWAIT_MESSAGE, &wait, 20);
     }
     /* A process that is dead and not yet waited for is gone all the same. */
     CHECK(waitpid(child, NULL, 0) == child, "no child");

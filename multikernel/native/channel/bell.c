@@ -96,8 +96,8 @@ void channel_arm(struct channel *channel)
         ;
     bell->calls = true;
     bell->sleeps += CHANNEL_SLEEP;
-    atomic_store_explicit(&channel_own(channel)->asleep,
-                          bell->sleeps | CHANNEL_CALLS_FOR_ITS_BELL, memory_order_relaxed);
+    atomic_store_explicit(&channel_own(channel)->asleep, bell->sleeps | CHANNEL_CALLS_FOR_ITS_BELL,
+                          memory_order_relaxed);
     /* Pairs with the look at `asleep` in channel_sent: that comes after this barrier, and sees the
      * store, or the message comes before it, and the caller's next look sees that. */
     bell->naps = !barrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) ||

@@ -116,8 +116,8 @@ static inline int channel_descriptor(const struct channel *channel, bool sending
 /* Of an end that is not open yet. */
 static inline void channel_blank(struct channel *channel)
 {
-    *channel = (struct channel){.bell = {.own = -1, .other = -1, .set = -1},
-                                .holders = {.lifeline = -1}};
+    *channel =
+        (struct channel){.bell = {.own = -1, .other = -1, .set = -1}, .holders = {.lifeline = -1}};
 }
 
 /* What was sent before arrives; then the other side finds it closed. Idempotent. (side.c) */
@@ -128,7 +128,7 @@ void channel_drop(struct channel *channel);
 /* --- In shared memory (in_memory.c) --- */
 
 #define CHANNEL_MAGIC 0x4c4e4e4148434b4dull /* "MKCHANNL" */
-#define ARENA_MOST (1ull << 40)
+#define ARENA_MOST    (1ull << 40)
 enum { CHANNEL_VERSION = 2, CHANNEL_HOLDERS = 16 };
 
 enum channel_side_state { CHANNEL_SIDE_NEW = 0, CHANNEL_SIDE_OPEN, CHANNEL_SIDE_CLOSED };

@@ -68,11 +68,22 @@ static uint64_t arena_room(const struct channel *channel)
     return used <= channel->arena ? channel->arena - used : 0;
 }
 
+static uint64_t piece_of_arena(const struct channel *channel)
+{
+    return channel->arena / ARENA_PIECES / LINE_BYTES * LINE_BYTES;
+}
+
+uint64_t frame_messages(const struct channel *channel, uint64_t length)
+{
+    const uint64_t rest = length > FRAME_FIRST ? length - FRAME_FIRST : 0;
+    const uint64_t each = channel->arena ? piece_of_arena(channel) : sizeof(struct message);
+    return 1 + (rest + each - 1) / each;
+}
+
 static enum channel_status send_in_arena(struct channel *channel, struct frame *frame)
 {
     while (frame->done < frame->length) {
-        const uint64_t piece = at_most(frame->length - frame->done,
-                                       channel->arena / ARENA_PIECES / LINE_BYTES * LINE_BYTES);
+        const uint64_t piece = at_most(frame->length - frame->done, piece_of_arena(channel));
         if (arena_room(channel) < round_up(piece, LINE_BYTES))
             return channel_other_closed(channel) ? CHANNEL_CLOSED : CHANNEL_AGAIN;
         /* There may be no room for the message; then the same is put there once more. */

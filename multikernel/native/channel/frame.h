@@ -36,6 +36,9 @@ bool channel_carry(struct channel *channel, enum channel_carries what);
 /* What the other side sends; CARRIES_NOTHING: it has not sent yet. */
 enum channel_carries channel_carried(const struct channel *channel);
 
+/* How many messages a frame of so many bytes is. */
+uint64_t frame_messages(const struct channel *channel, uint64_t length);
+
 /* OK: all of it is sent. AGAIN: there is no room for more. */
 enum channel_status frame_try_send(struct channel *channel, struct frame *frame);
 

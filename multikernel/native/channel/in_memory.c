@@ -88,23 +88,23 @@ const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kin
     static enum channel_status NAME##_try_receive(struct channel *channel,                       \
                                                   struct message *message)                       \
     {                                                                                            \
-        if (__builtin_expect(RECEIVE(&channel->RECEIVER, message), 1))                    \
+        if (__builtin_expect(RECEIVE(&channel->RECEIVER, message), 1))                           \
             return CHANNEL_OK;                                                                   \
         if (__builtin_expect(!channel_other_closed(channel), 1))                                 \
             return CHANNEL_AGAIN;                                                                \
-        return RECEIVE(&channel->RECEIVER, message) ? CHANNEL_OK : CHANNEL_CLOSED;        \
+        return RECEIVE(&channel->RECEIVER, message) ? CHANNEL_OK : CHANNEL_CLOSED;               \
     }                                                                                            \
     static enum channel_status NAME##_send_many(                                                 \
         struct channel *channel, const struct message *messages, uint32_t count, uint32_t *done) \
     {                                                                                            \
-        __typeof__(channel->SENDER) end = channel->SENDER;                         \
+        __typeof__(channel->SENDER) end = channel->SENDER;                                       \
         uint32_t sent = 0;                                                                       \
         *done = 0;                                                                               \
         if (channel_other_closed(channel))                                                       \
             return CHANNEL_CLOSED;                                                               \
         while (sent < count && SEND(&end, &messages[sent]))                                      \
             sent++;                                                                              \
-        channel->SENDER = end;                                                            \
+        channel->SENDER = end;                                                                   \
         *done = sent;                                                                            \
         channel_sent(channel);                                                                   \
         return sent ? CHANNEL_OK : CHANNEL_AGAIN;                                                \
@@ -113,11 +113,11 @@ const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kin
         struct channel *channel, struct message *messages, uint32_t count, uint32_t *done)       \
     {                                                                                            \
         const bool closed = channel_other_closed(channel); /* then all it sent is there */       \
-        __typeof__(channel->RECEIVER) end = channel->RECEIVER;                     \
+        __typeof__(channel->RECEIVER) end = channel->RECEIVER;                                   \
         uint32_t received = 0;                                                                   \
         while (received < count && RECEIVE_MANY(&end, &messages[received]))                      \
             received++;                                                                          \
-        channel->RECEIVER = end;                                                          \
+        channel->RECEIVER = end;                                                                 \
         *done = received;                                                                        \
         return received ? CHANNEL_OK : closed ? CHANNEL_CLOSED : CHANNEL_AGAIN;                  \
     }
@@ -171,9 +171,10 @@ FORM(used, used, used_ring_try_send, used, used_get, used_ring_try_receive)
 FORM(line, calls.sender, line_put, calls.receiver, line_get, line_get)
 
 /* Fields in the order of struct channel_form. */
-#define ENTRY(KIND, NAME)                                                                 \
-    [KIND] = {KIND, true, NAME##_try_send, NAME##_try_receive, NAME##_send_many, NAME##_receive_many, \
-              NULL}
+#define ENTRY(KIND, NAME)                                                                       \
+    [KIND] = {                                                                                  \
+        KIND, true, NAME##_try_send, NAME##_try_receive, NAME##_send_many, NAME##_receive_many, \
+        NULL}
 
 static const struct channel_form forms[] = {
     ENTRY(CHANNEL_EPOCH_RING, epoch),

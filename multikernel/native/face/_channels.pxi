@@ -4,6 +4,8 @@
 
 cimport cython
 
+from cpython.number cimport PyNumber_Index
+
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_WRITABLE, PyObject_CheckBuffer,
     PyObject_GetBuffer, PyBuffer_Release,
@@ -37,6 +39,7 @@ cdef extern from "channel/channel.h":
     enum channel_awaited:
         AWAIT_ROOM, AWAIT_MESSAGE, AWAIT_REPLY
     struct channel_form:
+        channel_kind kind
         channel_status (*send_many)(channel *, const message *, uint32_t, uint32_t *) noexcept nogil
         channel_status (*receive_many)(channel *, message *, uint32_t, uint32_t *) noexcept nogil
     enum:
@@ -47,6 +50,7 @@ cdef extern from "channel/channel.h":
         bint asked
     struct channel:
         const channel_form *form
+        uint32_t slots
         channel_header *header
         channel_bell bell
     channel_status channel_try_send(channel *c, const message *m) noexcept nogil
@@ -97,6 +101,7 @@ cdef extern from "channel/frame.h":
         bint begun
     bint channel_carry(channel *c, uint32_t what) noexcept nogil
     uint32_t channel_carried(const channel *c) noexcept nogil
+    uint64_t frame_messages(const channel *c, uint64_t length) nogil
     const char *frame_first(const channel *c) nogil
     channel_status frame_try_send(channel *c, frame *f) noexcept nogil
     channel_status frame_try_receive(channel *c, frame *f) noexcept nogil
@@ -260,6 +265,11 @@ cdef int _room_any(object buffer, const message *m) except -1:
     return 0
 
 
+cdef inline object _whole_number(object word):
+    """A float is none, whatever C would make of it."""
+    return word if type(word) is int else PyNumber_Index(word)
+
+
 ANYTHING = "send() carries any object that can be pickled"
 LENGTH = "send_bytes() carries any length"
 
@@ -284,7 +294,7 @@ cdef int _fill_any(message *m, object data) except -1:
             _misused("a message has at most seven words", value=f"{n} of them", hint=ANYTHING)
         for i in range(n):
             try:
-                m.word[i] = <object>PyTuple_GET_ITEM(data, i)
+                m.word[i] = _whole_number(<object>PyTuple_GET_ITEM(data, i))
             except (TypeError, OverflowError):
                 _refuse_word(<object>PyTuple_GET_ITEM(data, i), i)
         for i in range(n, 7):

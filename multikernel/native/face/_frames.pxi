@@ -83,6 +83,16 @@ cdef class _FrameEnd(_End):
         f.kind, f.length, f.data = <frame_kind>kind, PyBytes_GET_SIZE(data), PyBytes_AS_STRING(data)
         return frame_try_send(&self.c, &f) == CHANNEL_OK
 
+    cdef int check_fits(self, uint64_t length) except -1:
+        """That there is room again comes with the other side's messages, and who sends one of ours
+        does not look for those.
+        """
+        if frame_messages(&self.c, length) >= self.c.slots:
+            _misused("this is too long for one message on an epoch ring of so few slots",
+                    value=f"{length} bytes", where=repr(self),
+                    hint='a pair of the form "used-ring" carries any length')
+        return 0
+
     cdef int put_buffer(self, object data, uint32_t kind, uint32_t followers,
             double limit) except -1:
         cdef Py_buffer view
@@ -92,6 +102,8 @@ cdef class _FrameEnd(_End):
         PyObject_GetBuffer(data, &view, PyBUF_C_CONTIGUOUS)
         f.length, f.data = view.len, <char *>view.buf
         try:
+            if self.c.form.kind == CHANNEL_EPOCH_RING:
+                self.check_fits(f.length)
             self.put(&f, limit)
         finally:
             PyBuffer_Release(&view)

@@ -26,8 +26,8 @@ receives more.
 Programs on cores use memory of the kernel's instead: a frame mapped on both, `make` on one of them,
 then `attach` on each. C programs: include/multikernel/channel.h.
 
-Idea: Barrelfish binds two domains by a frame that both map (usr/monitor's UMP binding); the sleeping
-receiver is its "poll, then block" (paper section 4.6).
+Idea: Barrelfish binds two domains by a frame that both map (usr/monitor's UMP binding). That a
+receiver polls and then sleeps is the paper's section 4.6.
 """
 
 from __future__ import annotations

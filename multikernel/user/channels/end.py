@@ -8,13 +8,18 @@ by the other side, and only when this one sleeps (bell.h).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from typing import Any, Self
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 from multikernel.errors import ChannelClosed
 from multikernel.native import _native
 
 Words = tuple[int, int, int, int, int, int, int]
+
+
+def _set(readable: asyncio.Future[None]) -> None:
+    if not readable.done():
+        readable.set_result(None)
 
 
 async def _something(end: FifoEnd | CallEnd) -> None:
@@ -23,7 +28,7 @@ async def _something(end: FifoEnd | CallEnd) -> None:
     descriptor = end.fileno()
     while not end.poll():
         readable = loop.create_future()
-        loop.add_reader(descriptor, lambda: readable.done() or readable.set_result(None))
+        loop.add_reader(descriptor, _set, readable)
         try:
             await readable
         finally:

@@ -113,10 +113,14 @@ class Side:
         return ":".join([self.form, str(self.number), str(self.size), *map(str, self.descriptors)])
 
     @staticmethod
-    def parse(text: str) -> Side:
-        """The inverse of str, in the started program. Raises ChannelMisused."""
+    def parse(text: str, descriptors: tuple[int, ...] | None = None) -> Side:
+        """The inverse of str, in the started program; descriptors: where they have come with other
+        numbers. Raises ChannelMisused.
+        """
+        if descriptors is not None:
+            text = ":".join([*text.split(":")[:3], *map(str, descriptors)])
         try:
-            form, number, size, descriptors = _native.channel_parse(text)
+            form, number, size, own = _native.channel_parse(text)
         except ValueError as error:
             raise ChannelMisused(
                 str(error),
@@ -124,7 +128,7 @@ class Side:
                 where="Side.parse",
                 hint="give the program str(side), and pass_fds=side.descriptors",
             ) from None
-        return Side(form, number, size, descriptors)  # type: ignore[arg-type]  # one of its names
+        return Side(form, number, size, own)  # type: ignore[arg-type]  # one of its names
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not self.descriptors:
