@@ -62,7 +62,7 @@ bool channel_can_sleep(const struct channel *channel)
     return !channel->form->shares_memory || channel->bell.own >= 0;
 }
 
-static bool watch(struct channel *channel)
+static bool make_set(struct channel *channel)
 {
     if (channel->bell.set >= 0)
         return true;
@@ -87,7 +87,7 @@ void channel_arm(struct channel *channel)
 {
     struct channel_bell *bell = &channel->bell;
     bell->armed = true;
-    if (watch(channel))
+    if (make_set(channel))
         (void)channel_other_gone(channel); /* who is there is watched from now on */
     if (bell->own < 0)
         return;
@@ -133,7 +133,7 @@ int channel_fileno(struct channel *channel)
         errno = ENOTSUP;
         return -1;
     }
-    if (!watch(channel))
+    if (!make_set(channel))
         return -1;
     if (!channel->bell.asked) {
         channel->bell.asked = true;

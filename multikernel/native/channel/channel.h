@@ -67,6 +67,21 @@ struct channel_form {
     void (*close)(struct channel *); /* NULL: nothing of its own */
 };
 
+/* Of frames, see frame.h. */
+enum frame_kind { FRAME_BYTES = 1, FRAME_OBJECT = 2, FRAME_BUFFER = 3 };
+
+enum { FRAME_FIRST = 48, FRAME_FOLLOWERS_MOST = 0xffff };
+#define FRAME_LENGTH_MOST ((1ull << 40) - 1)
+
+/* A frame under way. */
+struct frame {
+    enum frame_kind kind;
+    uint32_t followers;
+    uint64_t length, done;
+    char *data; /* a sender's is only read */
+    bool begun;
+};
+
 /* One end. Lives in private memory, is opened once and closed once. */
 struct channel {
     const struct channel_form *form;
@@ -79,7 +94,8 @@ struct channel {
     uint32_t slots;
     uint64_t arena;                /* bytes; 0: long frames travel in messages (frame.h) */
     uint64_t arena_put, arena_got; /* bytes so far, of the other side's arena and of the own */
-    uint64_t first[6];             /* of a frame that is being received */
+    uint64_t first[FRAME_FIRST / 8]; /* of a frame that is being received */
+    struct frame receiving;          /* by blocking.h */
     union {
         struct ring_end ring;
         struct used_ring_end used;

@@ -16,20 +16,6 @@
 
 #include "channel/channel.h"
 
-enum frame_kind { FRAME_BYTES = 1, FRAME_OBJECT = 2, FRAME_BUFFER = 3 };
-
-enum { FRAME_FIRST = 48, FRAME_FOLLOWERS_MOST = 0xffff };
-#define FRAME_LENGTH_MOST ((1ull << 40) - 1)
-
-/* A frame under way. */
-struct frame {
-    enum frame_kind kind;
-    uint32_t followers;
-    uint64_t length, done;
-    char *data; /* a sender's is only read */
-    bool begun;
-};
-
 /* This side sends that from here on; false: it sends something else. The first that a side sends it
  * says before. */
 bool channel_carry(struct channel *channel, enum channel_carries what);

@@ -141,6 +141,7 @@ void channel_drop(struct channel *channel)
         channel->form->close(channel);
     channel_holders_close(channel);
     channel_bell_close(channel);
+    free(channel->receiving.data);
     if (channel->mapped)
         munmap(channel->header, channel->mapped);
     channel_blank(channel);
