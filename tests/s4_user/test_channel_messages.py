@@ -61,7 +61,13 @@ def test_bytes_of_any_length_arrive_whole_and_in_order(form: str, arena: int | N
     sent = [os.urandom(length) for length in LENGTHS]
     if form == "epoch-ring":
         sent = [data for data in sent if len(data) < (63 * 1024 if arena else 3500)]
-    sender = meanwhile(lambda: [(one.send_bytes(data), one.receive_bytes()) for data in sent])
+
+    def send() -> None:
+        for data in sent:
+            one.send_bytes(data)
+            one.receive_bytes()
+
+    sender = meanwhile(send)
     for data in sent:
         assert other.receive_bytes() == data
         other.send_bytes(b"go on")
@@ -161,13 +167,18 @@ def test_a_direction_carries_one_kind_and_nothing_is_lost() -> None:
 
 def test_words_are_waited_for_from_the_first_on() -> None:
     one, other = opened()
-    later = meanwhile(lambda: (time.sleep(0.05), one.send_words((5,))))
+
+    def send() -> None:
+        time.sleep(0.05)
+        one.send_words((5,))
+
+    later = meanwhile(send)
     assert not other.poll()
     assert other.receive_words()[0] == 5
     later.join()
     one.send_words((6,))
     assert other.poll()
-    array = np.zeros((1, 7), np.uint64)
+    array: Any = np.zeros((1, 7), np.uint64)
     assert other.try_receive_many(array) == 1
     assert array[0, 0] == 6
 

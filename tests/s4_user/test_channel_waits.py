@@ -55,7 +55,8 @@ def test_who_dies_before_it_opens_its_side_is_missed(method: str, form: Any) -> 
     if method != "fork" and form not in ("used-ring", "socket"):
         pytest.skip("two forms are enough")
     ours, theirs = channels.pair(form)
-    process = multiprocessing.get_context(method).Process(target=dies_at_once, args=(theirs,))
+    context: Any = multiprocessing.get_context(method)
+    process = context.Process(target=dies_at_once, args=(theirs,))
     process.start()
     with ours.open() as end, pytest.raises(ChannelClosed):
         receive(end)
@@ -215,7 +216,7 @@ def test_one_of_several_is_waited_for(form: Any) -> None:
     thread.start()
     assert channels.wait(ours, 60) == [ours[1]]
     thread.join()
-    assert ours[1].receive_words()[0] == 3  # type: ignore[union-attr]
+    assert ours[1].receive_words()[0] == 3
     theirs[2].close()
     assert channels.wait(ours, 60) == [ours[2]]
     assert channels.wait([]) == []

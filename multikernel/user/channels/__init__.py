@@ -35,6 +35,7 @@ from __future__ import annotations
 import mmap
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multikernel.errors import BadInput
@@ -50,10 +51,12 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = [
-    "CallEnd", "End", "FifoEnd", "Form", "MemoryForm", "Side", "Words", "attach", "make",
-    "page_bytes", "pair", "wait",
+    "C_HEADERS", "CallEnd", "End", "FifoEnd", "Form", "MemoryForm", "Side", "Words", "attach",
+    "make", "page_bytes", "pair", "wait",
 ]  # fmt: skip
 
+C_HEADERS = Path(_native.__file__).parents[1] / "include"
+"""Where C programs find multikernel/channel.h."""
 SLOTS = {"call-line": 32, "calls": 1, "socket": 0, "pipe": 0}
 """How many slots a form has by default, where that is not 64."""
 ARENA = 256 << 10

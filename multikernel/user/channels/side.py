@@ -209,7 +209,7 @@ def _sides_in(value: object, depth: int = 4) -> Iterator[Side]:
 
 
 os.register_at_fork(after_in_child=_forked)
-util.register_after_fork(_forked, _refine)  # type: ignore[attr-defined]  # typeshed has it not
+util.register_after_fork(_forked, _refine)
 _native.channels_before_asking(_note_spawned)
 
 assert set(get_args(MemoryForm)) < set(get_args(Form))
