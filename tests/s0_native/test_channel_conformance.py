@@ -12,7 +12,7 @@ from s0_native.building import NATIVE, Compiler, sanitizer_prefix
 from s0_native.channel_bugs import BUGS
 from seeded import Bug
 
-PARTS = ("in_memory", "by_host", "waiting", "side", "bell", "holders", "frame")
+PARTS = ("in_memory", "by_host", "waiting", "side", "bell", "holders", "frame", "blocking")
 SOURCES = [NATIVE / "channel" / f"{part}.c" for part in PARTS]
 SANITIZER = ("-fsanitize=thread", "-O1")
 FORMS = {

@@ -23,19 +23,20 @@ static enum channel_status one_wait(struct channel *channel, enum channel_awaite
     const uint64_t now = deadline.at == UINT64_MAX ? 0 : clock_ns(CLOCK_MONOTONIC);
     const uint64_t left = now < deadline.at ? (deadline.at - now) / 1000000 + 1 : 0;
     *late = !left;
-    const bool there = channel_wait(channel, awaited, wait, left < SLICE_MS ? (uint32_t)left : SLICE_MS);
+    const bool there =
+        channel_wait(channel, awaited, wait, left < SLICE_MS ? (uint32_t)left : SLICE_MS);
     return there ? CHANNEL_AGAIN : CHANNEL_CLOSED;
 }
 
 /* TRY until it is done, its time is up, or nobody is there. */
-#define UNTIL_DONE(AWAITED, TRY)                                                               \
-    const struct deadline deadline = deadline_in(milliseconds);                                \
-    struct wait wait = {0};                                                                    \
-    bool late = false;                                                                         \
-    enum channel_status status, waited = CHANNEL_AGAIN;                                        \
-    while ((status = (TRY)) == CHANNEL_AGAIN && waited == CHANNEL_AGAIN && !late)              \
-        waited = one_wait(channel, AWAITED, &wait, deadline, &late);                           \
-    channel_awake(channel);                                                                    \
+#define UNTIL_DONE(AWAITED, TRY)                                                  \
+    const struct deadline deadline = deadline_in(milliseconds);                   \
+    struct wait wait = {0};                                                       \
+    bool late = false;                                                            \
+    enum channel_status status, waited = CHANNEL_AGAIN;                           \
+    while ((status = (TRY)) == CHANNEL_AGAIN && waited == CHANNEL_AGAIN && !late) \
+        waited = one_wait(channel, AWAITED, &wait, deadline, &late);              \
+    channel_awake(channel);                                                       \
     return status == CHANNEL_AGAIN && waited == CHANNEL_CLOSED ? CHANNEL_CLOSED : status
 
 static enum channel_status refused(void)

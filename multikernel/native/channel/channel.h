@@ -92,8 +92,8 @@ struct channel {
     struct channel_bell bell;
     uint64_t mapped; /* bytes that closing unmaps (side.h) */
     uint32_t slots;
-    uint64_t arena;                /* bytes; 0: long frames travel in messages (frame.h) */
-    uint64_t arena_put, arena_got; /* bytes so far, of the other side's arena and of the own */
+    uint64_t arena;                  /* bytes; 0: long frames travel in messages (frame.h) */
+    uint64_t arena_put, arena_got;   /* bytes so far, of the other side's arena and of the own */
     uint64_t first[FRAME_FIRST / 8]; /* of a frame that is being received */
     struct frame receiving;          /* by blocking.h */
     union {
