@@ -68,7 +68,7 @@ struct channel_form {
 };
 
 /* Of frames, see frame.h. */
-enum frame_kind { FRAME_BYTES = 1, FRAME_OBJECT = 2, FRAME_BUFFER = 3 };
+enum frame_kind { FRAME_BYTES = 1, FRAME_OBJECT = 2, FRAME_BUFFER = 3, FRAME_PLAIN = 4 };
 
 enum { FRAME_FIRST = 48, FRAME_FOLLOWERS_MOST = 0xffff };
 #define FRAME_LENGTH_MOST ((1ull << 40) - 1)
@@ -168,6 +168,7 @@ struct channel_header {
         _Atomic uint32_t carries;
         _Atomic uint32_t asleep;   /* odd: its receiver wants its bell rung (bell.h) */
         _Atomic uint32_t unfenced; /* its process cannot be made to fence */
+        _Atomic uint32_t dialect;  /* of Python's, if it is one: objects travel faster then */
         _Atomic uint64_t taken;    /* bytes of frames that it has taken out of its arena */
         /* Processes that had this side before it was opened; each writes its own. */
         _Alignas(PAD_BYTES) _Atomic uint32_t holder[CHANNEL_HOLDERS];

@@ -191,7 +191,7 @@ static enum channel_status receive_begin(struct channel *channel, struct frame *
     };
     memcpy(channel->first, &message.word[1], FRAME_FIRST);
     errno = 0;
-    return frame->kind < FRAME_BYTES || frame->kind > FRAME_BUFFER ? CHANNEL_BROKEN : CHANNEL_OK;
+    return frame->kind < FRAME_BYTES || frame->kind > FRAME_PLAIN ? CHANNEL_BROKEN : CHANNEL_OK;
 }
 
 enum channel_status frame_try_receive(struct channel *channel, struct frame *frame)

@@ -19,6 +19,18 @@
 /* This side sends that from here on; false: it sends something else. The first that a side sends it
  * says before. */
 bool channel_carry(struct channel *channel, enum channel_carries what);
+/* What this side's interpreter is, before it sends; is the other side's the same? 0: not known. */
+static inline void channel_speaks(struct channel *channel, uint32_t dialect)
+{
+    if (channel->header)
+        atomic_store_explicit(&channel_own(channel)->dialect, dialect, memory_order_relaxed);
+}
+static inline bool channel_understands(const struct channel *channel, uint32_t dialect)
+{
+    return channel->header &&
+           atomic_load_explicit(&channel_other(channel)->dialect, memory_order_relaxed) == dialect;
+}
+
 /* What the other side sends; CARRIES_NOTHING: it has not sent yet. */
 enum channel_carries channel_carried(const struct channel *channel);
 

@@ -89,7 +89,7 @@ cdef extern from "channel/holders.h":
 
 cdef extern from "channel/frame.h":
     enum frame_kind:
-        FRAME_BYTES, FRAME_OBJECT, FRAME_BUFFER
+        FRAME_BYTES, FRAME_OBJECT, FRAME_BUFFER, FRAME_PLAIN
     enum:
         FRAME_FIRST, FRAME_FOLLOWERS_MOST
     uint64_t FRAME_LENGTH_MOST
@@ -99,6 +99,8 @@ cdef extern from "channel/frame.h":
         uint64_t length, done
         char *data
         bint begun
+    void channel_speaks(channel *c, uint32_t dialect) noexcept nogil
+    bint channel_understands(const channel *c, uint32_t dialect) noexcept nogil
     bint channel_carry(channel *c, uint32_t what) noexcept nogil
     uint32_t channel_carried(const channel *c) noexcept nogil
     uint64_t frame_messages(const channel *c, uint64_t length) nogil

@@ -90,6 +90,7 @@ cdef class _End:
             _misused(wrong.decode(), value=f"side {side} of a {form} channel",
                     where="open", hint="a side is opened once, in the process that was given it")
         self.unusable, self.form, self.side, self.forks = 0, form, side, _forks
+        channel_speaks(&self.c, PY_VERSION_HEX)
         return 0
 
     @cython.final
