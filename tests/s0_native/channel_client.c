@@ -71,8 +71,9 @@ static void open_end(uint32_t side)
     } else if (!strcmp(form, "pipe")) {
         CHECK(!channel_pipe_open(&ends[side], pipes[side][0], pipes[side][1]), "no pipe");
     } else {
-        const char *wrong = channel_memory_open(
-            &ends[side], memory, channel_memory_bytes(kind_of_form(), slots, 0), kind_of_form(), side);
+        const char *wrong =
+            channel_memory_open(&ends[side], memory, channel_memory_bytes(kind_of_form(), slots, 0),
+                                kind_of_form(), side);
         CHECK(!wrong, "%s", wrong);
     }
 }
