@@ -30,6 +30,10 @@ EDGE = 400_000
 """Cycles that do not count, at first."""
 SPAN = 1_000_000
 ADAPTIVE_SPAN_US = 1_000_000
+PRECISION, COUNTED = 0.005, 40_000_000
+"""To which a rate is known, by its standard error, where that is asked for; and the cycles in which
+it is counted at most.
+"""
 OPERATION, LINE, LOOK, CLOCK = 18.0, 1.0, 4.0, 25.0
 """Cycles of an operation on one line, of each further one, of a look in a loop, and of one at the
 clock: measured on this project's host, in one process.
@@ -141,11 +145,15 @@ def run(
     edge: int = EDGE, lock: str = "ticket", owner: int = 0, seed: int = 1,
     counts: bool | None = None, rows: Sequence[Row] = (),
     candidates: Sequence[str] = CANDIDATES, rules: Mapping[str, int] | None = None,
+    precision: float | None = None,
 ) -> Found:  # fmt: skip
     """All cores of the machine operate for `span` cycles, after `edge` that do not count. form: one
     of FORMS, or ADAPTIVE: of the candidates, by the product's own chooser, with that table.
     counts: the mix is kept as in the probe, every 32 operations and over lines that travel; by
-    default where there are two cores. Else it is kept one by one, and for nothing. Raises BadInput.
+    default where there are two cores. Else it is kept one by one, and for nothing. precision: a run
+    ends where its rate is known so well (a share of it, by the standard error), 0: after the span;
+    by default after the span, and of one that chooses the rates between races are known to
+    PRECISION. Raises BadInput.
     """
     workload.check(on.cores)
     for name, value, known in (("form", form, (*FORMS, ADAPTIVE)), ("lock", lock, LOCKS)):
@@ -155,6 +163,8 @@ def run(
     if form == "lock-free" and workload.lines > 1:
         raise BadInput("only a single counter has a lock-free form", value=workload.lines)
     chosen = form == ADAPTIVE
+    if precision is None:
+        precision = PRECISION if chosen else 0
     numbers = asdict(costs)
     how = {
         "form": FORMS.index("locked" if chosen else form), "lock": LOCKS.index(lock),
@@ -162,6 +172,7 @@ def run(
         "share": workload.share or max(1, round(1000 / on.cores)), "owner": owner, "edge": edge,
         "span": span, "seed": seed, "migrates": numbers.pop("migrates"),
         "counts": on.cores == 2 if counts is None else counts,
+        "precision": round(10_000 * precision), "counted": COUNTED if chosen else span,
     }  # fmt: skip
     forms = sum(1 << FORMS.index(one) for one in able) if chosen else 0
     table = [_packed(row) for row in rows] if chosen else ()

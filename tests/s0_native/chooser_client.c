@@ -1,11 +1,12 @@
 /* A chooser in a world whose rates are known: what it does of an oracle's work, and what it loses by
  * which of the three terms that object/chooser.h names.
  *
- *     chooser SEED PHASES PHASE_MS NOISE FEATURES ROWS [BUDGET]
+ *     chooser SEED PHASES PHASE_MS NOISE FEATURES ROWS [BUDGET [MISLEADS]]
  *
  * In each phase every form has another rate. NOISE: thousandths by which a window errs, either way.
  * FEATURES 1: what is read changes with the phase, so that it shows; 0: only the rates do. ROWS 1:
- * a table of the phases is there. Prints a line a phase: the rate of the form at its end and of the
+ * a table of the phases is there. MISLEADS: for so many microseconds after a change each form goes at
+ * another one's rate. Prints a line a phase: the rate of the form at its end and of the
  * best, in operations a million cycles; then cycles, lost cycles (by the true rates), races, changes
  * of form, alarms, and the cycles that the chooser thinks races have lost. */
 #include <stdio.h>
@@ -52,13 +53,15 @@ int main(int argc, char **argv)
     struct chooser chooser;
     chooser_begin(&chooser, &rules, (1u << FORMS) - 1, 0, LINES, rows,
                   table ? (uint32_t)phases : 0);
-    uint64_t now = 0;
+    const uint64_t misleads = argument(argc, argv, 8, 0) * PER_US;
+    uint64_t now = 0, changed = 0;
     double lost = 0;
     for (uint64_t phase = 0; phase < phases; phase++) {
         const double best = best_of(phase);
         while (now < (phase + 1) * span) {
             const uint64_t cycles = chooser.span;
-            const double its = rate[phase][chooser.form];
+            const uint32_t form = chooser.form;
+            const double its = rate[phase][now < changed + misleads ? (form + 1) % FORMS : form];
             const double errs = 1 + noise * (2 * uniform(&seed) - 1);
             const uint64_t done = (uint64_t)(its * errs * (double)cycles / 1000);
             const struct chooser_window window = {
@@ -66,7 +69,7 @@ int main(int argc, char **argv)
             CHECK(chooser.form < FORMS && cycles, "no form, or no window");
             lost += (double)cycles * (1 - its / best);
             now += cycles;
-            chooser_next(&chooser, &window);
+            changed = chooser_next(&chooser, &window) != form ? now : changed;
         }
         printf("%.0f %.0f\n", 1000 * rate[phase][chooser.form], 1000 * best);
     }

@@ -27,8 +27,13 @@ BUGS = table(
         "in_race(c, c->incumbent) ? c->rules.pause", ("thrift",),
     ),
     Bug(
-        "NOBODY_DROPS_OUT", FILE, "raced_at(c, form) < best * (1 - share)) {",
-        "raced_at(c, form) < 0 * (1 - share)) {", ("thrift",),
+        "NOBODY_DROPS_OUT", FILE, "shown_by(c, form) < best * (1 - share)) {",
+        "shown_by(c, form) < 0 * (1 - share)) {", ("thrift",),
+    ),
+    Bug("NEVER_LONGER", FILE, "c->stretch *= STRETCH;", "", ("misled",)),
+    Bug(
+        "NEVER_DOUBTED", FILE, "return was_deceived(c);", "return was_deceived(c) && false;",
+        ("misled",),
     ),
     Bug(
         "THE_LAST_WINS", FILE, "if (in_race(c, form) && raced_at(c, form) >= best)",
@@ -71,11 +76,11 @@ class World:
 
 def world(
     compiler: Compiler, seed: int, phases: int, ms: int, noise: int, *, features: bool = True,
-    rows: bool = False, budget: int = 10, bug: Bug | None = None,
+    rows: bool = False, budget: int = 10, misleads: int = 0, bug: Bug | None = None,
 ) -> World:  # fmt: skip
-    """noise, budget: thousandths."""
+    """noise, budget: thousandths; misleads: microseconds."""
     program = compiler.build("chooser_client.c", CHOOSER, bug=bug)
-    numbers = seed, phases, ms, noise, int(features), int(rows), budget
+    numbers = seed, phases, ms, noise, int(features), int(rows), budget, misleads
     done = subprocess.run(
         [str(program), *map(str, numbers)], capture_output=True, text=True, check=True, timeout=60
     )
@@ -128,6 +133,12 @@ def noise(compiler: Compiler, bug: Bug | None = None) -> None:
     assert sum(shares) / len(shares) >= 0.9, shares
 
 
+def misled(compiler: Compiler, bug: Bug | None = None) -> None:
+    """For longer than a turn takes, a form goes at another one's rate."""
+    shares = [world(compiler, seed, 10, 45, 0, misleads=60, bug=bug).right for seed in range(10)]
+    assert sum(shares) / len(shares) >= 0.75, shares
+
+
 def with_rows(compiler: Compiler, bug: Bug | None = None) -> None:
     """A table of what it will meet spares it most trials, and leads nowhere wrong."""
     without = [world(compiler, seed, 12, 60, 50) for seed in range(10)]
@@ -140,6 +151,7 @@ def with_rows(compiler: Compiler, bug: Bug | None = None) -> None:
 
 TESTS = {
     "changes": changes, "silent": silent, "thrift": thrift, "noise": noise, "table": with_rows,
+    "misled": misled,
 }  # fmt: skip
 
 

@@ -138,6 +138,35 @@ def test_forms_change_under_way_and_everybody_goes_on(cores: int, workload: Work
     _has_shares(found, workload, cores)
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("lock", sharing.LOCKS)
+def test_of_many_cores_nobody_waits_for_ever(form: str, lock: str) -> None:
+    """A core that is not told of a store sleeps, and before long so do all that wait for it."""
+    model = shipped("8x4-amd")
+    costs, on = Costs.of(model, Work.reference()), machine(model, 32, "test")
+    for workload in (Workload(0, 8, 0, 900), Workload(50, 1, 300, 100), Workload(90, 8, 0, 900)):
+        if suits(form, workload):
+            spans = [
+                sharing.run(on, costs, form, workload, edge=edge, lock=lock).operations
+                for edge in (0, 9_000_000)
+            ]
+            assert sum(spans[1]) > sum(spans[0]) / 8, (form, lock, workload)
+
+
+def test_a_rate_is_known_to_the_precision_asked_for() -> None:
+    workload, on = Workload(90, 1, 0), near(8)
+    runs = [
+        sharing.run(
+            on, COSTS, "lock-free", workload, seed=seed, span=sharing.COUNTED, precision=0.01
+        )
+        for seed in range(20)
+    ]
+    mean = sum(run.rate for run in runs) / len(runs)
+    assert max(run.cycles for run in runs) < sharing.COUNTED
+    # Standard errors: of twenty, three of them are rarely passed by more than one.
+    assert sum(abs(run.rate / mean - 1) > 0.03 for run in runs) <= 1
+
+
 @pytest.mark.parametrize("cores", [8, 32])
 @pytest.mark.parametrize("workload", [Workload(0, 8, 0), Workload(99, 8, 0), Workload(90, 1, 100)])
 def test_what_is_chosen_is_about_as_good_as_the_best(cores: int, workload: Workload) -> None:

@@ -1,9 +1,10 @@
 """The object in virtual time: what `loops.work` does on cores, on those of a modelled machine.
 
-Guarantees: a run is counted as on real cores. Pinned to a form it takes as many cycles as tell its
-rate; one that chooses lasts a second at least. Within one boot the same run is made once: nothing
-of it is by chance but which operations read. Segments are runs of their own: the object does not
-carry anything from one to the next.
+Guarantees: a run is counted as on real cores. Pinned to a form it lasts until its rate is known to
+half a percent, or 40 million cycles. One that chooses lasts a second at least, of which its races
+are simulated, and what is between them until its rate is known as well. Within one boot the same
+run is made once: nothing of it is by chance but which operations read. Segments are runs of their
+own: the object does not carry anything from one to the next.
 """
 
 from __future__ import annotations
@@ -17,6 +18,16 @@ ROW_RATE = 1000
 """Rows count operations a million cycles, the chooser's table a thousand."""
 SECONDS = 1.0
 """That an object chooses for, at least: of many cores one race takes as long as a run on two."""
+
+RUNS = (
+    f"Pinned to a form, a modelled run lasts until its rate is known to {sharing.PRECISION:.1%}"
+    f" (standard error), or {sharing.COUNTED / 1e6:.0f} million cycles. One that chooses lasts"
+    f" {SECONDS:g} s: its races are simulated, and what follows each until that form's rate is"
+    " known as well; from there to the next race it is given windows of that rate. So its regret"
+    " is that of a workload that stays the same for a second, and what it loses to false alarms is"
+    " seen only while rates are counted."
+)
+"""Said of every modelled document."""
 
 
 def work(bench: ModelledBench, report: Report, calls: Arguments) -> dict[int, Report]:
@@ -54,8 +65,9 @@ def _segment(bench: ModelledBench, run: Run, segment: Segment, owner: int) -> sh
     known: dict[object, sharing.Found] = bench.furniture.setdefault("sharing", {})
     if key not in known:
         known[key] = sharing.run(
-            bench.modelled.native, costs, run.form, workload, owner=owner, seed=seed
-        )
+            bench.modelled.native, costs, run.form, workload, owner=owner, seed=seed,
+            span=sharing.COUNTED, precision=sharing.PRECISION,
+        )  # fmt: skip
     return known[key]
 
 

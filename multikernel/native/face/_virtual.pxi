@@ -113,7 +113,7 @@ cdef extern from "object/chooser.h":
         FORM_LOCKFREE, OBJECT_FORMS
     struct chooser_rules:
         uint64_t window, trial, settle, pause
-        uint32_t rounds, alarm, moved, hysteresis, budget, drop
+        uint32_t work, rounds, alarm, moved, hysteresis, budget, drop
     chooser_rules chooser_rules_for "chooser_rules" (uint64_t cycles_per_us, uint32_t cores)
     struct chooser_row:
         double reads, owners, lines
@@ -126,7 +126,8 @@ cdef extern from "virtual/sharing.h":
         double operation, line, atomic, look, relax, turn, clock
     struct sharing_ "sharing":
         uint32_t form, lock, lines, reads, share, owner
-        uint64_t think, edge, span
+        uint64_t think, edge, span, counted
+        uint32_t precision
         bint migrates, counts
         uint64_t seed
         uint32_t forms
@@ -306,7 +307,7 @@ cdef class VirtualMachine:
         cdef sharing_outcome outcome
         cdef sharing_done *done = NULL
         cdef chooser_row *table = NULL
-        cdef chooser_rules chosen = chooser_rules_for(self.m.cycles_per_us, min(self.m.cores, 32))
+        cdef chooser_rules chosen = chooser_rules_for(self.m.cycles_per_us, self.m.cores)
         cdef bint ran
         cdef uint32_t i, n
         memset(&s, 0, sizeof(s))
@@ -314,8 +315,9 @@ cdef class VirtualMachine:
         s.share, s.owner, s.think = how["share"], how["owner"], how["think"]
         s.edge, s.span, s.seed = how["edge"], how["span"], how["seed"]
         s.migrates, s.counts = how["migrates"], how["counts"]
+        s.precision, s.counted = how["precision"], how["counted"]
         if (not 0 < s.lines <= SHARING_LINES_MOST or s.reads > 100 or s.form > FORM_LOCKFREE
-                or s.owner >= self.m.cores or self.m.cores > SHARING_CORES_MOST or not s.span
+                or s.owner >= self.m.cores or self.m.cores > SHARING_CORES_MOST or not s.span or not s.counted
                 or s.lock > 1 or not 0 < s.share <= 1000 or forms >> (FORM_LOCKFREE + 1)):
             raise ValueError("an object that there is, and cores, lines and shares within bounds")
         if rules is not None:

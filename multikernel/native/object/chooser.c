@@ -3,17 +3,22 @@
 #include <string.h>
 
 enum { NEAREST = 5, ENOUGH = 3 };
+/* A turn goes on for as many of its spans at most; what follows a change of form counts after a part
+ * of a turn's work; how much longer turns become, and may be. */
+enum { LONGER = 8, SETTLED = 4, STRETCH = 4, STRETCH_MOST = 16 };
 /* Rows farther than that say nothing; within the other one is enough. */
 static const double FAR = 0.5, SAME = 0.1;
 
 struct chooser_rules chooser_rules(uint64_t cycles_per_us, uint32_t cores)
 {
-    /* Closing a window reads a line of each core. */
-    const uint64_t more = cores > 8 ? cores / 8 : 1;
+    /* Closing a window reads a line of each core. That a turn is long enough for many cores its work
+     * says: longer ones would cost more than they tell. */
+    const uint64_t more = cores > 8 ? cores / 8 : 1, turns = more < 4 ? more : 4;
     return (struct chooser_rules){.window = 1000 * cycles_per_us * more,
-                                  .trial = 60 * cycles_per_us * more,
-                                  .settle = 15 * cycles_per_us * more,
+                                  .trial = 60 * cycles_per_us * turns,
+                                  .settle = 15 * cycles_per_us * turns,
                                   .pause = 50000 * cycles_per_us,
+                                  .work = 64 * cores,
                                   .rounds = 7,
                                   .alarm = 25,
                                   .moved = 6,
@@ -135,6 +140,26 @@ static void foresee(const struct chooser *c, const struct chooser_window *seen,
 
 /* --- A race --- */
 
+static void begin_turn(struct chooser *c)
+{
+    c->turn = (struct chooser_window){0};
+}
+
+/* Adds to the turn. Whether it goes on. */
+static bool turn_goes_on(struct chooser *c, const struct chooser_window *w)
+{
+    const uint64_t span = c->stretch * (c->settling ? c->rules.settle : c->rules.trial);
+    const uint64_t work = c->stretch * (uint64_t)c->rules.work / (c->settling ? SETTLED : 1);
+    c->turn.cycles += w->cycles;
+    c->turn.done += w->done;
+    if (c->turn.cycles < span)
+        return true;
+    /* What loses anyway need not be known well. */
+    const double least = c->best_turn * (1 - 3 * c->rules.drop / 100.0);
+    return c->turn.done < work && c->turn.cycles < LONGER * span &&
+           (c->settling || rate_of(&c->turn) >= least);
+}
+
 /* The first candidate from that one on. */
 static uint32_t candidate_from(const struct chooser *c, uint32_t form)
 {
@@ -158,8 +183,17 @@ static void begin_race(struct chooser *c, const struct chooser_window *seen)
     c->races++;
     c->round = 0;
     c->incumbent = c->form;
+    c->best_turn = c->yielded = 0;
     memset(c->raced_cycles, 0, sizeof c->raced_cycles);
     set_form(c, candidate_from(c, 0));
+}
+
+/* What it is dropped by. In the first rounds the best it has shown: what went before may have held up
+ * one turn of two. */
+static double shown_by(const struct chooser *c, uint32_t form)
+{
+    const double *raced = c->raced[form];
+    return c->round == 2 ? (raced[0] > raced[1] ? raced[0] : raced[1]) : raced_at(c, form);
 }
 
 static double best_so_far(const struct chooser *c)
@@ -180,12 +214,19 @@ static void charge(struct chooser *c, uint32_t form, double best)
         c->lost += (double)c->raced_cycles[form] * (1 - its / best);
 }
 
+static void yields(struct chooser *c, uint32_t form)
+{
+    const double its = raced_at(c, form);
+    c->yielded = its > c->yielded ? its : c->yielded;
+}
+
 static void drop_the_slow(struct chooser *c)
 {
     const double share = (c->round == 1 ? 3 : 1) * c->rules.drop / 100.0, best = best_so_far(c);
     for (uint32_t form = 0; form < OBJECT_FORMS; form++)
-        if (in_race(c, form) && raced_at(c, form) < best * (1 - share)) {
+        if (in_race(c, form) && shown_by(c, form) < best * (1 - share)) {
             charge(c, form, best);
+            yields(c, form);
             c->candidates &= ~(1u << form);
         }
 }
@@ -200,11 +241,15 @@ static void end_race(struct chooser *c)
             if (in_race(c, form) && raced_at(c, form) >= best)
                 winner = form;
     for (uint32_t form = 0; form < OBJECT_FORMS; form++)
-        if (in_race(c, form))
+        if (in_race(c, form)) {
             charge(c, form, best);
+            if (form != winner)
+                yields(c, form);
+        }
     /* One that is slightly better may be an equal one, next to which the old one will be the better
      * the next time. */
     c->pause = in_race(c, c->incumbent) ? 2 * c->pause : c->rules.pause;
+    c->won = raced_at(c, winner);
     c->state = CHOOSER_STEADY;
     c->windows = 0;
     c->known = false;
@@ -212,10 +257,13 @@ static void end_race(struct chooser *c)
     set_form(c, winner);
 }
 
-static void next_turn(struct chooser *c, const struct chooser_window *w)
+static void next_turn(struct chooser *c)
 {
-    c->raced[c->form][c->round] = rate_of(w);
-    c->raced_cycles[c->form] += w->cycles + c->rules.settle;
+    const double rate = rate_of(&c->turn);
+    c->raced[c->form][c->round] = rate;
+    c->raced_cycles[c->form] += c->turn.cycles + c->settled;
+    c->best_turn = rate > c->best_turn ? rate : c->best_turn;
+    c->settled = 0;
     uint32_t next = candidate_from(c, c->form + 1);
     if (next == OBJECT_FORMS) {
         c->round++;
@@ -245,6 +293,16 @@ static void middle(const struct chooser *c, double *rate, double *reads, double 
     *owners = median_of(owned, CHOOSER_MEDIAN);
 }
 
+/* The winner's turns were too short to show what it does for long, and another form may do more. */
+static bool was_deceived(struct chooser *c)
+{
+    if (c->rate >= c->won * (1 - c->rules.alarm / 100.0) || c->stretch >= STRETCH_MOST ||
+        c->rate * (1 + c->rules.hysteresis / 100.0) >= c->yielded)
+        return false;
+    c->stretch *= STRETCH;
+    return true;
+}
+
 static bool has_moved(struct chooser *c)
 {
     double rate, reads, owners;
@@ -254,11 +312,14 @@ static bool has_moved(struct chooser *c)
         c->rate = rate;
         c->reads = reads;
         c->owners = owners;
-        return false;
+        return was_deceived(c);
     }
     const double points = c->rules.moved / 100.0;
-    return distance(rate, c->rate) > c->rate * c->rules.alarm / 100.0 ||
-           distance(reads, c->reads) > points || distance(owners, c->owners) > 2 * points;
+    const bool moved = distance(rate, c->rate) > c->rate * c->rules.alarm / 100.0 ||
+                       distance(reads, c->reads) > points ||
+                       distance(owners, c->owners) > 2 * points;
+    c->stretch = moved ? 1 : c->stretch;
+    return moved;
 }
 
 static void look(struct chooser *c, const struct chooser_window *w)
@@ -283,17 +344,23 @@ static void look(struct chooser *c, const struct chooser_window *w)
 uint32_t chooser_next(struct chooser *c, const struct chooser_window *window)
 {
     c->cycles += window->cycles;
-    if (c->settling)
-        c->settling = false;
-    else if (c->state == CHOOSER_LOOKING)
-        begin_race(c, window);
-    else if (c->state == CHOOSER_RACING)
-        next_turn(c, window);
-    else
-        look(c, window);
-    c->span = c->settling                  ? c->rules.settle
+    const bool turns = c->settling || c->state == CHOOSER_RACING;
+    if (!turns || !turn_goes_on(c, window)) {
+        if (c->settling) {
+            c->settling = false;
+            c->settled = c->turn.cycles;
+        } else if (c->state == CHOOSER_LOOKING) {
+            begin_race(c, window);
+        } else if (c->state == CHOOSER_RACING) {
+            next_turn(c);
+        } else {
+            look(c, window);
+        }
+        begin_turn(c);
+    }
+    c->span = c->settling                  ? c->stretch * c->rules.settle
               : c->state == CHOOSER_STEADY ? c->rules.window
-                                           : c->rules.trial;
+                                           : c->stretch * c->rules.trial;
     return c->form;
 }
 
@@ -308,6 +375,7 @@ void chooser_begin(struct chooser *c, const struct chooser_rules *rules, uint32_
                           .state = CHOOSER_LOOKING,
                           .form = form,
                           .settling = true,
+                          .stretch = 1,
                           .span = rules->settle,
                           .pause = rules->pause};
     if (c->rules.rounds > CHOOSER_ROUNDS_MOST)

@@ -10,14 +10,18 @@
  *            say which forms are worth a trial, so that the bad ones are not tried.
  *
  * A choice is a race: the candidates take turns in short windows, the slow ones drop out, and the
- * best median wins. Then windows are long, and the race is run again where the median of the last
- * windows has moved, where the workload has (what is read, and who operates), or after a pause that
- * doubles each time nothing much better was found.
+ * best median wins. A turn is over when the group has done some work: of many cores it takes long
+ * until those that the last form has held up go on. Where the winner does not keep up in long windows
+ * what it showed in its turns, and another might be better, these were too short: the race is run
+ * again with longer ones. Then windows are long, and the race is run again where the median of the
+ * last windows has moved, where the workload has (what is read, and who operates), or after a pause
+ * that doubles each time nothing much better was found.
  *
  * What it loses against an oracle has three terms. Switching: each race has at most
  * rounds x candidates + 1 changes of form. Exploration: a race after a pause is begun only while the
  * excess of all races so far is within `budget` of all cycles. Detection: a change of workload costs
- * the difference for MEDIAN windows, half of which have to show it. The 3-competitive rule (Borodin,
+ * the difference for MEDIAN windows, half of which have to show it; and so does a winner that its turns
+ * flattered, twice a workload at most. The 3-competitive rule (Borodin,
  * Linial and Saks, JACM 1992; reactive locks: Lim and Agarwal, ASPLOS'94) bounds the first alone: it
  * takes the other forms' costs as known. */
 #pragma once
@@ -34,6 +38,7 @@ struct chooser_rules {
     uint64_t trial;  /* cycles of one turn in a race */
     uint64_t settle; /* cycles of a turn that do not count: the lines go where they are needed */
     uint64_t pause;  /* cycles from a race to the next, at first */
+    uint32_t work;   /* operations of all in a turn: with fewer it goes on, some trials long */
     uint32_t rounds; /* of a race */
     uint32_t alarm;  /* percent of the rate: a change that is looked into */
     uint32_t moved;  /* points of a hundred of a share: likewise */
@@ -70,8 +75,13 @@ struct chooser {
     uint64_t span; /* cycles of the next window */
     bool settling; /* that window does not count */
 
-    /* A race. */
+    /* A race. turn: what was done in it so far; settled: cycles of it that did not count. */
     uint32_t candidates, round, incumbent;
+    struct chooser_window turn;
+    uint64_t settled;
+    double best_turn;
+    uint32_t stretch;    /* how many times as long as the rules say its turns are */
+    double won, yielded; /* rates, in the last race: of its winner, and the best of the others */
     double raced[OBJECT_FORMS][CHOOSER_ROUNDS_MOST];
     uint64_t raced_cycles[OBJECT_FORMS];
     /* Steady: the last windows, and what was so when the form was chosen. */

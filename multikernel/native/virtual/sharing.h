@@ -7,9 +7,9 @@
  * a core does by itself are a few costs. Cores work as in the probe (probes/sharing.c): think,
  * operate, and wait where they are ahead of their share of the operations.
  *
- * Where the form is chosen, what comes behind the choice is simulated for a while and then
- * taken to go on like that to the end of the span, but for the races that the chooser would run
- * again: each is taken to cost what the first did.
+ * Where the form is chosen, races are simulated, and what is between them until its rate is known;
+ * for the rest of the time to the next race the chooser is given windows of that rate
+ * (sharing_counting.c). So it never sees a change where nothing has changed.
  *
  * Guarantees: the same calls bring about the same run. What operations change is not modelled,
  * only that they happen: locks exclude, logs have an order, requests are answered once. Not
@@ -46,8 +46,13 @@ struct sharing {
     uint32_t owner;
     uint64_t think;
     uint64_t edge, span; /* cycles that do not count, then those that do */
-    bool migrates;       /* caches.h */
-    bool counts;         /* the mix is kept as in the probe: in batches, over lines that travel */
+    /* Ten-thousandths: it ends where its rate is as well known as that (standard error), after the
+     * span at most; 0: after the span. Where the form is chosen: of each form that it is in for long,
+     * after `counted` cycles of it at most. */
+    uint32_t precision;
+    uint64_t counted;
+    bool migrates; /* caches.h */
+    bool counts;   /* the mix is kept as in the probe: in batches, over lines that travel */
     uint64_t seed;
     /* To choose: these forms, as bits; 0: it stays as it is. */
     uint32_t forms;

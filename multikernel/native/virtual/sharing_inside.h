@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 #include "virtual/caches.h"
-#include "virtual/schedule.h"
 #include "virtual/sharing.h"
+#include "virtual/wheel.h"
 
 /* Numbers of the real code: adaptive.c, ttas.h, locked.h, delegated.h, probes/sharing.c. */
 enum {
@@ -39,7 +39,10 @@ enum core_line {
 
 /* A mode: object/object_inside.h. */
 enum { FORM_BITS = 8, FORM_MASK = (1 << FORM_BITS) - 1 };
-enum event { GOES_ON, STORED, EDGE, ENDS, EVENT_BITS = 2 };
+enum event { GOES_ON, STORED, COUNTS, EVENT_BITS = 2 };
+/* Of what is counted: nothing yet; all; all, while what a race has left behind passes; in batches;
+ * what follows is known. */
+enum phase { PHASE_EDGE, PHASE_SPAN, PHASE_SETTLES, PHASE_BATCHES, PHASE_SKIPS };
 
 enum { STORES = 32 };
 struct store {
@@ -50,6 +53,7 @@ struct store {
 struct member {
     uint64_t clock;   /* it has come so far */
     uint64_t drained; /* its last store is there */
+    uint64_t goes_on; /* at that event; an earlier one that was said is over */
     uint32_t me, at_life, at_apply, at_take, at_log, at_serve, at_serve_lines, at_replay, at_room,
         at_choose, at_switch, at_poll, at_wait;
     struct store store[STORES];
@@ -63,11 +67,18 @@ struct member {
     uint64_t turn, polls, moments, looked;
     uint32_t look_each; /* see chooser_pace(); 0: it has not looked yet */
     /* Replicated. */
-    uint64_t epoch, position, limit, appended;
+    uint64_t epoch, position, published, limit, appended;
     bool closes;
+    /* Asleep: for which core + 1, until its progress is that; and what wakes those that are so for
+     * this core first (0: nothing). */
+    uint32_t sleeps_for;
+    uint64_t sleeps_until, wakes_at;
     /* So far. */
     uint64_t done, reads_done, progress, step;
     struct sharing_done at_edge, steady;
+    struct {
+        double done, reads;
+    } rate[OBJECT_FORMS], skipped; /* a cycle, by form; and in what is not simulated */
 };
 
 struct party {
@@ -75,7 +86,7 @@ struct party {
     const struct sharing_costs *costs;
     const struct sharing *sharing;
     struct caches caches;
-    struct schedule schedule;
+    struct wheel wheel;
     struct member *member;
     uint64_t now;
     uint32_t cores, lines, logs, own; /* where lines of the log and of cores begin */
@@ -94,10 +105,15 @@ struct party {
     uint64_t row, rows, longest;
     /* Choosing. */
     struct chooser chooser;
-    uint64_t window_began, window_ends, steady_from; /* steady_from: 0, not yet */
+    uint64_t window_began, window_ends;
     struct chooser_window counted;
     uint64_t cycles_in[OBJECT_FORMS], form_since;
     uint64_t events;
+    /* Counting. looks_at: when there is something to do. known: forms, as bits. */
+    enum phase phase;
+    uint64_t counts_from, ends, skipped, looks_at, counted_from, batch_began, batch_done;
+    uint32_t batches, known;
+    double sum, squares;
 };
 
 /* --- Standing still: a program is a switch over the place where it stood --- */
@@ -178,6 +194,8 @@ void party_counts_row(struct party *p, const struct member *m);
 double party_moment(const struct party *p, const struct member *m);
 double party_back_off(const struct party *p, const struct member *m);
 
+/* A core that waits for another one goes on, in its first turn at that time or later. */
+void party_wakes(struct party *p, struct member *m, uint64_t when);
 /* The first of the core's stores is there; a core has lost a line. */
 void party_stored(struct member *m);
 void party_lost(void *party, uint32_t core, uint32_t line, uint64_t when);
@@ -191,6 +209,16 @@ void party_begins_window(struct party *p, uint64_t now);
 double party_varies(const struct member *m);
 bool party_lives(struct party *p, struct member *m);
 
+/* --- Counting --- */
+
+/* At a COUNTS event: whether the run has ended. What it says in the end. */
+bool party_counts(struct party *p);
+void party_says(const struct party *p, struct sharing_done *done, struct sharing_outcome *outcome);
+/* A form is chosen; none is; and, where its rate is known, the chooser goes on until it wants a race. */
+void party_is_steady(struct party *p);
+void party_is_restless(struct party *p);
+void party_skips(struct party *p);
+
 /* --- Forms --- */
 
 bool party_locked_take(struct party *p, struct member *m, uint32_t form);
@@ -202,4 +230,7 @@ bool party_delegated_serve(struct party *p, struct member *m);
 bool party_replicated_apply(struct party *p, struct member *m);
 bool party_replicated_follow(struct party *p, struct member *m);
 bool party_replicated_end(struct party *p, struct member *m);
+/* It has a replica now; the line of the log where an entry of that position is. */
+bool party_follows(const struct party *p, const struct member *m);
+uint32_t party_log_line(const struct party *p, uint64_t position);
 void party_replicated_begin(struct party *p, struct member *m, uint64_t mode);

@@ -12,6 +12,74 @@ static bool is_ahead(const struct party *p, const struct member *m, uint64_t ahe
     return (int64_t)(m->progress - ahead * SHARE_UNIT - p->member[m->other].progress) > 0;
 }
 
+/* --- Waiting for the others --- */
+
+/* A turn of the wait in which nothing comes. */
+static uint64_t wait_turn(const struct party *p)
+{
+    return (uint64_t)(p->costs->look + 0.5) + (uint64_t)(p->costs->turn + 0.5);
+}
+
+/* Nothing that the core's polls could find is there: it need not be simulated turn by turn until
+ * `other` has gone on or the log has. */
+static bool may_sleep(const struct party *p, const struct member *m)
+{
+    if (p->sharing->counts || m->me == p->sharing->owner)
+        return false;
+    if (!party_follows(p, m))
+        return true;
+    return m->position == p->log_end && m->published == m->position &&
+           caches_have(&p->caches, m->me, party_log_line(p, m->position), m->clock);
+}
+
+/* Its first turn then or later. */
+static uint64_t turn_at(const struct party *p, const struct member *m, uint64_t when)
+{
+    const uint64_t every = wait_turn(p), late = when > m->began ? when - m->began : 0;
+    return m->began + (late + every - 1) / every * every;
+}
+
+static void sleeps(struct party *p, struct member *m, uint64_t until)
+{
+    uint64_t *wakes = &p->member[m->other].wakes_at;
+    m->began = m->clock;
+    m->sleeps_for = m->other + 1;
+    m->sleeps_until = until;
+    *wakes = !*wakes || until < *wakes ? until : *wakes;
+    if (!party_follows(p, m))
+        return;
+    const uint32_t line = party_log_line(p, m->position);
+    const uint64_t goes = p->caches.line[line].of[m->me].until;
+    if (goes == UINT64_MAX)
+        m->spins_on = line + 1;
+    else
+        party_push(p, turn_at(p, m, goes), GOES_ON, m->me);
+}
+
+void party_wakes(struct party *p, struct member *m, uint64_t when)
+{
+    m->clock = turn_at(p, m, when);
+    m->sleeps_for = m->spins_on = 0;
+    party_push(p, m->clock, GOES_ON, m->me);
+}
+
+/* That core has gone on. */
+static void wakes_others(struct party *p, struct member *m)
+{
+    if (!m->wakes_at || m->progress < m->wakes_at)
+        return;
+    m->wakes_at = 0;
+    for (uint32_t core = 0; core < p->cores; core++) {
+        struct member *its = &p->member[core];
+        if (its->sleeps_for != m->me + 1)
+            continue;
+        if (its->sleeps_until <= m->progress)
+            party_wakes(p, its, p->now);
+        else if (!m->wakes_at || its->sleeps_until < m->wakes_at)
+            m->wakes_at = its->sleeps_until;
+    }
+}
+
 /* wait_for_the_others() */
 static bool waits_for_others(struct party *p, struct member *m)
 {
@@ -24,6 +92,15 @@ static bool waits_for_others(struct party *p, struct member *m)
                 UNTIL(m->at_wait, party_loaded(p, m, line_of(p, m->other, LINE_PROGRESS)));
             if (!is_ahead(p, m, ahead))
                 break;
+            if (may_sleep(p, m)) {
+                sleeps(p, m, m->progress - ahead * SHARE_UNIT);
+                STAND(m->at_wait);
+                if (m->sleeps_for) { /* nobody woke it: the line has gone */
+                    m->sleeps_for = 0;
+                    m->clock = p->now;
+                }
+                continue;
+            }
             UNTIL(m->at_wait, party_polls(p, m));
             takes(m, p->costs->turn);
             UNTIL(m->at_wait, party_is_now(p, m));
@@ -58,6 +135,7 @@ bool party_lives(struct party *p, struct member *m)
             takes(m, p->costs->clock * 2 * (party_varies(m) - 0.75));
         }
         m->progress += batch * m->step;
+        wakes_others(p, m);
         if (s->counts)
             STORE(m->at_life, line_of(p, m->me, LINE_PROGRESS), NULL, 0);
         takes(m, s->think >= SLOW ? p->costs->turn : p->costs->turn * batch / BATCH);

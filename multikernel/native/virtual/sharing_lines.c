@@ -4,7 +4,10 @@
 
 void party_push(struct party *p, uint64_t time, uint32_t kind, uint32_t core)
 {
-    if (!schedule_push(&p->schedule, time, kind | core << EVENT_BITS))
+    time = time > p->wheel.now ? time : p->wheel.now;
+    if (kind == GOES_ON)
+        p->member[core].goes_on = time;
+    if (!wheel_push(&p->wheel, time, kind | core << EVENT_BITS))
         p->failed = true;
 }
 
@@ -12,7 +15,7 @@ bool party_is_now(struct party *p, struct member *m)
 {
     if (m->clock <= p->now)
         return true;
-    if (p->schedule.count && p->schedule.heap[0].time < m->clock) {
+    if (p->wheel.count && wheel_soonest(&p->wheel) < m->clock) {
         party_push(p, m->clock, GOES_ON, m->me);
         return false;
     }
@@ -58,9 +61,12 @@ void party_stored(struct member *m)
 void party_store(struct party *p, struct member *m, uint32_t line, uint64_t *word, uint64_t value)
 {
     struct cache_line *l = &p->caches.line[line];
-    uint64_t there = m->clock;
-    if (!caches_alone(&p->caches, m->me, line, m->clock))
-        there = caches_ask(&p->caches, OWN, m->me, line, m->clock);
+    const struct cached *its = &l->of[m->me];
+    uint64_t there = caches_ask(&p->caches, OWN, m->me, line, m->clock);
+    /* Another core gets the line before the earlier stores are done: then it is fetched again. Else
+     * who has read it meanwhile would not be told of this store. */
+    if (there < m->drained && its->alone_until <= m->drained)
+        there = caches_ask(&p->caches, OWN, m->me, line, its->alone_until);
     if (there < m->drained)
         there = m->drained;
     if (there > m->clock) {
@@ -138,6 +144,10 @@ void party_lost(void *context, uint32_t core, uint32_t line, uint64_t when)
     struct member *m = &p->member[core];
     if (m->spins_on != line + 1)
         return;
+    if (m->sleeps_for) {
+        party_wakes(p, m, when);
+        return;
+    }
     const double every = party_moment(p, m);
     const double looks = when > m->began ? (double)(when - m->began) / every : 0;
     m->spins_on = 0;

@@ -1,8 +1,6 @@
 /* The object as it goes from form to form: object/adaptive.c. */
 #include "virtual/sharing_inside.h"
 
-enum { STEADY_TURNS = 4 };
-
 /* do_duties() */
 static bool polls(struct party *p, struct member *m)
 {
@@ -69,17 +67,6 @@ void party_begins_window(struct party *p, uint64_t now)
     p->window_ends = now + p->chooser.span;
 }
 
-/* From now on nothing is tried for long: what is left of the span is as the next few turns of a
- * race would be. */
-static void is_steady(struct party *p)
-{
-    p->steady_from = p->now;
-    for (uint32_t core = 0; core < p->cores; core++)
-        p->member[core].steady =
-            (struct sharing_done){p->member[core].done, p->member[core].reads_done};
-    party_push(p, p->now + STEADY_TURNS * p->chooser.rules.trial, ENDS, 0);
-}
-
 /* choose(): the counts of all cores are read, a line each. */
 static uint32_t looks_each(const struct member *m)
 {
@@ -106,14 +93,19 @@ static bool chooses(struct party *p, struct member *m)
         const struct chooser_window window = {
             m->clock - p->window_began, sum.done - p->counted.done, sum.reads - p->counted.reads,
             sum.owners - p->counted.owners};
-        chooser_next(&p->chooser, &window);
+        if (p->phase == PHASE_SKIPS)
+            party_skips(p);
+        else
+            chooser_next(&p->chooser, &window);
+        if (p->chooser.state != CHOOSER_STEADY)
+            party_is_restless(p);
         if (p->chooser.settling)
             m->look_each = CHOOSER_LOOKS_LEAST;
         if (p->chooser.form != (p->mode & FORM_MASK))
             UNTIL(m->at_choose, switches(p, m));
         party_begins_window(p, m->clock);
-        if (p->chooser.state == CHOOSER_STEADY && !p->chooser.settling && !p->steady_from)
-            is_steady(p);
+        if (p->chooser.state == CHOOSER_STEADY && !p->chooser.settling)
+            party_is_steady(p);
     }
     END(m->at_choose);
 }

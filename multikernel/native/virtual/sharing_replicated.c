@@ -2,7 +2,7 @@
  * that they lead to are a line each, in their core's. */
 #include "virtual/sharing_inside.h"
 
-static uint32_t log_line(const struct party *p, uint64_t position)
+uint32_t party_log_line(const struct party *p, uint64_t position)
 {
     return p->logs + (uint32_t)(position % LOG_SLOTS / LOG_ENTRIES);
 }
@@ -38,7 +38,7 @@ static bool replays(struct party *p, struct member *m)
 {
     BEGIN(m->at_replay);
     for (;;) {
-        UNTIL(m->at_replay, party_loaded(p, m, log_line(p, m->position)));
+        UNTIL(m->at_replay, party_loaded(p, m, party_log_line(p, m->position)));
         if (m->position >= p->log_end || has_closed(p, m))
             break;
         if (!caches_have(&p->caches, m->me, p->log_by[m->position % LOG_SLOTS], m->clock))
@@ -46,8 +46,10 @@ static bool replays(struct party *p, struct member *m)
         UNTIL(m->at_replay, party_loaded(p, m, p->log_by[m->position % LOG_SLOTS]));
         takes(m, p->costs->line + 2 * p->costs->look); /* read_entry() */
         apply_here(p, m);
-        if (++m->position % (LOG_SLOTS / 8) == 0)
+        if (++m->position % (LOG_SLOTS / 8) == 0) {
             STORE(m->at_replay, line_of(p, m->me, LINE_COUNTS), NULL, 0);
+            m->published = m->position;
+        }
     }
     END(m->at_replay);
 }
@@ -101,7 +103,7 @@ static bool appends(struct party *p, struct member *m, bool closes)
             continue;
         }
         STORE(m->at_take, operation_line(p, m->me, m->appended), NULL, 0);
-        UNTIL(m->at_take, party_owned(p, m, log_line(p, m->position)));
+        UNTIL(m->at_take, party_owned(p, m, party_log_line(p, m->position)));
         if (p->log_end != m->position || p->close != UINT64_MAX)
             continue; /* another core was first */
         if (closes) {
@@ -148,7 +150,7 @@ bool party_replicated_apply(struct party *p, struct member *m)
     } else {
         UNTIL(m->at_log, appends(p, m, false));
         if (!m->refused) {
-            m->position++;
+            m->published = ++m->position;
             STORE(m->at_log, line_of(p, m->me, LINE_COUNTS), NULL, 0); /* version, position */
         }
     }
@@ -156,12 +158,19 @@ bool party_replicated_apply(struct party *p, struct member *m)
     END(m->at_log);
 }
 
+bool party_follows(const struct party *p, const struct member *m)
+{
+    return m->epoch && m->epoch == party_word(m, &p->mode);
+}
+
 bool party_replicated_follow(struct party *p, struct member *m)
 {
     BEGIN(m->at_log);
-    if (m->epoch && m->epoch == party_word(m, &p->mode)) {
+    if (party_follows(p, m)) {
         UNTIL(m->at_log, replays(p, m));
-        STORE(m->at_log, line_of(p, m->me, LINE_COUNTS), NULL, 0);
+        if (m->published != m->position)
+            STORE(m->at_log, line_of(p, m->me, LINE_COUNTS), NULL, 0);
+        m->published = m->position;
     }
     END(m->at_log);
 }
