@@ -272,8 +272,8 @@ cdef inline object _whole_number(object word):
     return word if type(word) is int else PyNumber_Index(word)
 
 
-ANYTHING = "send() carries any object that can be pickled"
-LENGTH = "send_bytes() carries any length"
+_ANYTHING = "send() carries any object that can be pickled"
+_LENGTH = "send_bytes() carries any length"
 
 
 def _misused(str what, value=None, str where="", str hint=""):
@@ -284,7 +284,7 @@ def _misused(str what, value=None, str where="", str hint=""):
 
 cdef int _refuse_word(object word, int index) except -1:
     _misused("a word is an integer from 0 to 2^64 - 1", value=repr(word)[:80],
-            where=f"word {index}", hint=ANYTHING)
+            where=f"word {index}", hint=_ANYTHING)
 
 
 cdef int _fill_any(message *m, object data) except -1:
@@ -293,7 +293,7 @@ cdef int _fill_any(message *m, object data) except -1:
     if type(data) is tuple:
         n = PyTuple_GET_SIZE(data)
         if n > 7:
-            _misused("a message has at most seven words", value=f"{n} of them", hint=ANYTHING)
+            _misused("a message has at most seven words", value=f"{n} of them", hint=_ANYTHING)
         for i in range(n):
             try:
                 m.word[i] = _whole_number(<object>PyTuple_GET_ITEM(data, i))
@@ -304,11 +304,11 @@ cdef int _fill_any(message *m, object data) except -1:
         return 0
     if not PyObject_CheckBuffer(data):
         _misused("a message is a tuple of up to seven integers, or 56 bytes", value=repr(data)[:80],
-                hint=ANYTHING)
+                hint=_ANYTHING)
     PyObject_GetBuffer(data, &view, PyBUF_C_CONTIGUOUS)
     try:
         if view.len > <Py_ssize_t>sizeof(message):
-            _misused("a message has at most 56 bytes", value=f"{view.len} bytes", hint=LENGTH)
+            _misused("a message has at most 56 bytes", value=f"{view.len} bytes", hint=_LENGTH)
         memcpy(m.word, view.buf, view.len)
         memset(<char *>m.word + view.len, 0, sizeof(message) - view.len)
     finally:

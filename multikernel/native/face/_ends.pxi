@@ -261,7 +261,7 @@ cdef class _End:
     cdef int carry(self, uint32_t what) except -1:
         """Before this side's first message."""
         if self.c.header and not channel_carry(&self.c, what):
-            _misused(MIXED_SENDING, value=repr(self), hint=MIXED_HINT)
+            _misused(_MIXED_SENDING, value=repr(self), hint=_MIXED_HINT)
         self.carries = what
         return 0
 
@@ -283,11 +283,11 @@ cdef class _End:
         if self.carried and self.carried != what:
             _misused("the other side sends "
                     + ("words" if self.carried == CARRIES_WORDS else "objects or bytes")
-                    + " on this channel", value=repr(self), hint=MIXED_HINT)
+                    + " on this channel", value=repr(self), hint=_MIXED_HINT)
         return 0
 
 
-MIXED_SENDING = "this side has sent otherwise on this channel"
-MIXED_HINT = (
+_MIXED_SENDING = "this side has sent otherwise on this channel"
+_MIXED_HINT = (
     "a direction carries words, or objects and bytes: receive it as it is sent, or use two channels"
 )

@@ -129,7 +129,7 @@ cdef class _FrameEnd(_End):
             return
         if not PyObject_CheckBuffer(data):
             _misused("only what lies in memory as bytes is sent by send_bytes",
-                    value=repr(data)[:80], hint=ANYTHING)
+                    value=repr(data)[:80], hint=_ANYTHING)
         self.put_buffer(data, FRAME_BYTES, 0, self.limit(timeout))
 
     def send(self, object message, timeout=None):
