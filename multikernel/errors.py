@@ -275,6 +275,10 @@ class ChannelMisused(ChannelError, BadInput, ValueError):
     """
 
 
+class WrongForm(ChannelMisused, AttributeError):
+    """A channel of this form has no such operation, another form has."""
+
+
 class ChannelTimeout(ChannelError, TimedOut):
     """Nothing came, or no room, for as long as the call or its end's `timeout` says. The channel
     can go on being used.

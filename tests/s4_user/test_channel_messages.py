@@ -210,12 +210,14 @@ def misuses() -> dict[str, Callable[[], object]]:
         "closed, receiving": closed.receive,
         "opened twice": opened_before.open,
         "given up": gone.open,
-        "no reply due": lambda: calls[0].reply(()),  # type: ignore[union-attr]
-        "nothing called": lambda: calls[0].take(0),  # type: ignore[union-attr]
+        "no reply due": lambda: calls[0].reply(()),
+        "nothing called": lambda: calls[0].take(0),
         "no timeout": lambda: other.receive(timeout=-1),
         "no timeout at all": lambda: other.receive(timeout="soon"),  # type: ignore[arg-type]
         "no timeout of an end": lambda: setattr(one, "timeout", float("nan")),
         "wait without end": lambda: channels.wait([other], -1),
+        "calls on a FIFO": lambda: one.call((1,)),
+        "a FIFO's on calls": lambda: calls[0].send("text"),
         "no side": lambda: channels.Side.parse("used-ring:0"),
         "no number": lambda: channels.Side.parse("used-ring:0:4096:a:b:c:d"),
         "not inherited": lambda: channels.Side.parse(text),

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from multikernel.errors import ChannelClosed
+from multikernel.errors import ChannelClosed, WrongForm
 from multikernel.native import _native
 
 Words = tuple[int, int, int, int, int, int, int]
@@ -20,6 +20,13 @@ Words = tuple[int, int, int, int, int, int, int]
 def _set(readable: asyncio.Future[None]) -> None:
     if not readable.done():
         readable.set_result(None)
+
+
+def _refuse(end: FifoEnd | CallEnd, name: str, other: type, hint: str) -> None:
+    """Of an attribute that the end has not; raises AttributeError, and says which form has it."""
+    if name in vars(other) or any(name in vars(base) for base in other.__mro__[1:-1]):
+        raise WrongForm(f"a {end.form} channel has no {name}", value=repr(end), hint=hint)
+    raise AttributeError(f"{type(end).__name__!r} object has no attribute {name!r}")
 
 
 async def _something(end: FifoEnd | CallEnd) -> None:
@@ -43,6 +50,9 @@ class FifoEnd(_native.ChannelEnd):
     """
 
     __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        _refuse(self, name, CallEnd, 'channels.pair("calls") makes a channel for calls')
 
     def _next(self) -> Any:
         return self.receive() if self.carries_frames() else self.receive_words()
@@ -89,6 +99,9 @@ class CallEnd(_native.CallEnd):
     """
 
     __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        _refuse(self, name, FifoEnd, "channels.pair() makes a channel that has")
 
     def __iter__(self) -> Iterator[Words]:
         while True:
