@@ -13,12 +13,12 @@ from multikernel.cli.options import (
     calibration_option,
     measuring_options,
     request_of,
-    those_with,
     trace_option,
     tracing,
 )
 from multikernel.errors import BadInput
 from multikernel.experiments import registry
+from multikernel.measuring.asked import those_with
 
 TRACED = 4096
 """Events of each core that a trace of experiments keeps: they boot many systems."""

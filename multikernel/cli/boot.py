@@ -20,7 +20,6 @@ import click
 
 from multikernel.cli.options import (
     cores_option,
-    modelled_placement,
     placement_of,
     trace_option,
     tracing,
@@ -31,6 +30,7 @@ from multikernel.errors import BadInput
 from multikernel.machine.host.cpus import outside_mask
 from multikernel.machine.models.reading import read
 from multikernel.machine.topology.model import Topology
+from multikernel.measuring.asked import modelled_placement
 
 if TYPE_CHECKING:
     from multikernel.system import System

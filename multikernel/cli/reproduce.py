@@ -12,12 +12,12 @@ import click
 from multikernel.cli.options import (
     Run,
     calibration_option,
-    modelled_placement,
     progress_to_stderr,
 )
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.models.reading import shipped
+from multikernel.measuring.asked import modelled_placement
 from multikernel.report.draw.chart import Form
 from multikernel.results.document import Document
 from multikernel.virtual.calibrating import asked

@@ -138,7 +138,7 @@ def as_csv(documents: Sequence[Document]) -> bytes:
     warnings are lines too: of a ratio `key` is its name, `variant` its kind, `p50` its value; of a
     warning `key` is its code, `variant` its text.
     """
-    lines = [line for document in documents for line in _lines(document)]
+    lines = [line for document in documents for line in lines(document)]
     names = dict.fromkeys(name for line in lines for name in line if name.startswith("parameter."))
     columns = (*COLUMNS, *names)
     out = io.StringIO()
@@ -148,7 +148,7 @@ def as_csv(documents: Sequence[Document]) -> bytes:
     return out.getvalue().encode("utf-8", "replace")
 
 
-def _lines(document: Document) -> Iterator[dict[str, object]]:
+def lines(document: Document) -> Iterator[dict[str, object]]:
     """By column, and more than the columns are."""
     environment = document.environment
     whose = {
