@@ -20,13 +20,14 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, SupportsIndex, cast
 
-from multikernel.errors import BadInput
+from multikernel.errors import BadInput, MultikernelError
 from multikernel.knowledge.block_cost import Budget, budget
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
 from multikernel.knowledge.trees import KINDS as TREE_KINDS
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.topology.model import Topology
+from multikernel.markup import element, table
 from multikernel.native._native import KINDS, tsc
 from multikernel.routing.choosing import Choice, choose, of_kind, to_all
 from multikernel.routing.measuring import placement
@@ -115,7 +116,7 @@ class Core:
         raised.
 
         The core goes on answering other cores meanwhile. Interrupted by Ctrl-C it cancels the
-        program; so it does after `timeout` seconds, and raises TimeoutError. (A parameter of the
+        program; so it does after `timeout` seconds, and raises TimedOut. (A parameter of the
         function's own of that name is given by functools.partial.) Raises CoreBusy while the core
         runs another program, CoreDied; BadInput for what cannot be sent there or back.
         """
@@ -193,6 +194,19 @@ class System:
         cores = "1 core" if len(self.cores) == 1 else f"{len(self.cores)} cores"
         return f"<{self.kernel} system {self.plan.system}: {cores} on CPUs {cpus}, {state}>"
 
+    def _repr_html_(self) -> str:
+        top = element("b", repr(self)[1:-1])
+        try:
+            rows = [
+                (str(core.index), str(core.cpu), str(core.pid), core.mode,
+                 "–" if (task := core.task) is None else task.function)
+                for core in self.cores
+            ]  # fmt: skip
+        except MultikernelError as error:
+            return element("div", top, element("p", str(error)))
+        shown = table(("core", "CPU", "process", "mode", "runs"), rows, right=(0, 1, 2))
+        return element("div", top, shown)
+
     def close(self) -> None:
         """Takes the system down: every process of it is gone when this returns. Then what was
         traced is written: raises OutputError. Idempotent.
@@ -261,7 +275,6 @@ class System:
     def map(
         self,
         frame: Frame,
-        *,
         cores: Iterable[SupportsIndex] | None = None,
         rights: memory.Rights = "read-write",
     ) -> Page:
@@ -271,10 +284,14 @@ class System:
         self.own(frame, Frame, "map")
         return memory.map_frame(self._access, self.plan.system, frame, cores, rights)
 
-    def unmap(self, page: Page, *, protocol: memory.Protocol = "two-phase") -> None:
+    def unmap(self, page: Page, protocol: memory.Protocol = "two-phase") -> None:
         """When this returns no core can read the page. Raises NotMapped; PagePinned when a core
         holds a pin, and then the page stays mapped everywhere. The shared kernel has no use for
         `protocol` and ignores it.
+
+        A clock around this call measures the request from this process to a core, some hundred
+        microseconds, and not the unmap, which takes a few: here().unmap on a core, or
+        multikernel.measure("unmap") for what it takes there.
         """
         self.own(page, Page, "unmap")
         memory.unmap(self._access, page, protocol)
@@ -313,6 +330,21 @@ class System:
         """
         self.launched.check()
         return Shared(kind, form, system=self, **options)
+
+    def on_each(
+        self,
+        function: Callable[..., Any],
+        /,
+        *args: Any,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Runs function(*args, **kwargs) on every core at once; its values, in the cores' order. It
+        may ask here().core which it is. What one of them raises is raised, of the first in order,
+        when all have ended; after `timeout` seconds what still runs is cancelled, and TimedOut
+        raised. Raises CoreBusy, before anything is run, while a core runs another program.
+        """  # fmt: skip
+        return task.run_on_each(self.launched, function, args, kwargs, timeout)
 
     def close_group(self, group: Group) -> None:
         """Gives its place back. No member may be in a collective. Raises BadInput."""

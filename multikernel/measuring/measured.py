@@ -17,13 +17,14 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from multikernel.errors import BadInput
 from multikernel.experiments import registry
 from multikernel.experiments.instrument.request import Request
 from multikernel.machine.cpu_list import format_cpu_list
+from multikernel.markup import Markup, element, joined
+from multikernel.markup import table as table_of
 from multikernel.measuring.asked import request_of, silent, those_with
 from multikernel.report.draw.chart import Chart
 from multikernel.report.figures import registry as figures
@@ -111,18 +112,21 @@ class Measured:
 
     def _repr_html_(self) -> str:
         document = self.document
-        drawn = "".join(
-            f"<figure><figcaption>{escape(block.title)}</figcaption>{_picture(block)}</figure>"
+        drawn = joined(
+            element("figure", element("figcaption", block.title), _picture(block))
             for block in figures.draw(document)
             if isinstance(block, Figure)
         )
-        warnings = "".join(f"<li>{escape(one.text)}</li>" for one in document.warnings)
-        return (
-            f"<div><p><b>{escape(document.experiment)}</b> {escape(repr(self)[1:-1])}</p>{drawn}"
-            f"<details><summary>{len(document.series)} series</summary>"
-            f"{_table(table.HEADINGS, table.rows([document]))}</details>"
-            f"<details><summary>{len(document.warnings)} warnings</summary><ul>{warnings}</ul>"
-            "</details></div>"
+        warnings = joined(element("li", one.text) for one in document.warnings)
+        return element(
+            "div",
+            element("p", element("b", document.experiment), f" {repr(self)[1:-1]}"),
+            drawn,
+            _folded(
+                f"{len(document.series)} series",
+                table_of(table.HEADINGS, table.rows([document]), table.NUMBERS),
+            ),
+            _folded(f"{len(document.warnings)} warnings", element("ul", warnings)),
         )
 
 
@@ -164,29 +168,31 @@ class Compared(Sequence[Measured]):
 
     def _repr_html_(self) -> str:
         found = answer.rows(self.documents)
-        sentence = f"<p><b>{escape(answer.sentence(found))}</b></p>" if found else ""
-        rows = _table(answer.HEADINGS, [row.cells() for row in found]) if found else ""
-        judged = "".join(
-            f"<h4>{escape(title)}</h4><ul>"
-            + "".join(f"<li>{escape(one)}</li>" for one in sentences)
-            + "</ul>"
+        parts: list[Markup] = []
+        if found:
+            cells = [row.cells() for row in found]
+            parts = [
+                element("p", element("b", answer.sentence(found))),
+                table_of(answer.HEADINGS, cells, range(1, 4)),
+            ]
+        judged = joined(
+            element(
+                "div", element("h4", title), element("ul", *(element("li", s) for s in sentences))
+            )
             for title, sentences in verdict.verdict(self.documents)
         )
-        return f"<div>{sentence}{rows}<details><summary>verdict</summary>{judged}</details></div>"
+        return element("div", *parts, _folded("verdict", Markup(judged)))
 
 
-def _picture(block: Figure) -> str:
+def _picture(block: Figure) -> Markup:
     if isinstance(block.drawing, Chart):
-        return block.drawing.save("svg").decode()
-    return f"<p>{escape(block.description)}</p>"
+        text = block.drawing.save("svg").decode()
+        return Markup(text[text.index("<svg") :])
+    return element("p", block.description)
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(one)}</th>" for one in headings)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+def _folded(summary: str, content: Markup) -> Markup:
+    return element("details", element("summary", summary), content)
 
 
 def measure(

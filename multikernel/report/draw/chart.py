@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from multikernel.report.draw.markup import Markup, clean, escaped
+from multikernel.markup import Markup, clean, escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

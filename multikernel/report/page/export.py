@@ -21,8 +21,8 @@ from pathlib import Path
 from msgspec import structs
 
 from multikernel.errors import BadInput, DocumentError
+from multikernel.markup import clean
 from multikernel.report.draw.chart import Chart, Form
-from multikernel.report.draw.markup import clean
 from multikernel.report.figures import beside, registry
 from multikernel.report.figures.figure import Figure, file_of
 from multikernel.report.page.machines import machines
