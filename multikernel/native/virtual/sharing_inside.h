@@ -195,6 +195,7 @@ double party_moment(const struct party *p, const struct member *m);
 double party_back_off(const struct party *p, const struct member *m);
 
 /* A core that waits for another one goes on, in its first turn at that time or later. */
+uint64_t party_turn_at(const struct party *p, const struct member *m, uint64_t when);
 void party_wakes(struct party *p, struct member *m, uint64_t when);
 /* The first of the core's stores is there; a core has lost a line. */
 void party_stored(struct member *m);

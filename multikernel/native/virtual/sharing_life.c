@@ -14,12 +14,6 @@ static bool is_ahead(const struct party *p, const struct member *m, uint64_t ahe
 
 /* --- Waiting for the others --- */
 
-/* A turn of the wait in which nothing comes. */
-static uint64_t wait_turn(const struct party *p)
-{
-    return (uint64_t)(p->costs->look + 0.5) + (uint64_t)(p->costs->turn + 0.5);
-}
-
 /* Nothing that the core's polls could find is there: it need not be simulated turn by turn until
  * `other` has gone on or the log has. */
 static bool may_sleep(const struct party *p, const struct member *m)
@@ -30,13 +24,6 @@ static bool may_sleep(const struct party *p, const struct member *m)
         return true;
     return m->position == p->log_end && m->published == m->position &&
            caches_have(&p->caches, m->me, party_log_line(p, m->position), m->clock);
-}
-
-/* Its first turn then or later. */
-static uint64_t turn_at(const struct party *p, const struct member *m, uint64_t when)
-{
-    const uint64_t every = wait_turn(p), late = when > m->began ? when - m->began : 0;
-    return m->began + (late + every - 1) / every * every;
 }
 
 static void sleeps(struct party *p, struct member *m, uint64_t until)
@@ -53,14 +40,7 @@ static void sleeps(struct party *p, struct member *m, uint64_t until)
     if (goes == UINT64_MAX)
         m->spins_on = line + 1;
     else
-        party_push(p, turn_at(p, m, goes), GOES_ON, m->me);
-}
-
-void party_wakes(struct party *p, struct member *m, uint64_t when)
-{
-    m->clock = turn_at(p, m, when);
-    m->sleeps_for = m->spins_on = 0;
-    party_push(p, m->clock, GOES_ON, m->me);
+        party_push(p, party_turn_at(p, m, goes), GOES_ON, m->me);
 }
 
 /* That core has gone on. */

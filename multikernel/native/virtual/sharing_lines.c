@@ -160,6 +160,25 @@ static double duties(const struct party *p, const struct member *m)
     return p->costs->look * (m->me == p->sharing->owner ? 1 + 2 * (double)(p->cores - 1) : 1);
 }
 
+/* A turn of the wait in which nothing comes. */
+static uint64_t wait_turn(const struct party *p)
+{
+    return (uint64_t)(p->costs->look + 0.5) + (uint64_t)(p->costs->turn + 0.5);
+}
+
+uint64_t party_turn_at(const struct party *p, const struct member *m, uint64_t when)
+{
+    const uint64_t every = wait_turn(p), late = when > m->began ? when - m->began : 0;
+    return m->began + (late + every - 1) / every * every;
+}
+
+void party_wakes(struct party *p, struct member *m, uint64_t when)
+{
+    m->clock = party_turn_at(p, m, when);
+    m->sleeps_for = m->spins_on = 0;
+    party_push(p, m->clock, GOES_ON, m->me);
+}
+
 /* adaptive.c, moment(): three looks, and a fourth with the duties and what the caller gave. */
 double party_moment(const struct party *p, const struct member *m)
 {
