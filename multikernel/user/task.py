@@ -255,9 +255,7 @@ def run(
             became = "it ended while it was being cancelled"
     except CannotCancel as error:
         became = str(error)
-    raise TimedOut(
-        f"{task.function} had not ended within {timeout:g} s", value=became, where=f"core {core}"
-    )
+    raise TimedOut(f"{task.function} on core {core} had not ended within {timeout:g} s: {became}")
 
 
 def run_on_each(

@@ -5,6 +5,7 @@ loops. Real processes, killed for real.
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import resource
@@ -109,11 +110,28 @@ def test_a_program_that_never_comes_to_its_side_is_missed() -> None:
             receive(end)
 
 
-def test_a_side_that_is_given_up_is_missed() -> None:
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_side_that_is_given_up_is_missed(closes: bool) -> None:
     ours, theirs = channels.pair()
-    theirs.close()
+    if closes:
+        theirs.close()
+    del theirs
     with ours.open() as end, pytest.raises(ChannelClosed):
         receive(end)
+
+
+def test_nothing_is_left_of_sides_and_ends_that_are_lost() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for form in FORMS:
+        ours, theirs = channels.pair(form)  # type: ignore[arg-type]
+        end = ours.open()
+        end.fileno()
+        other = theirs.open()
+        end.poll()
+        del ours, theirs, end, other
+        channels.pair(form)  # type: ignore[arg-type]
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_side_that_a_later_process_opens_is_waited_for() -> None:

@@ -138,13 +138,13 @@ def as_csv(documents: Sequence[Document]) -> bytes:
     warnings are lines too: of a ratio `key` is its name, `variant` its kind, `p50` its value; of a
     warning `key` is its code, `variant` its text.
     """
-    lines = [line for document in documents for line in lines(document)]
-    names = dict.fromkeys(name for line in lines for name in line if name.startswith("parameter."))
+    rows = [row for document in documents for row in lines(document)]
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith("parameter."))
     columns = (*COLUMNS, *names)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_cell, columns))
-    writer.writerows([_cell(line.get(name, "")) for name in columns] for line in lines)
+    writer.writerows([_cell(row.get(name, "")) for name in columns] for row in rows)
     return out.getvalue().encode("utf-8", "replace")
 
 

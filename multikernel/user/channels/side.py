@@ -70,9 +70,20 @@ class Side:
             return CallEnd()._take(self.number, self.size, descriptors)
         return FifoEnd()._take(self.form, self.number, self.size, descriptors)
 
+    def detach(self) -> tuple[int, ...]:
+        """Its descriptors, which are the caller's to close or to send on from here on: with the
+        text of before, str(side), another process makes a side of them (Side.parse).
+        """
+        descriptors, self.descriptors = self.descriptors, ()
+        _sides.discard(self)
+        return descriptors
+
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         """Gives this side up without opening it here, as a parent does with what it has handed to a
-        child. Idempotent.
+        child. So does losing the last reference to it. Idempotent.
         """
         descriptors, self.descriptors = self.descriptors, ()
         _sides.discard(self)
