@@ -25,6 +25,8 @@ COMMANDS = {
     "simulate": "Hold virtual time against this machine: predicted beside measured.",
     "reproduce": "Simulate the paper's figures on its machines, beside its points.",
     "schema": "Print the JSON schema of result documents.",
+    "demo": "An hour's lab: five programs to run, read and change.",
+    "replay": "Play an operation step by step, message by message, as one HTML page.",
     "report": "Draw results as one HTML page to read, print and pass on.",
 }
 """By name, which is that of the file in this room: what the list of commands says."""

@@ -24,7 +24,7 @@ from multikernel.runtime.plan import (
 )
 from multikernel.system import notebook
 from multikernel.system.system import CHOSEN, System
-from multikernel.timeline.trace import Trace
+from multikernel.timeline.trace import Kept, Trace
 from multikernel.user.trees import Edges, encoded
 
 TREES = (CHOSEN, *TREE_KINDS)
@@ -43,7 +43,7 @@ def boot(
     trees: str | Mapping[int, Edges] | None = None,
     lock_scope: LockScope = "big",
     record: str | os.PathLike[str] | None = None,
-    trace: str | os.PathLike[str] | Trace | None = None,
+    trace: str | os.PathLike[str] | Kept | bool | None = None,
     machine: str | None = None,
     calibration: str | None = None,
 ) -> System:
@@ -65,14 +65,15 @@ def boot(
     the environment's MULTIKERNEL_RECORD says. trace: a file for ui.perfetto.dev, of what the cores
     of a multikernel did from the end of this call on, the last 65 536 events of each; it is written
     when the system is closed, and needs the extra `trace`. (A Trace takes several systems; whoever
-    made it writes it.) machine: in virtual time on that modelled machine,
-    by name, file or shape (machine.models); then cores is a number, by default all, and what comes
-    back is a VirtualSystem. calibration: of local work there, "here" or a file (virtual.work), by
-    default the reference. In a notebook a cell that boots again closes what it had booted before.
+    made it writes it. True: for System.watching, without a file.) machine: in virtual time on that
+    modelled machine, by name, file or shape (machine.models); then cores is a number, by default
+    all, and what comes back is a VirtualSystem. calibration: of local work there, "here" or a file
+    (virtual.work), by default the reference. In a notebook a cell that boots again closes what it
+    had booted before.
     Raises BadInput, BootFailed, SegmentFull.
     """
-    whole = trace is not None and not isinstance(trace, Trace)
-    file = trace if trace is None or isinstance(trace, Trace) else Trace(trace)
+    whole = isinstance(trace, (str, os.PathLike))
+    file = _kept(trace)
     if machine is not None:
         return _modelled(
             machine, cores, kernel, memory, slots, capabilities, trees, lock_scope, calibration,
@@ -128,6 +129,12 @@ def boot(
     return system
 
 
+def _kept(trace: str | os.PathLike[str] | Kept | bool | None) -> Kept | None:
+    if isinstance(trace, bool):
+        return Kept() if trace else None
+    return trace if trace is None or isinstance(trace, Kept) else Trace(trace)
+
+
 def _modelled(
     machine: str,
     cores: int | str | Sequence[int] | None,
@@ -138,7 +145,7 @@ def _modelled(
     trees: str | Mapping[int, Edges] | None,
     lock_scope: LockScope,
     calibration: str | None,
-    trace: Trace | None,
+    trace: Kept | None,
     whole: bool,
 ) -> System:
     from multikernel.machine.models.reading import read

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, SupportsIndex
 
-from multikernel.errors import MultikernelError
+from multikernel.errors import BadInput, MultikernelError
 from multikernel.knowledge.block_cost import Budget
 from multikernel.knowledge.site import Site
 from multikernel.knowledge.tree import Tree
@@ -24,7 +26,9 @@ from multikernel.runtime.plan import (
 )
 from multikernel.system.core import Core
 from multikernel.timeline.events import Traced, kept
-from multikernel.timeline.trace import Trace
+from multikernel.timeline.steps import Step, steps
+from multikernel.timeline.telling import Told, tell
+from multikernel.timeline.trace import Kept, Trace
 from multikernel.user import memory, task
 from multikernel.user.access import ClientAccess
 from multikernel.user.capability import Capability, ram_of
@@ -35,6 +39,8 @@ from multikernel.user.shared import ADAPTIVE, Form, Kind, Shared
 from multikernel.user.trees import Edges, install
 
 CHOSEN = "chosen"
+WATCH_SECONDS = 5.0
+"""For the last answers of what was watched to arrive."""
 
 
 class System:
@@ -44,7 +50,7 @@ class System:
 
     def __init__(self, plan: Plan, poll: Budget) -> None:
         self.plan = plan
-        self._trace: tuple[Trace, int, bool] | None = None
+        self._trace: tuple[Kept, int, bool] | None = None
         self.poll = poll
         self.launched = Launched(plan)
         try:
@@ -97,12 +103,34 @@ class System:
         if traced is not None:
             trace, since, whole = traced
             trace.add(self.traced(since))
-            if whole:
+            if whole and isinstance(trace, Trace):
                 trace.write()
 
-    def trace_to(self, trace: Trace, *, whole: bool) -> None:
+    def trace_to(self, trace: Kept, *, whole: bool) -> None:
         """From now on what is traced is for that file. whole: of this system alone."""
         self._trace = trace, tsc(), whole
+
+    @contextmanager
+    def watching(self) -> Iterator[list[Step]]:
+        """Of a system booted with trace: what its cores do within the block, as steps that say what
+        they mean; the list is filled when the block ends, and nothing is under way any more.
+        """
+        if not self.plan.trace:
+            raise BadInput(
+                "this system keeps no trace", value=repr(self), where="watching",
+                hint="boot(…, trace=True)",
+            )  # fmt: skip
+        self._told_whole(0)
+        since, found = tsc(), list[Step]()
+        yield found
+        found += steps(self._told_whole(since), tsc_rate().hz)
+
+    def _told_whole(self, since: int) -> Told:
+        """Once all that was sent has arrived."""
+        until = time.monotonic() + WATCH_SECONDS
+        while (told := tell(self.traced(since))).unreceived and time.monotonic() < until:
+            time.sleep(0.001)
+        return told
 
     def traced(self, since: int) -> Traced:
         """What its cores did since then (cycles) and until now, where that is kept."""
