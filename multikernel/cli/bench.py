@@ -45,7 +45,12 @@ def list_() -> None:
 
 
 @command.command("run")
-@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.argument(
+    "names", nargs=-1, required=True, metavar="NAME…",
+    shell_complete=lambda _, __, begun: [
+        name for name in ("all", *registry.names()) if name.startswith(begun)
+    ],
+)  # fmt: skip
 @measuring_options
 @click.option(
     "--only",

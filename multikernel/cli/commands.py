@@ -11,6 +11,7 @@ import click
 from multikernel import __version__
 
 COMMANDS = {
+    "help": "The guide in pages: what there is to know, by topic.",
     "compare": "Boot both kernels, measure them beside Linux, and print the verdict.",
     "boot": "Boot a kernel and watch it, or run a program in it.",
     "inspect": "Show a running system: replicas, owners, relations, digests.",

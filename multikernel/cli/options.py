@@ -57,6 +57,7 @@ calibration_option = click.option(
 )
 output_options = together(
     click.option(
+        "-o",
         "--output",
         metavar="DIR",
         help="Write the result documents there. Without it: a fresh directory below results/.",
@@ -115,9 +116,9 @@ def skip(error: MultikernelError) -> None:
     note(f"skipped: {error}")
 
 
-def check_new_file(file: str | None, forms: tuple[str, ...]) -> None:
-    """Minutes of work are not to be lost to a typing error in -o. forms: suffixes that are known.
-    Raises BadInput.
+def check_new_file(file: str | None, forms: tuple[str, ...], where: str = "--output") -> None:
+    """Minutes of work are not to be lost to a typing error in a file's name. forms: suffixes that
+    are known; where: the option. Raises BadInput.
     """
     if file is None:
         return
@@ -132,7 +133,7 @@ def check_new_file(file: str | None, forms: tuple[str, ...]) -> None:
         wrong = "cannot write into this directory", directory, "name another one"
     else:
         return
-    raise BadInput(wrong[0], value=wrong[1], where="-o", hint=wrong[2])
+    raise BadInput(wrong[0], value=wrong[1], where=where, hint=wrong[2])
 
 
 def progress_to_stderr(text: str) -> None:

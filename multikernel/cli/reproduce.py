@@ -33,7 +33,7 @@ FIGURES = {
 
 @click.command("reproduce")
 @click.option(
-    "--output", metavar="DIR", help="Write the documents there, and pictures beside them."
+    "-o", "--output", metavar="DIR", help="Write the documents there, and pictures beside them."
 )
 @click.option("--figure", metavar="N,…", help="These figures alone, of 3, 6, 7 and 8.")
 @click.option("--seeds", type=click.IntRange(1, 100), default=5, help="Runs of each; 5.")

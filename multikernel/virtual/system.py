@@ -315,9 +315,8 @@ class VirtualSystem:
 
     def on_each(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> list[Any]:
         """See System.on_each."""
-        return [
-            task.result() for task in [one.start(function, *args, **kwargs) for one in self.cores]
-        ]
+        tasks = [core.start(function, *args, **kwargs) for core in self.cores]
+        return [task.result() for task in tasks]
 
     def group(
         self, cores: Iterable[SupportsIndex] | None = None, *, root: SupportsIndex | None = None
