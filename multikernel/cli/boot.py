@@ -184,7 +184,16 @@ def _show(error: BaseException, path: str) -> None:
     traceback.print_exception(type(error), error, trace or error.__traceback__)
 
 
+NEXT = """\
+try next, in another terminal:
+  multikernel inspect                        what each core has mapped, who owns what
+  multikernel boot --cores 2 -- program.py   a program in a system of its own: multikernel.current()
+  multikernel demo                           five programs to start from
+"""
+
+
 def _stay(booted: System) -> NoReturn:
+    print(NEXT, file=sys.stderr, flush=True)
     if sys.stdout.isatty():
         from rich.live import Live
 
