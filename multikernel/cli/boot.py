@@ -193,17 +193,18 @@ try next, in another terminal:
 
 
 def _stay(booted: System) -> NoReturn:
-    print(NEXT, file=sys.stderr, flush=True)
     if sys.stdout.isatty():
         from rich.live import Live
 
+        print(NEXT)
         with Live(auto_refresh=False) as live:
             while True:
                 live.update(table(HEADINGS, _rows(booted), RIGHT, _title(booted)), refresh=True)
                 time.sleep(REFRESH_SECONDS)
     from multikernel.report.say.table import plain
 
-    print(_title(booted), plain(HEADINGS, list(_rows(booted)), RIGHT), sep="\n", end="", flush=True)
+    print(_title(booted), plain(HEADINGS, list(_rows(booted)), RIGHT), sep="\n", end="")
+    print("", NEXT, sep="\n", end="", flush=True)
     while True:
         time.sleep(REFRESH_SECONDS)
         booted.launched.check()

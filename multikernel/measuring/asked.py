@@ -45,7 +45,7 @@ def placement_of(cores: str | None, *, oversubscribe: bool, note: Say = silent) 
         raise BadInput(
             "more cores than CPUs, where nothing can be measured",
             value=f"{len(placement.cpus)} cores on CPUs {format_cpu_list(placement.cpus)}",
-            where="--cores",
+            where="cores",
             hint="add --oversubscribe to run it all for correctness, without latencies"
             + (f"; {outside}: name them" if outside else ""),
         )
@@ -76,7 +76,7 @@ def request_of(
     if machine is None and calibration is not None:
         raise BadInput(
             "a calibration is of a modelled machine's work", value=calibration,
-            where="--calibration", hint="add --machine",
+            where="calibration", hint="add --machine",
         )  # fmt: skip
     chosen = SIZES[size or ("quick" if quick else "full")]
     model, work = (None, None) if machine is None else model_of(machine, say)
@@ -112,16 +112,16 @@ def model_of(machine: str, say: Say) -> tuple[Model, Work | None]:
 
 def modelled_placement(model: Model, machine: str | None, cores: str | None) -> Placement:
     """So many cores of a modelled machine, by default all. Raises BadInput."""
-    most = min(len(topology_of(model, "--machine").cpus) * model.servers, MOST_CORES)
+    most = min(len(topology_of(model, "machine").cpus) * model.servers, MOST_CORES)
     if cores is not None and not re.fullmatch(r"\d{1,5}", cores):
-        raise BadInput("of a modelled machine so many cores", value=cores, where="--cores")
+        raise BadInput("of a modelled machine so many cores", value=cores, where="cores")
     count = most if cores is None else int(cores)
     if not 1 <= count <= most:
         raise BadInput(
-            f"this machine has {most} cores that can be modelled", value=count, where="--cores",
+            f"this machine has {most} cores that can be modelled", value=count, where="cores",
             hint="ask for fewer, or for a larger machine",
         )  # fmt: skip
-    tables(model, count, f"--machine, {machine}")
+    tables(model, count, f"machine, {machine}")
     return Placement(tuple(range(count)))
 
 
@@ -132,7 +132,7 @@ def seconds_of(text: str | None) -> float | None:
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh])", text)
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
     if not seconds:
-        raise BadInput("no time", value=text, where="--time", hint="such as 90s, 10m or 1h")
+        raise BadInput("no time", value=text, where="time", hint="such as 90s, 10m or 1h")
     return seconds
 
 
@@ -147,7 +147,7 @@ def those_with(names: Iterable[str], request: Request) -> list[str]:
         if one not in every:
             close = difflib.get_close_matches(one, sorted(every), 3, 0.4)
             raise BadInput(
-                "no system, variant or key of that name is measured", value=one, where="--only",
+                "no system, variant or key of that name is measured", value=one, where="only",
                 hint="perhaps " + " or ".join(close) if close else f"there are {', '.join(every)}",
             )  # fmt: skip
     return [name for name, all_of_it in known.items() if all_of_it & set(request.only)]

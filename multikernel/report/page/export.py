@@ -33,7 +33,7 @@ from multikernel.results.document import Document, Interval
 from multikernel.results.encoding import encode_all
 
 DEFAULT = "report.html"
-WHERE = "--output"
+WHERE = "output"
 
 
 def collect(
@@ -112,12 +112,12 @@ def write_figures(
     taken = next((target for target in files if os.path.lexists(target) and not replace), None)
     if taken is not None:
         raise BadInput(
-            "there is a figure of that name already", value=taken, where="--figures",
+            "there is a figure of that name already", value=taken, where="figures",
             hint="nothing was overwritten: choose another directory, or add --force",
         )  # fmt: skip
-    store.prepare(directory, where="--figures")
+    store.prepare(directory, where="figures")
     for target, data in files.items():
-        write(data, str(target), replace=replace, where="--figures")
+        write(data, str(target), replace=replace, where="figures")
     return list(files)
 
 
