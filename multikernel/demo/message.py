@@ -36,17 +36,18 @@ def call(page: multikernel.Page) -> float:
         return took / CALLS
 
 
-with multikernel.boot(cores=2) as system:
-    # The two cores share no variable, only this page. A request is written into one line of it, and
-    # the reply over the request: two transfers of a cache line, and no system call of the host.
-    page = system.map(system.allocate(channels.page_bytes("calls")))
-    system.cores[0].run(channels.make, page, "calls")
+if __name__ == "__main__":
+    with multikernel.boot(cores=2) as system:
+        # The two cores share no variable, only this page. A request is written into one line of it, and
+        # the reply over the request: two transfers of a cache line, and no system call of the host.
+        page = system.map(system.allocate(channels.page_bytes("calls")))
+        system.cores[0].run(channels.make, page, "calls")
 
-    server = system.cores[1].start(serve, page)
-    nanoseconds = system.cores[0].run(call, page)
-    print(f"{server.result()} calls were answered; one took {nanoseconds:,.0f} ns from Python")
+        server = system.cores[1].start(serve, page)
+        nanoseconds = system.cores[0].run(call, page)
+        print(f"{server.result()} calls were answered; one took {nanoseconds:,.0f} ns from Python")
 
-# The same without Python's part in it, by the kernels' own messages, beside the floor: what one
-# cache line takes there and back.
-found = multikernel.measure("floor", cores=2, quick=True)
-print(f"a cache line there and back: {found.floor[0].back_to_back:,.0f} cycles")
+    # The same without Python's part in it, by the kernels' own messages, beside the floor: what one
+    # cache line takes there and back.
+    found = multikernel.measure("floor", cores=2, quick=True)
+    print(f"a cache line there and back: {found.floor[0].back_to_back:,.0f} cycles")

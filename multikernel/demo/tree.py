@@ -24,15 +24,20 @@ def unmap_here() -> int:
     return int(system.now - before)
 
 
-system: Any  # in virtual time it has a clock of its own: now
-cycles = {}
-for kind in ("sequential", "binary", "numa-aware"):
-    with multikernel.boot(machine="4x16", cores=CORES, trees=kind) as system:
-        cycles[kind] = system.cores[0].run(unmap_here)
-    print(f"{kind:<12} {cycles[kind]:>7,} cycles until core 0 goes on")
+if __name__ == "__main__":
+    system: Any  # in virtual time it has a clock of its own: now
+    cycles = {}
+    for kind in ("sequential", "binary", "numa-aware"):
+        with multikernel.boot(machine="4x16", cores=CORES, trees=kind) as system:
+            cycles[kind] = system.cores[0].run(unmap_here)
+        print(f"{kind:<12} {cycles[kind]:>7,} cycles until core 0 goes on")
 
-best = min(cycles, key=lambda kind: cycles[kind])
-times = cycles["sequential"] / cycles[best]
-print(f"\nThe {best} tree answers first, {times:.1f} times as fast as one core that sends to all.")
-print("A message costs its sender some time, and with a tree several cores send at once. But each")
-print("level of a tree is a message more on the way, and across sockets a message is dear.")
+    best = min(cycles, key=lambda kind: cycles[kind])
+    times = cycles["sequential"] / cycles[best]
+    print(
+        f"\nThe {best} tree answers first, {times:.1f} times as fast as one core that sends to all."
+    )
+    print(
+        "A message costs its sender some time, and with a tree several cores send at once. But each"
+    )
+    print("level of a tree is a message more on the way, and across sockets a message is dear.")

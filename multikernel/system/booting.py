@@ -13,6 +13,7 @@ from multikernel.knowledge.block_cost import budget
 from multikernel.knowledge.trees import KINDS as TREE_KINDS
 from multikernel.machine.topology.model import Topology
 from multikernel.routing.choosing import to_all
+from multikernel.runtime import local
 from multikernel.runtime.asked import one_of, planned
 from multikernel.runtime.plan import (
     KERNELS,
@@ -72,6 +73,12 @@ def boot(
     had booted before.
     Raises BadInput, BootFailed, SegmentFull.
     """
+    if local.driver is not None:
+        # A module that boots when it is imported would be imported by its cores, which boot, ….
+        raise BadInput(
+            "a core boots no system", where="boot",
+            hint='in a module that is imported, boot below: if __name__ == "__main__"',
+        )  # fmt: skip
     whole = isinstance(trace, (str, os.PathLike))
     file = _kept(trace)
     if machine is not None:
