@@ -38,8 +38,8 @@ def call(page: multikernel.Page) -> float:
 
 if __name__ == "__main__":
     with multikernel.boot(cores=2) as system:
-        # The two cores share no variable, only this page. A request is written into one line of it, and
-        # the reply over the request: two transfers of a cache line, and no system call of the host.
+        # The two cores share no variable, only this page. A request is written into one line of it,
+        # and the reply over the request: two transfers of a cache line, and no system call.
         page = system.map(system.allocate(channels.page_bytes("calls")))
         system.cores[0].run(channels.make, page, "calls")
 

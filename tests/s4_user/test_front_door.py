@@ -78,7 +78,7 @@ def endless() -> None:
 
 
 def prints(what: str) -> None:
-    print(what, multikernel.here().core)
+    print(what, multikernel.here().core, flush=True)
     os.write(1, b"from below Python\n")
     print("an error", file=sys.stderr)
 
@@ -97,6 +97,16 @@ def test_a_program_runs_on_each_core() -> None:
             system.on_each(endless, timeout=0.2)
         assert isinstance(late.value, TimeoutError)
         assert system.on_each(number, 1) == [0, 1, 2]  # nothing runs on
+
+
+def boots() -> None:
+    multikernel.boot(cores=2)
+
+
+def test_a_core_boots_nothing() -> None:
+    """A module that boots when it is imported would be imported by its cores, and so on."""
+    with multikernel.boot(cores=2) as system, pytest.raises(BadInput, match="__main__"):
+        system.cores[1].run(boots)
 
 
 def test_map_takes_the_same_arguments_on_a_core_and_outside() -> None:
