@@ -215,6 +215,12 @@ class NotAMember(_AtCore, BadInput):
     """
 
 
+class NoSuchKey(MultikernelError, KeyError):
+    """A shared map has no such key. Python's own name catches it too."""
+
+    __str__ = Exception.__str__  # KeyError shows its argument as Python writes it
+
+
 class ObjectFull(MultikernelError):
     """A shared map or queue holds as much as it can; nothing was put in."""
 

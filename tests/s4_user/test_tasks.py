@@ -387,7 +387,7 @@ def only_on(pid: int) -> int:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (threading.Lock, "result of allocate_lock .*_thread.lock"),
+        (threading.Lock, "result of (allocate_)?lock .*_thread.lock"),
         (lambda: [Unwilling()], "builtins.list: not me .*core 1.*plain data"),
         (lambda: (one for one in "abc"), "generator"),
         (NotFromThere, "cannot be unpickled here: OSError: not here"),
