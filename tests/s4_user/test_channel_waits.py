@@ -121,6 +121,7 @@ def test_a_side_that_is_given_up_is_missed(closes: bool) -> None:
 
 
 def test_nothing_is_left_of_sides_and_ends_that_are_lost() -> None:
+    gc.collect()  # what other tests have left
     before = len(os.listdir("/proc/self/fd"))
     for form in FORMS:
         ours, theirs = channels.pair(form)  # type: ignore[arg-type]
