@@ -15,6 +15,7 @@
  *   killed     the other side's process is killed: what it sent arrives, then the waiting ends */
 #include "clients.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -65,12 +66,12 @@ static void make(void)
 
 static void open_end(uint32_t side)
 {
-    channel_blank(&ends[side]);
     if (!strcmp(form, "socket")) {
         CHECK(!channel_socket_open(&ends[side], sockets[side]), "no socket");
     } else if (!strcmp(form, "pipe")) {
         CHECK(!channel_pipe_open(&ends[side], pipes[side][0], pipes[side][1]), "no pipe");
     } else {
+        channel_blank(&ends[side]);
         const char *wrong =
             channel_memory_open(&ends[side], memory, channel_memory_bytes(kind_of_form(), slots, 0),
                                 kind_of_form(), side);
@@ -87,8 +88,10 @@ static void open_both(void)
 
 static void close_both(void)
 {
+    const int before = fcntl(STDIN_FILENO, F_GETFD);
     channel_close(&ends[0]);
     channel_close(&ends[1]);
+    CHECK(fcntl(STDIN_FILENO, F_GETFD) == before, "it has closed what it never had");
 }
 
 static uint64_t value_of(uint32_t side, uint64_t number)

@@ -147,6 +147,7 @@ int channel_socket_open(struct channel *channel, int descriptor)
         return errno;
     if (type != SOCK_SEQPACKET)
         return EPROTOTYPE;
+    channel_blank(channel);
     channel->form = &socket_form;
     channel->host.receive = channel->host.send = descriptor;
     return 0;
@@ -163,6 +164,7 @@ int channel_pipe_open(struct channel *channel, int receive, int send)
     int error;
     if ((error = never_block(receive)) || (error = never_block(send)))
         return error;
+    channel_blank(channel);
     channel->form = &pipe_form;
     channel->host.receive = receive;
     channel->host.send = send;

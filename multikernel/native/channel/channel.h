@@ -198,7 +198,7 @@ void *channel_arena(const struct channel *channel, uint32_t side);
 /* Lays a channel out in zeroed memory, page-aligned. NULL when fine, else what is wrong. */
 const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind,
                                   uint64_t slots, uint64_t arena);
-/* Opens side 0 or 1 of it, each once. NULL when fine, else what is wrong. The memory must stay
+/* Opens side 0 or 1 of it, each once, of a blank channel (channel_blank). NULL when fine, else what is wrong. The memory must stay
  * mapped until the end is closed. One that the host carries is opened over its descriptors first. */
 const char *channel_memory_open(struct channel *channel, void *memory, uint64_t bytes,
                                 enum channel_kind kind, uint32_t side);
@@ -282,7 +282,8 @@ static inline void channel_reply(struct channel *channel, uint32_t line,
 
 /* The two ends' descriptors. 0, or an errno. */
 int channel_socket_pair(int ends[2]);
-/* The end takes the descriptor, and closes it. 0, or an errno. */
+/* The end takes the descriptor, and closes it. What the channel was before is forgotten. 0, or an
+ * errno. */
 int channel_socket_open(struct channel *channel, int descriptor);
 
 /* ends[side]: what it receives from, what it sends to. 0, or an errno. */

@@ -97,10 +97,10 @@ const char *channel_side_open(struct channel *channel, const struct channel_side
         side->count == descriptors_of(side->kind) ? header_of(side) : NULL;
     const char *wrong = "its descriptors are not in this process";
     if (header) {
+        wrong = open_over(channel, side);
         channel->header = header;
         channel->side = side->side & 1;
         channel->mapped = side->bytes;
-        wrong = open_over(channel, side);
     }
     const bool memory = side->kind < CHANNEL_SOCKET;
     if (!wrong) {
