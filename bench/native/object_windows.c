@@ -23,6 +23,7 @@ static const struct kind kinds[] = {
     {TYPE_COUNTERS, 8, 50, FORM_LOCKED},    {TYPE_COUNTERS, 8, 50, FORM_OPTIMISTIC},
     {TYPE_COUNTERS, 8, 50, FORM_DELEGATED}, {TYPE_COUNTERS, 8, 90, FORM_REPLICATED},
     {TYPE_MAP, 1024, 90, FORM_REPLICATED},  {TYPE_MAP, 1024, 90, FORM_OPTIMISTIC},
+    {TYPE_MAP, 1024, 90, FORM_COMBINED},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 

@@ -3,14 +3,15 @@
  * ahead of the other waits, and does its duties; else forms would be compared that do different
  * work.
  *
- *     objects TYPE SHAPE READS MILLISECONDS ROUNDS SOLO THINK
+ *     objects TYPE SHAPE READS MILLISECONDS ROUNDS SOLO THINK NODES
  *
  * Prints the round trip of a line, in cycles; then a line for each form, contract and dispatch: the
  * median and the best of ROUNDS runs, which are interleaved, in millions of operations a second; and
  * in the best, cycles of a core for one.
  * Contracts: `waits` (an operation at a time), `flight` (several). Dispatch: `pinned` (the object,
  * which stays in that form), `alone` (the form without the others). SOLO: core 0 alone operates, and
- * the other core is not there. THINK: about so many cycles before each operation. */
+ * the other core is not there. THINK: about so many cycles before each operation. NODES: of the
+ * combined form. */
 #include <stdio.h>
 
 #include "probes/locks.h"
@@ -97,6 +98,7 @@ int main(int argc, char **argv)
     const uint64_t rounds = number(argc, argv, 5, 5);
     solo = number(argc, argv, 6, 0);
     think = number(argc, argv, 7, 0);
+    geometry.nodes = (uint32_t)number(argc, argv, 8, 1);
     check(rounds && rounds <= ROUNDS_MOST, "1 to 64 rounds");
     two_cores_begin();
     printf("round trip,%.0f\n", round_trip());

@@ -25,7 +25,7 @@ Work = tuple[tuple[tuple[int, int, int, int], ...], int]
 """Two operations that change it and one that reads it, as ObjectEnd.work takes them, and how many
 keys they are drawn from."""
 
-_NAMES = tuple(OBJECT_FORMS)
+_NAMES = {number: name for name, number in OBJECT_FORMS.items()}
 _TRIES = 4
 """Each twice as long as the one before."""
 _START_US = 3000
@@ -102,14 +102,14 @@ def seen(shared: Shared) -> Seen:
     """Raises ObjectClosed."""
     per_us = shared._access.plan.cycles_per_us
     looked = {
-        core: [shared._look(core, form) for form in range(len(_NAMES))] for core in shared.cores
+        core: {form: shared._look(core, form) for form in _NAMES} for core in shared.cores
     }
     form, switches = looked[shared.owner][0][0] & 0xFF, looked[shared.owner][0][0] >> 8
     kept = [0, *range(max(1, switches + 1 - OBJECT_CHANGES + 1), switches + 1)]
     asked = {n: shared._ask(shared.owner, "OBJECT_CHANGES", n) for n in kept}
     first, now = asked[0][1], tsc()
     forms = []
-    for number, name in enumerate(_NAMES):
+    for number, name in _NAMES.items():
         operations = sum(looks[number][3] for looks in looked.values())
         cycles = sum(looks[number][4] for looks in looked.values()) / max(1, operations)
         if operations:

@@ -52,12 +52,14 @@ from multikernel.user.outcome import OK, error_of
 __all__ = ["ADAPTIVE", "FORMS", "Cost", "Shared", "SharedCounter", "SharedMap", "SharedQueue"]
 
 Kind = Literal["counter", "map", "queue"]
-Form = Literal["adaptive", "locked", "fifo", "optimistic", "delegated", "replicated", "lock-free"]
+Form = Literal[
+    "adaptive", "locked", "fifo", "optimistic", "delegated", "replicated", "lock-free", "combined"
+]
 _SIZES = {"counter": 1, "map": 1024, "queue": 1024}
 _LOG = 256
 PATIENCE = 10.0
 """Seconds that a core is waited for that was asked."""
-_NAMES = tuple(OBJECT_FORMS)
+_NAMES = {number: name for name, number in OBJECT_FORMS.items()}
 _ADD, _SUM = OBJECT_OPERATIONS["add"], OBJECT_OPERATIONS["sum"]
 _GET, _PUT = OBJECT_OPERATIONS["map get"], OBJECT_OPERATIONS["map put"]
 _REMOVE, _MAP_ADD = OBJECT_OPERATIONS["map remove"], OBJECT_OPERATIONS["map add"]

@@ -20,7 +20,7 @@ from multikernel.virtual.kernel import machine
 from multikernel.virtual.work import Work
 
 *_KNOWN, ADAPTIVE = PROBE_FORMS["sharing"]
-FORMS = tuple(form for form in _KNOWN if not form.startswith("agreed"))
+FORMS = tuple(form for form in _KNOWN if not form.startswith(("agreed", "combined")))
 """Of an object, those that are modelled: the first of all; and the one that chooses."""
 LOCKS = ("ticket", "mcs")
 """That the form `fifo` may have."""

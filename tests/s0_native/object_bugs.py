@@ -8,12 +8,14 @@ from seeded import Bug, Edit, table
 
 ADAPTIVE, LOCKED = "object/adaptive.c", "object/locked.h"
 DELEGATED, REPLICATED, LOCKFREE = "object/delegated.c", "object/replicated.c", "object/lockfree.c"
+COMBINED = "object/combined.c"
 TWO_PHASE, BY_OWNER = "object/agreed_two_phase.c", "object/agreed_by_owner.c"
 
 SWITCHING = "sums 0 4 2 256 31 20000 20 50"
 THREADS = "threads 0 4 3 64 11 3000 20 50 0 0"
 STOPPED = "sums 1 4096 3 64 16 3000 20 50 0 0 0 200"
 COMING_BACK = "sums 1 512 3 16 16 2000 2000 50 0 0 1"
+OVERTAKEN = "overtaken 1 256 16 100 4"
 
 NEVER_LATER = Edit(DELEGATED, "if (ours && (mode & FORM_MASK) != FORM_DELEGATED)", "if (!slot)")
 
@@ -129,37 +131,108 @@ BUGS = table(
     Bug(
         "OVERTAKEN_UNAWARES",
         REPLICATED,
-        "look == LOG_PAST || !read_entry(o, entry, &operation)",
-        "!read_entry(o, entry, &operation)",
+        "look == LOG_PAST || !read_entry(o, o->position, entry, 0, &operation)",
+        "!read_entry(o, o->position, entry, 0, &operation)",
         seen_by=(COMING_BACK,),
     ),
     Bug(
         "COPIED_WHILE_IT_CHANGES",
         REPLICATED,
-        "(&o->of_core[core].version, memory_order_relaxed) == version;",
-        "(&o->of_core[core].version, memory_order_relaxed) + (version & 0);",
+        "        from.version)\n        return false;",
+        "        from.version && false)\n        return false;",
         seen_by=(COMING_BACK,),
     ),
     Bug(
         "COMES_BACK_WITHOUT_ITS_PLACE",
         REPLICATED,
-        "at_position(o, version / 2);",
-        "at_position(o, version / 2 + 1);",
+        "at_position(o, from.version / 2);",
+        "at_position(o, from.version / 2 + 1);",
         seen_by=(COMING_BACK,),
-    ),
-    Bug(
-        "HOLDS_STILL_FOR_EVER",
-        REPLICATED,
-        "ticket && i < patience",
-        "ticket && (i < patience || true)",
-        seen_by=(STOPPED,),
     ),
     Bug(
         "A_FULL_LOG_WAITS",
         REPLICATED,
-        "if (i < PATIENCE || o->type->plain) {",
-        "if (i < PATIENCE || true) {",
+        "if (i < patience || o->type->plain) {",
+        "if (i < patience || true) {",
         seen_by=(STOPPED,),
+    ),
+    Bug(
+        "GOES_PAST_WITHOUT_A_SNAPSHOT",
+        REPLICATED,
+        "    if (overtaken) {",
+        "    if (overtaken && false) {",
+        seen_by=(OVERTAKEN,),
+    ),
+    Bug(
+        "ONE_SNAPSHOT_ALONE",
+        REPLICATED,
+        "? FIRST_SNAPSHOT : SECOND_SNAPSHOT;",
+        "? FIRST_SNAPSHOT : FIRST_SNAPSHOT;",
+        seen_by=(OVERTAKEN,),
+    ),
+    Bug(
+        "HALF_A_SNAPSHOT_TAKEN",
+        REPLICATED,
+        "if (its & 1 || its < 2 * o->start",
+        "if (its < 2 * o->start",
+        seen_by=(OVERTAKEN,),
+    ),
+    # --- Combined ---
+    Bug(
+        "READ_BEFORE_THE_REPLICA_HAS_IT",
+        COMBINED,
+        "entry_at(log_entry(o, position), position) == LOG_END;\n        if (has_all)",
+        "entry_at(log_entry(o, position), position) != LOG_PAST;\n        if (has_all)",
+        seen_by=("history 0 3 3 256 512 4000 5 0",),
+    ),
+    Bug(
+        "READ_WHILE_IT_IS_WRITTEN",
+        COMBINED,
+        "    readers_drain(lock, o->readers, node->first, node->behind, o->me, &o->backing_off);\n",
+        "",
+        seen_by=("sums 0 32 3 64 512 20000 20 50",),
+    ),
+    Bug(
+        "READ_OF_ANOTHER_MODE",
+        COMBINED,
+        "atomic_load_explicit(&node->its->epoch, memory_order_relaxed) == mode &&",
+        "mode &&",
+        seen_by=("sums 0 4 2 256 529 20000 5 80",),
+    ),
+    Bug(
+        "ONE_OF_SEVERAL_COUNTED",
+        COMBINED,
+        "at_position(node, position + count);",
+        "at_position(node, position + 1);",
+        seen_by=("sums 0 4 3 64 512 5000 20 10",),
+    ),
+    Bug(
+        "TAKEN_BACK_WHAT_WAS_DONE",
+        COMBINED,
+        "if (!open && posted)",
+        "if (!open && (posted || true))",
+        seen_by=("sums 0 4 3 64 529 20000 5 10",),
+    ),
+    Bug(
+        "THE_CLOSE_IS_NO_END",
+        COMBINED,
+        " || operation.kind == KIND_CLOSE)",
+        ")",
+        seen_by=("sums 0 4 2 256 529 20000 20 50",),
+    ),
+    Bug(
+        "NO_ROOM_NEEDED",
+        COMBINED,
+        "if (position + count <= lowest + o->log_slots)",
+        "if (position + count <= lowest + 64 * o->log_slots)",
+        seen_by=("sums 0 4 3 16 512 5000 20 10 0 0 1",),
+    ),
+    Bug(
+        "WHO_IS_BEHIND_IS_NOT_HELPED",
+        COMBINED,
+        "    if (try_node(o, &other)) {\n        bring_up",
+        "    if (false) {\n        bring_up",
+        seen_by=("overtaken 0 4 64 20 9",),
     ),
     # --- Lock-free ---
     Bug(
@@ -299,6 +372,9 @@ EXPLORED = {
     "EPOCH_NOT_COMPARED": "0 2 3 4",
     "WAITS_WITHOUT_SERVING": "0 2 3 0",
     "CLOSE_NOT_SEEN": "0 2 4 3",
+    "READ_BEFORE_THE_REPLICA_HAS_IT": "0/2 as,a 9",
+    "TAKEN_BACK_WHAT_WAS_DONE": "0 ax,a 9 0",
+    "THE_CLOSE_IS_NO_END": "0/2 axa,a 9 0",
     "STATE_BEFORE_THE_CLOSE": "0 2 4 3",
     "COUNTER_NOT_CLOSED": "0 2 5 3",
     "QUEUE_NOT_CLOSED": "2 2 5 3",

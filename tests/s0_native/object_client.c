@@ -242,7 +242,7 @@ static void plain_undo(void *state, const struct operation *o, const struct resu
         plain->counter[i].value--;
 }
 static const struct object_type plain_counters = {
-    .name = "plain", .apply = plain_apply, .check = plain_check, .undo = plain_undo};
+    .name = "plain", .apply = plain_apply, .check = plain_check, .undo = plain_undo, .plain = true};
 #endif
 
 /* Until all have come there. */
@@ -281,7 +281,7 @@ static void work(uint32_t me)
     meet(c, &all->begun);
     ask_for_what_is_no_operation(c);
     if (me == geometry.owner)
-        stopper = &c->object;
+        stopper = true;
     uint64_t switched = 0;
     for (uint64_t i = 1;; i++) {
         operate(c);
@@ -363,6 +363,7 @@ int main(int argc, char **argv)
                                         .cores = (uint32_t)argument(argc, argv, 4, 2),
                                         .log = (uint32_t)argument(argc, argv, 5, 256),
                                         .lock = (uint32_t)(seed_of_run % 3)};
+    geometry.nodes = (uint32_t)(seed_of_run % geometry.cores) + 1;
     forms = argument(argc, argv, 6, 31);
     switches = argument(argc, argv, 7, 10000);
     each = argument(argc, argv, 8, 20);

@@ -36,7 +36,7 @@ static void make_object(enum object_form form)
 }
 
 static uint64_t stops, stop_seed;
-static const struct object *stopper; /* the end of the process that stops others */
+static bool stopper; /* this is the process that stops others */
 static pid_t processes[CORES_MOST], stopped;
 
 /* A process other than the first. */
@@ -49,9 +49,7 @@ static void stop_one(void)
 /* Called while an operation waits: where all are on one CPU the others have to get it. */
 static void give_way(void *waits)
 {
-    /* Not while it takes another's replica itself: that may be the only one that is far enough. */
-    if (stops && stopper && !stopped && random_next(&stop_seed) % 256 == 0 &&
-        !(atomic_load(&stopper->of_core[stopper->me].version) & 1))
+    if (stops && stopper && !stopped && random_next(&stop_seed) % 256 == 0)
         stop_one();
     if (one_cpu || ++*(uint64_t *)waits % 64 == 0)
         sched_yield();

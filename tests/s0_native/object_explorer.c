@@ -12,14 +12,16 @@
  *
  *     object_explorer TYPE CORES FORM FORM…
  *
+ * TYPE/NODES: so many nodes, of the combined form; else one.
+ *
  * Each core adds once, and core 0 before the first change of form and behind the last. At a queue
  * core 0 puts, and behind the last change puts twice and takes; each other takes and puts. The form
  * goes from the first to the others in turn. In place of the number of cores may stand what they do:
  * axs,ss is two cores, of which the one adds, changes the form and sums, the other sums twice (p: it
  * puts, t: it takes).
  *
- * What no other core looks at is no step: an own replica, counts, and positions, unless the log is
- * full. Prints how many states there were. */
+ * What no other core looks at is no step: an own replica, counts, positions, unless the log is full,
+ * and words that another word hands over. Prints how many states there were. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,7 @@
 #include "stacks.h"
 
 enum { FORMS_MOST = 8, LOG = 16, BLOCK = 1 << 14, QUEUE = 2 };
-static uint32_t type, cores, forms, form[FORMS_MOST];
+static uint32_t type, cores, nodes, forms, form[FORMS_MOST];
 static uint64_t block_bytes;
 
 static struct state {
@@ -56,13 +58,24 @@ static bool is_in_turn(const void *at, const struct slot *first, uint64_t slots)
            ((uintptr_t)at - (uintptr_t)first) % sizeof *first != offsetof(struct slot, control);
 }
 
+/* Of a node, and looked at under its lock alone. */
+static bool is_limit(const struct object *o, const void *at)
+{
+    for (uint32_t node = 0; node < o->node_count; node++)
+        if (at == (void *)&o->of_node[node].limit)
+            return true;
+    return false;
+}
+
 static void step(const void *at)
 {
     const struct object *o = &s.end[me];
     if (!exploring || lies_in(at, o->replica, o->replica_bytes) ||
-        lies_in(at, o->of_core, cores * sizeof *o->of_core) || at == (void *)&o->line->still ||
-        at == o->state || at == o->free || is_in_turn(at, o->lines, cores * cores * CALL_SLOTS) ||
-        is_in_turn(at, o->calls, cores * CALL_SLOTS))
+        lies_in(at, o->of_core, cores * sizeof *o->of_core) || at == o->state || at == o->free ||
+        is_in_turn(at, o->lines, cores * cores * CALL_SLOTS) ||
+        is_in_turn(at, o->calls, cores * CALL_SLOTS) ||
+        is_in_turn(at, &o->posts->slot, cores * CALL_SLOTS) ||
+        lies_in(at, o->operations, cores * 2 * LOG * sizeof *o->operations) || is_limit(o, at))
         return;
     until_chosen();
 }
@@ -371,8 +384,11 @@ static void all_reach_an_end(void)
 
 static void open_all(void)
 {
-    const struct object_geometry geometry = {
-        .type = type, .shape = type == TYPE_QUEUE ? QUEUE : 1, .cores = cores, .log = LOG};
+    const struct object_geometry geometry = {.type = type,
+                                             .shape = type == TYPE_QUEUE ? QUEUE : 1,
+                                             .cores = cores,
+                                             .log = LOG,
+                                             .nodes = nodes};
     enum object_verdict verdict;
     block_bytes = object_bytes(&geometry, &verdict);
     if (!block_bytes || block_bytes > BLOCK ||
@@ -390,6 +406,7 @@ int main(int argc, char **argv)
     if (argc < 4 || argc > 3 + FORMS_MOST)
         return 2;
     type = (uint32_t)atoi(argv[1]);
+    nodes = strchr(argv[1], '/') ? (uint32_t)atoi(strchr(argv[1], '/') + 1) : 1;
     cores = (uint32_t)atoi(argv[2]);
     forms = (uint32_t)argc - 3;
     for (uint32_t i = 0; i < forms; i++)

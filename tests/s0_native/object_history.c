@@ -186,6 +186,7 @@ int main(int argc, char **argv)
                                         .shape = (uint32_t)argument(argc, argv, 3, 4),
                                         .cores = (uint32_t)argument(argc, argv, 4, 2),
                                         .log = (uint32_t)argument(argc, argv, 5, 256)};
+    geometry.nodes = (uint32_t)(seed_of_run % geometry.cores) + 1;
     forms = argument(argc, argv, 6, 31);
     rounds = argument(argc, argv, 7, 1000);
     operations = argument(argc, argv, 8, 6);

@@ -1,7 +1,7 @@
 /* One object's type, operation by operation: what a model is compared with. One line in, one line
  * out:
  *
- *     bytes TYPE SHAPE CORES OWNER LOG LOCK    the block's size, what object_init says, and in words
+ *     bytes TYPE SHAPE CORES OWNER LOG LOCK NODES    the block's size, what object_init says, and in words
  *     make TYPE SHAPE                     a new state
  *     apply KIND KEY VALUE                (as object_history prints it) what check says, then status and result
  *     undo                                the last of these
@@ -21,8 +21,8 @@ static void bytes(void)
 {
     enum object_verdict verdict;
     struct object_geometry *g = &geometry;
-    CHECK(scanf("%u %u %u %u %u %u", &g->type, &g->shape, &g->cores, &g->owner, &g->log,
-                &g->lock) == 6,
+    CHECK(scanf("%u %u %u %u %u %u %u", &g->type, &g->shape, &g->cores, &g->owner, &g->log,
+                &g->lock, &g->nodes) == 7,
           "?");
     const uint64_t length = object_bytes(g, &verdict);
     printf("%llu %u %s\n", (unsigned long long)length, verdict, object_verdict_says(verdict));

@@ -30,12 +30,13 @@ from seeded import Bug, every
 ROOMS = ("object", "locks", "capability")
 OBJECT = [path for room in ROOMS for path in sorted((NATIVE / room).glob("*.c"))]
 CLIENTS = {"sums": "object_client.c", "history": "object_history.c"}
+CLIENTS["overtaken"] = "object_overtaken.c"
 COUNTERS, MAP, QUEUE, MAPPINGS = range(4)
-FORMS = 9
+FORMS = 10
 LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, LOCKFREE = (1 << i for i in range(6))
-TWO_PHASE, ONE_PHASE, OWNER = (1 << i for i in range(6, FORMS))
+TWO_PHASE, ONE_PHASE, OWNER, COMBINED = (1 << i for i in range(6, FORMS))
 AGREED = TWO_PHASE | ONE_PHASE | OWNER
-ALL = LOCKED | FIFO | OPTIMISTIC | DELEGATED | REPLICATED
+ALL = LOCKED | FIFO | OPTIMISTIC | DELEGATED | REPLICATED | COMBINED
 KINDS = [(COUNTERS, 4, ALL), (COUNTERS, 1, ALL | LOCKFREE), (MAP, 256, ALL)]
 KINDS += [(QUEUE, 16, ALL | LOCKFREE), (MAPPINGS, 32, ALL & ~OPTIMISTIC)]
 """Types, shapes, and the forms that suit them."""
@@ -128,7 +129,9 @@ def test_nothing_is_lost_in_a_million_changes(
 
 
 @pytest.mark.sampled(one_in=2)
-@pytest.mark.parametrize("form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, AGREED, ALL])
+@pytest.mark.parametrize(
+    "form", [LOCKED, FIFO, OPTIMISTIC, DELEGATED, REPLICATED, AGREED, COMBINED, ALL]
+)
 def test_cores_on_one_cpu_make_progress(compiler: Compiler, form: int) -> None:
     done = run(compiler, "sums", 3, COUNTERS, 4, 3, 64, form, 300, 20, 50, 1)
     assert done.returncode == 0, done.stderr
@@ -165,6 +168,25 @@ def test_nobody_waits_for_a_core_that_is_stopped(
     assert done.returncode == 0, (arguments, done.stderr)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (COUNTERS, 4, 64, 40),
+        (MAP, 256, 16, 40),
+        pytest.param((MAP, 1024, 64, 1000), marks=pytest.mark.full),
+    ],
+)
+def test_who_was_overtaken_waits_for_nobody(compiler: Compiler, arguments: tuple[int, ...]) -> None:
+    """All others are stopped in the middle of a change of their replicas."""
+    done = run(compiler, "overtaken", 1, *arguments, stuck=20)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_node_that_does_nothing_is_helped(compiler: Compiler) -> None:
+    done = run(compiler, "overtaken", 1, COUNTERS, 4, 64, 40, 9, stuck=20)
+    assert done.returncode == 0, done.stderr
+
+
 def under_sanitizer(
     compiler: Compiler, *arguments: int, bug: Bug | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -179,7 +201,7 @@ def under_sanitizer(
 @pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_out_of_order(compiler: Compiler, seed: int) -> None:
-    forms = LOCKED | FIFO | DELEGATED | AGREED
+    forms = LOCKED | FIFO | DELEGATED | AGREED | COMBINED
     arguments = (seed, COUNTERS, 4, 3, 64, forms, 300, 20, 50, 0, seed % 2)
     done = under_sanitizer(compiler, *arguments)
     assert done.returncode == 0, (arguments, done.stderr)
@@ -245,7 +267,7 @@ def explore(
 
 
 # Type, cores, and the forms in turn: 0 locked, 1 FIFO, 2 optimistic, 3 delegated, 4 replicated,
-# 5 lock-free, 6 agreed in two phases, 7 in one, 8 by the owner. r: some only read.
+# 5 lock-free, 6 agreed in two phases, 7 in one, 8 by the owner, 9 combined; 0/2: of two nodes.
 @pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "arguments",
@@ -255,6 +277,7 @@ def explore(
         *("0 2 6", "0 aa,ssa 6", "0 aa,ssas 7", "0 aa,ssas 8", "0 2 0 6 0", "0 axxa,sas 3 6 4"),
         *("0 2 2 7 1", "0 axxa,ss 3 7 4", "0 axxa,ss 4 8 3", "0 axxa,ss 6 7 8", "0 axa,sss 8 6"),
         *("0 2 5 7 6 5", "0 axa,sss 7 0", "0 a,s,ss 6", "0 a,sa,s 7", "0 a,s,sa 8"),
+        *("0 2 0 9 0", "0/2 2 9", "0/2 2 3 9 3", "0/2 axas,ss 9 4", "0/2 axa,s 4 9", "2/2 p,t 9"),
     ],
 )
 def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> None:
@@ -267,7 +290,8 @@ def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> N
 @pytest.mark.parametrize(
     "arguments",
     [
-        *("0 3 3 0", "0 3 1 3", "0 3 3 4", "2 3 5", "2 2 6", "2 2 7 6", "0 3 7 8"),
+        *("0 3 3 0", "0 3 1 3", "0 3 3 4", "2 3 5", "2 2 6", "2 2 7 6", "0 3 7 8", "2/2 2 9"),
+        *("0/2 a,a,s 9", "0/2 axa,sas 4 9"),
         *("0 a,a,ss 6", "0 a,ss,sa 6", "0 a,sss,sss 7", "0 aa,ss,sa 7", "0 a,ssa,ss 8"),
     ],
 )
@@ -387,20 +411,21 @@ def test_bad_operations_do_nothing(
 @pytest.mark.parametrize(
     ("geometry", "says"),
     [
-        ((9, 1, 2, 0, 64, 0), "type"),
-        ((COUNTERS, 0, 2, 0, 64, 0), "shape"),
-        ((COUNTERS, 33, 2, 0, 64, 0), "shape"),
-        ((MAP, 24, 2, 0, 64, 0), "shape"),
-        ((MAP, 0, 2, 0, 64, 0), "shape"),
-        ((QUEUE, 1, 2, 0, 64, 0), "shape"),
-        ((MAPPINGS, 24, 2, 0, 64, 0), "shape"),
-        ((MAPPINGS, 512, 2, 0, 64, 0), "shape"),
-        ((MAP, 64, 0, 0, 64, 0), "cores"),
-        ((MAP, 64, 65, 0, 64, 0), "cores"),
-        ((MAP, 64, 2, 2, 64, 0), "cores"),
-        ((MAP, 64, 2, 0, 100, 0), "log"),
-        ((MAP, 64, 2, 0, 4096, 0), "log"),
-        ((MAP, 64, 2, 0, 64, 3), "locks"),
+        ((9, 1, 2, 0, 64, 0, 0), "type"),
+        ((COUNTERS, 0, 2, 0, 64, 0, 0), "shape"),
+        ((COUNTERS, 33, 2, 0, 64, 0, 0), "shape"),
+        ((MAP, 24, 2, 0, 64, 0, 0), "shape"),
+        ((MAP, 0, 2, 0, 64, 0, 0), "shape"),
+        ((QUEUE, 1, 2, 0, 64, 0, 0), "shape"),
+        ((MAPPINGS, 24, 2, 0, 64, 0, 0), "shape"),
+        ((MAPPINGS, 512, 2, 0, 64, 0, 0), "shape"),
+        ((MAP, 64, 0, 0, 64, 0, 0), "cores"),
+        ((MAP, 64, 65, 0, 64, 0, 0), "cores"),
+        ((MAP, 64, 2, 2, 64, 0, 0), "cores"),
+        ((MAP, 64, 2, 0, 100, 0, 0), "log"),
+        ((MAP, 64, 2, 0, 4096, 0, 0), "log"),
+        ((MAP, 64, 2, 0, 64, 3, 0), "locks"),
+        ((MAP, 64, 2, 0, 64, 0, 3), "nodes"),
     ],
 )
 def test_what_there_is_not_is_refused_by_name(

@@ -40,7 +40,8 @@ from multikernel.errors import (
     UnknownKind,
 )
 
-FORMS = ("locked", "fifo", "optimistic", "delegated", "replicated", "lock-free", "adaptive")
+FORMS = ("locked", "fifo", "optimistic", "delegated", "replicated", "lock-free", "combined")
+FORMS += ("adaptive",)
 Steps = list[tuple[int, int]]
 """What a counter was before, and what was added."""
 

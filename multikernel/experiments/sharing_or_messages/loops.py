@@ -17,7 +17,7 @@ MEETINGS = 2
 """Of every core, in a run."""
 *KNOWN, ADAPTIVE = PROBE_FORMS["sharing"]
 """All forms of an object; and the one that is in whichever it chooses."""
-FORMS = tuple(form for form in KNOWN if not form.startswith("agreed"))
+FORMS = tuple(form for form in KNOWN if not form.startswith(("agreed", "combined")))
 """Those that are compared. With two cores an agreed form is a replicated one whose writes wait."""
 CANDIDATES = tuple(form for form in FORMS if form not in ("fifo",))
 """What it chooses from. FIFO locks are measured for what fairness costs."""

@@ -3,7 +3,7 @@
 
 cdef extern from "object/object.h":
     enum object_form:
-        FORM_LOCKED, FORM_AGREED_TWO_PHASE
+        FORM_LOCKED, FORM_AGREED_TWO_PHASE, FORM_COMBINED
     const char *const object_form_name[]
     enum object_verdict:
         OBJECT_OK, OBJECT_NO_SUCH_SHAPE, OBJECT_NOT_LOCKFREE
@@ -13,7 +13,7 @@ cdef extern from "object/object.h":
     struct object_type:
         const char *name
     struct object_geometry:
-        uint32_t type, shape, cores, owner, log, lock
+        uint32_t type, shape, cores, owner, log, lock, nodes
     struct native_object "object":
         pass
     struct operation:
@@ -48,7 +48,8 @@ cdef extern from "driver/object_end.h":
 
 
 # Programs have no agreed forms: a core that computes would not be notified of what is asked.
-OBJECT_FORMS = {object_form_name[i].decode(): i for i in range(FORM_AGREED_TWO_PHASE)}
+OBJECT_FORMS = {
+    object_form_name[i].decode(): i for i in (*range(FORM_AGREED_TWO_PHASE), FORM_COMBINED)}
 OBJECT_ADAPTIVE = FORM_ADAPTIVE
 OBJECT_TYPES = {"counter": TYPE_COUNTERS, "map": TYPE_MAP, "queue": TYPE_QUEUE}
 OBJECT_SHAPES = {"counter": COUNTERS_MOST, "map": MAP_SLOTS_MOST, "queue": QUEUE_SLOTS_MOST}
@@ -74,7 +75,7 @@ def object_says(int verdict):
 
 def object_block(int kind, uint32_t shape, uint32_t cores, uint32_t owner, uint32_t log):
     """(bytes of such an object, verdict): 0 where there is none, and the verdict says why."""
-    cdef object_geometry g = object_geometry(kind, shape, cores, owner, log, 0)
+    cdef object_geometry g = object_geometry(kind, shape, cores, owner, log, 0, 0)
     cdef object_verdict verdict = OBJECT_OK
     cdef uint64_t size = object_bytes(&g, &verdict)
     return size, <int>verdict

@@ -59,15 +59,13 @@ static inline void readers_release(struct lock *lock, struct lock_node *nodes, u
     ttas_release_to(lock, INT_MAX); /* all readers may come in */
 }
 
-/* As a writer. */
-static inline enum lock_outcome readers_acquire(struct lock *lock, struct lock_node *nodes,
-                                                uint32_t me, const struct lock_waiter *waiter)
+/* A writer's, who has taken the lock: until none of those reads any more. Given up, it is released. */
+static inline enum lock_outcome readers_drain(struct lock *lock, struct lock_node *nodes,
+                                              uint32_t first, uint32_t behind, uint32_t me,
+                                              const struct lock_waiter *waiter)
 {
-    if (ttas_acquire(lock, nodes, me, waiter) == LOCK_GIVEN_UP)
-        return LOCK_GIVEN_UP;
     struct lock_wait wait = {0};
-    const uint32_t most = atomic_load_explicit(&lock->last, memory_order_seq_cst);
-    for (uint32_t i = 0; i < most; i++) {
+    for (uint32_t i = first; i < behind; i++) {
         /* Behind ttas_try: pairs with the exchange in readers_read. Acquire: with the release store
          * in readers_read_release, so that what is written comes after what was read. */
         while (atomic_load_explicit(&nodes[i].waiting, memory_order_seq_cst)) {
@@ -82,6 +80,16 @@ static inline enum lock_outcome readers_acquire(struct lock *lock, struct lock_n
         }
     }
     return LOCK_TAKEN;
+}
+
+/* As a writer. */
+static inline enum lock_outcome readers_acquire(struct lock *lock, struct lock_node *nodes,
+                                                uint32_t me, const struct lock_waiter *waiter)
+{
+    if (ttas_acquire(lock, nodes, me, waiter) == LOCK_GIVEN_UP)
+        return LOCK_GIVEN_UP;
+    const uint32_t most = atomic_load_explicit(&lock->last, memory_order_seq_cst);
+    return readers_drain(lock, nodes, 0, most, me, waiter);
 }
 
 /* The writer; else a reader. */

@@ -6,11 +6,13 @@
  *     from a lock       with the lock held; who gets it later looks at the mode again
  *     from delegated    between two operations; a request in the old mode is refused
  *     from replicated   behind the entry that closes the log
+ *     from combined     likewise
  *     from lock-free    with every word closed
  *     from agreed       in two phases by one more agreement; by the owner between two operations
  *
  * It holds no lock of any form while it waits for anybody. */
 #include "object/agreed.h"
+#include "object/combined.h"
 #include "object/delegated.h"
 #include "object/locked.h"
 #include "object/lockfree.h"
@@ -25,7 +27,7 @@ static bool do_duties(struct object *o)
 {
     const bool asked = o->me == o->owner && delegated_serve(o);
     const bool followed = replicated_follow(o);
-    return agreed_serve(o) || followed || asked;
+    return agreed_serve(o) || combined_follow(o) || followed || asked;
 }
 
 /* --- The choice --- */
@@ -154,6 +156,8 @@ ALWAYS_INLINE bool apply_in(struct object *o, uint64_t mode, uint32_t form, bool
         return delegated_apply(o, mode, operation, result);
     case FORM_REPLICATED:
         return replicated_apply(o, mode, operation, result);
+    case FORM_COMBINED:
+        return combined_apply(o, mode, operation, result);
     case FORM_LOCKFREE:
         return o->type->lockfree->apply(o->free, operation, result);
     case FORM_AGREED_TWO_PHASE:
@@ -229,12 +233,16 @@ enum object_verdict object_switch(struct object *o, enum object_form form)
         locked_take(o, from);
     else if (from == FORM_REPLICATED)
         replicated_end(o, mode);
+    else if (from == FORM_COMBINED)
+        combined_end(o, mode);
     else if (from == FORM_LOCKFREE)
         o->type->lockfree->close(o->free, o->state);
     else if (object_is_agreed(from))
         agreed_end(o);
     if (form == FORM_REPLICATED)
         replicated_begin(o, next);
+    else if (form == FORM_COMBINED)
+        combined_begin(o);
     else if (form == FORM_LOCKFREE)
         o->type->lockfree->open(o->free, o->state);
     else if (object_is_agreed(form))

@@ -10,8 +10,8 @@ RARE bool agreed_join(struct object *o, uint64_t mode)
     a->mode = 0;
     a->has = false;
     /* Odd: who is late, in a replicated mode, takes no copy of this. The fence pairs with the acquire
-     * fence in copy_of (replicated.c). */
-    atomic_store_explicit(&o->of_core[o->me].version, 1, memory_order_relaxed);
+     * fence in take_over (replicated.c). */
+    atomic_store_explicit(&o->of_core[o->me].version[0], 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
     if (!delegated_ask(o, mode, &join, &reply))
         return false;

@@ -14,6 +14,7 @@ enum object_form {
     FORM_AGREED_TWO_PHASE,
     FORM_AGREED_ONE_PHASE,
     FORM_AGREED_OWNER,
+    FORM_COMBINED,
     OBJECT_FORMS,
 };
 extern const char *const object_form_name[OBJECT_FORMS];

@@ -6,6 +6,7 @@
  *     optimistic  behind a lock that counts, which reads only look at before and after (a seqlock)
  *     delegated   one core owns the state, others ask it, one request at a time each
  *     replicated  a log of operations in shared memory, and a replica a core that follows it
+ *     combined    the same log, and a replica a node: one core appends for all of its node
  *     lock-free   where the type has one (lockfree.h)
  *     agreed      a replica a core, and a write is agreed by messages (agreed.h): in two phases, in
  *                 one, or by the owner alone
@@ -46,6 +47,7 @@ enum object_verdict {
     OBJECT_NO_SUCH_CORE,
     OBJECT_NO_SUCH_LOG, /* not a power of two within the bounds */
     OBJECT_NO_SUCH_LOCK,
+    OBJECT_NO_SUCH_NODES,
     OBJECT_NO_SUCH_FORM,
     OBJECT_NOT_LOCKFREE, /* the type, or one of this shape, has no lock-free form */
     OBJECT_PLAIN_WORDS,  /* the type's words are not for who looks at them without a lock */
@@ -65,6 +67,9 @@ struct object_geometry {
     uint32_t cores, owner;
     uint32_t log;  /* how many operations a replica may be behind, a power of two */
     uint32_t lock; /* of the form `fifo`: which of the lock_algorithms that are; 0: the first */
+    /* Of the form `combined`: how many; each has as many cores as the next, or one more, in their
+     * order. 0: one. */
+    uint32_t nodes;
 };
 
 /* The block's size; 0: there is no such object, and verdict says why. */
@@ -107,6 +112,8 @@ struct agreed {
 
 struct object_line;
 struct object_core_line;
+struct object_node;
+struct object_post;
 
 struct object {
     const struct object_type *type;
@@ -118,7 +125,7 @@ struct object {
     struct lock_node *nodes;
     struct slot *calls, *flights, *operations, *lines;
     _Atomic uint64_t *log;
-    void *state, *replica, *free;
+    void *state, *replica, *snapshots, *free;
     uint64_t state_bytes, replica_bytes; /* replica_bytes: from one replica to the next */
     uint32_t log_slots;
     const struct lock_algorithm *fifo;
@@ -140,9 +147,16 @@ struct object {
     uint64_t start;    /* where the log began then */
     uint64_t position; /* of the next entry to apply */
     uint64_t limit;    /* up to where there is room in the log */
-    uint64_t appended, tickets, still_ignored;
+    uint64_t appended;
     uint64_t log_end;                    /* the owner's: where the next log begins */
     uint64_t ignored[OBJECT_CORES_MOST]; /* where a core was that is not waited for */
+    /* Combined. */
+    struct object_node *of_node;
+    struct object_post *posts;
+    struct lock_node *readers;
+    void *node_replicas;
+    uint32_t node, node_count; /* this core's, of how many */
+    uint64_t combining;        /* the mode in which this core did so last */
     /* Delegated: the asking ends of any core, the answering ones of the owner. */
     struct call_sender call, flight;
     struct call_receiver called[OBJECT_CORES_MOST], flown[OBJECT_CORES_MOST];

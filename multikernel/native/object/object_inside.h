@@ -23,22 +23,36 @@ enum { FORM_BITS = 8, FORM_MASK = (1 << FORM_BITS) - 1 };
 struct object_line {
     /* Written by the owner. */
     _Alignas(PAD_BYTES) _Atomic uint64_t mode;
-    _Atomic uint64_t start; /* where the log of this mode begins, where it has one */
+    _Atomic uint64_t start;    /* where the log of the replicated form begins, */
+    _Atomic uint64_t combined; /* and that of the combined one; 0: nowhere */
     /* The lock of the optimistic form: odd while somebody writes. */
     _Alignas(PAD_BYTES) _Atomic uint64_t sequence;
-    /* Not 0: somebody copies a replica, and asks the others to leave theirs as they are. Written by
-     * whoever does. */
-    _Alignas(PAD_BYTES) _Atomic uint64_t still;
     /* Agreed in one phase: how many operations all that have a replica have. Written by the owner. */
     _Alignas(PAD_BYTES) _Atomic uint64_t released;
 };
+
+enum { OBJECT_COPIES = 3 };
 
 /* Written by its core. */
 struct object_core_line {
     _Alignas(PAD_BYTES) _Atomic uint64_t done;
     _Atomic uint64_t reads;
     _Atomic uint64_t position; /* of its replica, now and then; while it joins the owner's */
-    _Atomic uint64_t version;  /* twice the position that its replica is at; odd: between two */
+    /* Of its replica, and of its snapshots: twice the position that it is at; odd: between two. */
+    _Atomic uint64_t version[OBJECT_COPIES];
+};
+
+/* A node's, written under its lock (combined.h). */
+struct object_node {
+    struct lock lock;
+    _Alignas(PAD_BYTES) _Atomic uint64_t epoch; /* the mode that its replica is of */
+    _Atomic uint64_t position;                  /* of the next entry to apply */
+    _Atomic uint64_t limit;                     /* up to where there is room in the log */
+};
+
+/* An operation that a core has posted, in the mode that `control` says; 0: its result. */
+struct object_post {
+    _Alignas(PAD_BYTES) struct slot slot;
 };
 
 /* Kinds that are no operation's. */

@@ -17,6 +17,7 @@ const char *const object_form_name[OBJECT_FORMS] = {
     [FORM_AGREED_TWO_PHASE] = "agreed-two-phase",
     [FORM_AGREED_ONE_PHASE] = "agreed-one-phase",
     [FORM_AGREED_OWNER] = "agreed-owner",
+    [FORM_COMBINED] = "combined",
 };
 
 const struct object_type *const object_types[OBJECT_TYPES] = {[TYPE_COUNTERS] = &object_counters,
@@ -39,6 +40,8 @@ const char *object_verdict_says(enum object_verdict verdict)
         return "a log has a power of two of entries, 16 to 2048";
     case OBJECT_NO_SUCH_LOCK:
         return "there are not so many locks that are FIFO (locks/lock.h)";
+    case OBJECT_NO_SUCH_NODES:
+        return "there are not more nodes than cores";
     case OBJECT_NO_SUCH_FORM:
         return "there is no such form";
     case OBJECT_NOT_LOCKFREE:
@@ -66,7 +69,7 @@ static const struct lock_algorithm *fifo_lock(uint32_t nth)
 /* Where everything lies. */
 struct places {
     uint64_t state_bytes, line, of_core, locks, nodes, calls, flights, lines, state, free, replicas,
-        log, operations, bytes;
+        snapshots, log, operations, of_node, posts, readers, node_replicas, bytes;
 };
 
 static uint64_t take(uint64_t *at, uint64_t bytes)
@@ -74,6 +77,11 @@ static uint64_t take(uint64_t *at, uint64_t bytes)
     const uint64_t here = *at;
     *at = here + round_up(bytes, PAD_BYTES);
     return here;
+}
+
+static uint32_t nodes_of(const struct object_geometry *g)
+{
+    return g->nodes ? g->nodes : 1;
 }
 
 static bool has_lockfree(const struct object_geometry *g)
@@ -92,6 +100,8 @@ static enum object_verdict place(const struct object_geometry *g, struct places 
         return OBJECT_NO_SUCH_LOG;
     if (!fifo_lock(g->lock))
         return OBJECT_NO_SUCH_LOCK;
+    if (g->nodes > g->cores)
+        return OBJECT_NO_SUCH_NODES;
     const uint64_t state = object_types[g->type]->bytes(g->shape);
     if (!state)
         return OBJECT_NO_SUCH_SHAPE;
@@ -107,8 +117,13 @@ static enum object_verdict place(const struct object_geometry *g, struct places 
     p->state = take(&at, p->state_bytes);
     p->free = take(&at, has_lockfree(g) ? p->state_bytes : 0);
     p->replicas = take(&at, g->cores * p->state_bytes);
+    p->snapshots = take(&at, 2ull * g->cores * p->state_bytes);
     p->log = take(&at, g->log * sizeof(uint64_t));
     p->operations = take(&at, (uint64_t)g->cores * 2 * g->log * sizeof(struct slot));
+    p->of_node = take(&at, nodes_of(g) * sizeof(struct object_node));
+    p->posts = take(&at, g->cores * sizeof(struct object_post));
+    p->readers = take(&at, g->cores * sizeof(struct lock_node));
+    p->node_replicas = take(&at, nodes_of(g) * p->state_bytes);
     p->bytes = at;
     return OBJECT_OK;
 }
@@ -143,6 +158,7 @@ enum object_verdict object_init(void *block, const struct object_geometry *geome
         type->lockfree->open(at + places.free, at + places.state);
     struct object_line *line = (struct object_line *)(at + places.line);
     atomic_store_explicit(&line->start, geometry->log, memory_order_relaxed);
+    atomic_store_explicit(&line->combined, geometry->log, memory_order_relaxed);
     atomic_store_explicit(&line->mode, (uint64_t)1 << FORM_BITS | form, memory_order_release);
     *(struct object_header *)block =
         (struct object_header){.magic = OBJECT_MAGIC, .bytes = places.bytes, .geometry = *geometry};
@@ -181,12 +197,19 @@ enum object_verdict object_open(struct object *o, void *block, uint64_t bytes, u
         .log = (_Atomic uint64_t *)(at + places.log),
         .state = at + places.state,
         .replica = at + places.replicas + me * places.state_bytes,
+        .snapshots = at + places.snapshots,
         .free = has_lockfree(&g) ? at + places.free : NULL,
         .state_bytes = places.state_bytes,
         .replica_bytes = places.state_bytes,
         .log_slots = g.log,
         .log_end = g.log,
         .fifo = fifo_lock(g.lock),
+        .of_node = (struct object_node *)(at + places.of_node),
+        .posts = (struct object_post *)(at + places.posts),
+        .readers = (struct lock_node *)(at + places.readers),
+        .node_replicas = at + places.node_replicas,
+        .node = me * nodes_of(&g) / g.cores,
+        .node_count = nodes_of(&g),
     };
     o->pauses = pauses_for_a_line();
     object_attend(o, while_waiting, context);

@@ -1,63 +1,44 @@
 #include "object/replicated.h"
 
 #include "object/delegated.h"
+#include "object/log_inside.h"
 
-/* An entry: position, core, and where among the core's operations. Positions count on from one log
- * to the next; of one only these bits are kept, and compared as what wraps around. */
 enum {
-    PLACE_BITS = 12, /* 2 * OBJECT_LOG_MOST */
-    CORE_BITS = 6,
-    TAG_SHIFT = PLACE_BITS + CORE_BITS,
     /* How long somebody is waited for who may not be running: moments. */
     PATIENCE = 64,
     JOINS_EACH = 8, /* operations, of an owner who may never wait */
+    /* Of a state, for each operation of a log: no more is copied with each lap. */
+    SNAPSHOT_LINES = 8,
 };
-static_assert(1 << PLACE_BITS == 2 * OBJECT_LOG_MOST, "a place for each");
-static_assert(1 << CORE_BITS == OBJECT_CORES_MOST, "a number for each");
-
-enum log_look { LOG_END, LOG_ENTRY, LOG_PAST };
-
-static inline uint64_t entry_of(uint64_t position, uint32_t core, uint64_t place)
-{
-    return position << TAG_SHIFT | (uint64_t)core << PLACE_BITS | place;
-}
-
-/* What an entry's word says of a position: nothing yet, it is that one, or a later one. */
-static inline enum log_look entry_at(uint64_t entry, uint64_t position)
-{
-    const int64_t ahead = (int64_t)((entry & ~((1ull << TAG_SHIFT) - 1)) - (position << TAG_SHIFT));
-    return ahead < 0 ? LOG_END : ahead ? LOG_PAST : LOG_ENTRY;
-}
-
-/* Within the block, whatever an entry says. */
-static inline struct slot *operation_slot(const struct object *o, uint64_t core, uint64_t place)
-{
-    const uint64_t places = 2 * o->log_slots;
-    return &o->operations[(core < o->cores ? core : 0) * places + (place & (places - 1))];
-}
-
-static inline _Atomic uint64_t *log_at(const struct object *o, uint64_t position)
-{
-    return &o->log[position & (o->log_slots - 1)];
-}
 
 static inline struct object_core_line *own_line(const struct object *o)
 {
     return &o->of_core[o->me];
 }
 
-/* Around what changes the replica, for whoever copies it. */
-static inline void changes(struct object *o)
+/* What a core has of the state: its replica, and two snapshots of it. */
+enum { REPLICA, FIRST_SNAPSHOT, SECOND_SNAPSHOT, COPIES };
+static_assert((int)COPIES == (int)OBJECT_COPIES, "a version of each");
+
+static inline void *copy_in(const struct object *o, uint32_t core, uint32_t copy)
 {
-    atomic_store_explicit(&own_line(o)->version, 2 * o->position + 1, memory_order_relaxed);
-    /* Pairs with the acquire fence in copy_of: who sees a word of the change sees that it goes
+    return copy == REPLICA
+               ? object_replica_of(o, core)
+               : (char *)o->snapshots + (2 * core + copy - FIRST_SNAPSHOT) * o->replica_bytes;
+}
+
+/* Around what changes one of them, for whoever copies it. */
+static inline void changes(struct object *o, uint32_t copy)
+{
+    atomic_store_explicit(&own_line(o)->version[copy], 2 * o->position + 1, memory_order_relaxed);
+    /* Pairs with the acquire fence in take_over: who sees a word of the change sees that it goes
      * on. */
     atomic_thread_fence(memory_order_release);
 }
-static inline void changed(struct object *o)
+static inline void changed(struct object *o, uint32_t copy)
 {
-    /* Pairs with the acquire in copy_of. */
-    atomic_store_explicit(&own_line(o)->version, 2 * o->position, memory_order_release);
+    /* Pairs with the acquire in farthest. */
+    atomic_store_explicit(&own_line(o)->version[copy], 2 * o->position, memory_order_release);
 }
 
 static inline void publish_position(struct object *o)
@@ -68,31 +49,19 @@ static inline void publish_position(struct object *o)
 
 enum reached { AT_THE_END, AT_CLOSE, OVERTAKEN };
 
-/* Reads an entry that is there; false: it has been overwritten. */
-static inline bool read_entry(const struct object *o, uint64_t entry, struct operation *operation)
-{
-    const uint64_t core = entry >> PLACE_BITS & (OBJECT_CORES_MOST - 1);
-    object_get_operation(operation_slot(o, core, entry & ((1 << PLACE_BITS) - 1)), operation);
-    /* Pairs with the release fence in append: who sees a word of an operation two laps on sees the
-     * log a lap on. */
-    atomic_thread_fence(memory_order_acquire);
-    return atomic_load_explicit(log_at(o, o->position), memory_order_relaxed) == entry;
-}
-
 static enum reached replay(struct object *o)
 {
     const uint64_t step = o->log_slots / 8;
     enum reached reached = AT_THE_END;
     bool dirty = false;
     for (;;) {
-        /* Pairs with the compare-and-swap in append. */
-        const uint64_t entry = atomic_load_explicit(log_at(o, o->position), memory_order_acquire);
+        const uint64_t entry = log_entry(o, o->position);
         const enum log_look look = entry_at(entry, o->position);
         if (look == LOG_END)
             break;
         struct operation operation;
         struct result result;
-        if (look == LOG_PAST || !read_entry(o, entry, &operation)) {
+        if (look == LOG_PAST || !read_entry(o, o->position, entry, 0, &operation)) {
             reached = OVERTAKEN;
             break;
         }
@@ -101,14 +70,14 @@ static enum reached replay(struct object *o)
             break;
         }
         if (!dirty)
-            changes(o);
+            changes(o, REPLICA);
         dirty = true;
         o->type->apply(o->replica, &operation, &result);
         if (!(++o->position & (step - 1)))
             publish_position(o);
     }
     if (dirty)
-        changed(o);
+        changed(o, REPLICA);
     return reached;
 }
 
@@ -118,7 +87,7 @@ static void at_position(struct object *o, uint64_t position)
 {
     o->position = position;
     o->limit = position;
-    changed(o);
+    changed(o, REPLICA);
     publish_position(o);
 }
 
@@ -126,7 +95,7 @@ static void at_position(struct object *o, uint64_t position)
  * meanwhile: then the log has a close, or has gone on past its beginning. */
 RARE static void join(struct object *o, uint64_t mode)
 {
-    changes(o);
+    changes(o, REPLICA);
     /* Acquire: pairs with the release in replicated_begin. The state has at least what it had when
      * the log began there. */
     const uint64_t start = atomic_load_explicit(&o->line->start, memory_order_acquire);
@@ -139,22 +108,13 @@ RARE static void join(struct object *o, uint64_t mode)
     at_position(o, start);
 }
 
-/* Takes over that core's replica; false: it changed meanwhile, or is not of this log. */
-static bool copy_of(struct object *o, uint32_t core, uint64_t version)
-{
-    object_copy(o->replica, object_replica_of(o, core), o->state_bytes);
-    /* Pairs with the release fence in changes(). */
-    atomic_thread_fence(memory_order_acquire);
-    return atomic_load_explicit(&o->of_core[core].version, memory_order_relaxed) == version;
-}
-
 /* Of plain words: the owner copies its own replica, between two operations, and says at once where
  * this core is, so that the log does not overtake it. False: the form has ended. */
 RARE static bool join_by_owner(struct object *o, uint64_t mode)
 {
     const struct operation join = {.kind = KIND_JOIN};
     struct message reply;
-    changes(o);
+    changes(o, REPLICA);
     o->epoch = 0;
     atomic_store_explicit(&own_line(o)->position, 0, memory_order_relaxed); /* wait for no answer */
     if (!delegated_ask(o, mode, &join, &reply))
@@ -184,114 +144,141 @@ static bool let_join(struct object *o)
     return any;
 }
 
-/* The one that is farthest on and at rest; its own number: none. */
-static uint32_t farthest(struct object *o, uint64_t *version)
+/* --- Snapshots --- */
+
+/* At the log's beginning it is in the way of all that append. */
+static inline void ask_for_a_snapshot(const struct object *o)
 {
-    uint32_t found = o->me;
-    uint64_t most = 2 * o->start;
-    for (uint32_t core = 0; core < o->cores; core++) {
-        /* Pairs with the release in changed(). */
-        const uint64_t its = atomic_load_explicit(&o->of_core[core].version, memory_order_acquire);
-        if (core == o->me || its & 1 || its < most)
-            continue;
-        found = core;
-        *version = most = its;
-    }
+    atomic_store_explicit(&own_line(o)->position, o->start, memory_order_relaxed);
+}
+
+struct whole {
+    uint64_t version; /* 0: there is none */
+    uint32_t core, copy;
+};
+
+/* Of the others' copies, from the first kind on: the one that is farthest on, of those that are of
+ * this log and that nobody is writing. */
+static struct whole farthest(const struct object *o, uint32_t first)
+{
+    struct whole found = {0};
+    for (uint32_t core = 0; core < o->cores; core++)
+        for (uint32_t copy = first; copy < COPIES; copy++) {
+            /* Pairs with the release in changed(). */
+            const uint64_t its =
+                atomic_load_explicit(&o->of_core[core].version[copy], memory_order_acquire);
+            if (its & 1 || its < 2 * o->start || its <= found.version ||
+                (core == o->me && copy == REPLICA))
+                continue;
+            found = (struct whole){its, core, copy};
+        }
     return found;
 }
 
-/* Overtaken: the replica of another core is taken instead. False: the mode has changed. */
+/* In place of its own replica; false: that one is no farther, or changed meanwhile. */
+static bool take_over(struct object *o, struct whole from)
+{
+    if (from.version <= 2 * o->position)
+        return false;
+    changes(o, REPLICA);
+    /* So that it is waited for. */
+    atomic_store_explicit(&own_line(o)->position, from.version / 2, memory_order_relaxed);
+    object_copy(o->replica, copy_in(o, from.core, from.copy), o->state_bytes);
+    /* Pairs with the release fence in changes(). */
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&o->of_core[from.core].version[from.copy], memory_order_relaxed) !=
+        from.version)
+        return false;
+    at_position(o, from.version / 2);
+    return true;
+}
+
+/* Overtaken: another's snapshot is taken, or its replica, by turns: a replica changes all the time
+ * where its core operates. False: the mode has changed. */
 RARE static bool come_back(struct object *o)
 {
-    const uint64_t ticket = ++o->tickets << 8 | o->me;
-    bool back = false;
     if (o->type->plain)
         return join_by_owner(o, o->epoch);
-    changes(o);
-    while (!back && object_mode_is(o, o->epoch)) {
-        uint64_t version = 0;
-        /* Relaxed, both: a request. */
-        atomic_store_explicit(&o->line->still, ticket, memory_order_relaxed);
-        const uint32_t core = farthest(o, &version);
-        back = core != o->me && copy_of(o, core, version);
-        if (back)
-            at_position(o, version / 2);
-        else
-            object_back_off(o);
-    }
-    uint64_t mine = ticket;
-    atomic_compare_exchange_strong_explicit(&o->line->still, &mine, 0, memory_order_relaxed,
-                                            memory_order_relaxed);
-    if (!back)
-        o->epoch = 0;
-    return back;
-}
-
-/* Somebody copies a replica: for as long as that may take, and once for each that asks. */
-RARE static void hold_still(struct object *o)
-{
-    const uint64_t ticket = atomic_load_explicit(&o->line->still, memory_order_relaxed);
-    const uint64_t patience = PATIENCE + o->state_bytes / LINE_BYTES;
-    for (uint64_t i = 0; ticket && i < patience; i++) {
-        if (atomic_load_explicit(&o->line->still, memory_order_relaxed) != ticket)
-            break;
+    for (uint32_t turn = 0; object_mode_is(o, o->epoch); turn++) {
+        if (take_over(o, farthest(o, turn % 2 ? REPLICA : FIRST_SNAPSHOT)))
+            return true;
+        ask_for_a_snapshot(o);
         object_back_off(o);
     }
-    o->still_ignored = ticket;
+    o->epoch = 0;
+    return false;
 }
 
-static inline bool asked_to_hold_still(const struct object *o)
+/* In the one that is older, or was left half written. */
+RARE static void take_snapshot(struct object *o)
 {
-    return atomic_load_explicit(&o->line->still, memory_order_relaxed) != o->still_ignored;
+    uint64_t version[COPIES];
+    for (uint32_t copy = FIRST_SNAPSHOT; copy < COPIES; copy++) {
+        version[copy] = atomic_load_explicit(&own_line(o)->version[copy], memory_order_relaxed);
+        version[copy] *= !(version[copy] & 1);
+    }
+    const uint32_t older =
+        version[FIRST_SNAPSHOT] <= version[SECOND_SNAPSHOT] ? FIRST_SNAPSHOT : SECOND_SNAPSHOT;
+    changes(o, older);
+    object_copy(copy_in(o, o->me, older), o->replica, o->state_bytes);
+    changed(o, older);
 }
 
 /* --- Appending --- */
 
-/* Is there room at the position? Nobody is more than a lap behind, of those that have joined and are
- * waited for. */
-static bool has_room(struct object *o)
+enum room { ROOM, BEHIND, NO_SNAPSHOT };
+
+/* Is there room at the position? Nobody is more than a lap behind of those that have joined and are
+ * waited for; nor, where somebody was overtaken, the newest snapshot. */
+static enum room room(struct object *o)
 {
+    const bool small = o->state_bytes <= SNAPSHOT_LINES * LINE_BYTES * o->log_slots;
     uint64_t lowest = o->position;
+    bool overtaken = false;
     for (uint32_t core = 0; core < o->cores; core++) {
         const uint64_t its = atomic_load_explicit(&o->of_core[core].position, memory_order_relaxed);
-        if (core != o->me && its >= o->start && its != o->ignored[core] && its < lowest)
-            lowest = its;
+        if (core == o->me || its < o->start)
+            continue;
+        if (its != o->ignored[core])
+            lowest = its < lowest ? its : lowest;
+        else if (small || its == o->start)
+            overtaken = true;
+    }
+    const bool behind = o->position >= lowest + o->log_slots - 1;
+    if (overtaken) {
+        const uint64_t newest = farthest(o, FIRST_SNAPSHOT).version / 2;
+        lowest = newest < lowest ? newest : lowest;
     }
     o->limit = lowest + o->log_slots - 1;
-    return o->position < o->limit;
+    return behind ? BEHIND : o->position < o->limit ? ROOM : NO_SNAPSHOT;
 }
 
 RARE static void wait_for_room(struct object *o)
 {
-    for (uint32_t i = 0; !has_room(o); i++) {
-        if (i < PATIENCE || o->type->plain) {
+    /* As long as it may take to copy a state. */
+    const uint64_t patience = PATIENCE + o->state_bytes / LINE_BYTES;
+    enum room found;
+    for (uint64_t i = 0; (found = room(o)) != ROOM; i++) {
+        if (found == NO_SNAPSHOT) {
+            take_snapshot(o);
+        } else if (i < patience || o->type->plain) {
             object_back_off(o);
-            continue;
+        } else {
+            for (uint32_t core = 0; core < o->cores; core++)
+                o->ignored[core] =
+                    atomic_load_explicit(&o->of_core[core].position, memory_order_relaxed);
         }
-        for (uint32_t core = 0; core < o->cores; core++)
-            o->ignored[core] =
-                atomic_load_explicit(&o->of_core[core].position, memory_order_relaxed);
     }
 }
 
 /* At the position; false: another core was first. */
 static inline bool append(struct object *o, const struct operation *operation)
 {
-    _Atomic uint64_t *at = log_at(o, o->position);
-    uint64_t entry = atomic_load_explicit(at, memory_order_relaxed);
-    if (entry_at(entry, o->position) != LOG_END)
+    const uint64_t found = atomic_load_explicit(log_at(o, o->position), memory_order_relaxed);
+    if (entry_at(found, o->position) != LOG_END)
         return false;
-    const uint64_t place = o->appended & ((1 << PLACE_BITS) - 1);
-    /* Pairs with the acquire fence in read_entry. */
-    atomic_thread_fence(memory_order_release);
-    object_put_operation(operation_slot(o, o->me, place), operation);
-    /* Release: pairs with the acquire in replay, of who finds the entry. */
-    if (!atomic_compare_exchange_strong_explicit(at, &entry, entry_of(o->position, o->me, place),
-                                                 memory_order_release, memory_order_relaxed))
-        return false;
-    o->appended++;
-    arch_prefetch_write(operation_slot(o, o->me, o->appended));
-    return true;
+    log_put(o, 0, operation);
+    return log_append(o, o->position, found, 1);
 }
 
 /* False: the form has ended. */
@@ -311,7 +298,7 @@ static bool put_in_order(struct object *o, const struct operation *operation)
     for (;;) {
         if (!to_the_end(o))
             return false;
-        if (__builtin_expect(o->position >= o->limit, 0) && !has_room(o)) {
+        if (__builtin_expect(o->position >= o->limit, 0) && room(o) != ROOM) {
             wait_for_room(o);
             continue;
         }
@@ -329,8 +316,6 @@ static inline bool enter(struct object *o, uint64_t mode)
             return join_by_owner(o, mode);
         join(o, mode);
     }
-    if (__builtin_expect(asked_to_hold_still(o), 0))
-        hold_still(o);
     return true;
 }
 
@@ -348,11 +333,11 @@ bool replicated_apply(struct object *o, uint64_t mode, const struct operation *o
     if (done && only_reads) {
         o->type->apply(o->replica, operation, result);
     } else if (done) {
-        changes(o);
+        changes(o, REPLICA);
         o->type->apply(o->replica, operation, result);
         if (!(++o->position & (o->log_slots / 8 - 1)))
             publish_position(o);
-        changed(o);
+        changed(o, REPLICA);
     }
     o->inside = false;
     return done;
@@ -360,14 +345,16 @@ bool replicated_apply(struct object *o, uint64_t mode, const struct operation *o
 
 bool replicated_follow(struct object *o)
 {
-    if (o->inside || !o->epoch || !object_mode_is(o, o->epoch) || asked_to_hold_still(o))
+    if (o->inside || !o->epoch || !object_mode_is(o, o->epoch))
         return false;
     const bool asked = o->type->plain && o->me == o->owner && let_join(o);
     const uint64_t before = o->position;
-    /* Overtaken, it comes back when it has something to do. */
-    if (replay(o) == AT_THE_END &&
+    const enum reached reached = replay(o);
+    if (reached == AT_THE_END &&
         atomic_load_explicit(&own_line(o)->position, memory_order_relaxed) != o->position)
         publish_position(o);
+    if (reached == OVERTAKEN && !o->type->plain)
+        take_over(o, farthest(o, FIRST_SNAPSHOT)); /* else when it has something to do */
     return o->position != before || asked;
 }
 

@@ -10,10 +10,18 @@
  * behind which nothing is appended; the owner's replica at that entry is the state.
  *
  * The log is a ring, and the one who appends waits for those that are behind only for a while, and
- * not twice at the same place. Whoever comes back and finds that the log has gone past it takes the
- * replica of another core, which it asks to hold still. So a full log waits for nobody who does not
- * run. Who was overtaken does, in one case: where all that are at the log's end stopped in the middle
- * of an operation.
+ * not twice at the same place. Before it goes past one it leaves a snapshot of its own replica, and
+ * another one whenever the log has gone round since; a core has two places for them, by turns, so
+ * that one that was stopped while it wrote leaves the other whole. Whoever comes back and finds that
+ * the log has gone past it takes the newest. So neither a full log waits for a core that does not run,
+ * nor does a core that was overtaken.
+ *
+ * A core that joins late has never been gone past: it asks for a snapshot, by being at the log's
+ * beginning, or copies a replica while its core does not change it. So does one that was overtaken
+ * where the state is large, of more lines than eight for each entry of the log: to copy it once a lap
+ * would cost more than the operations do. Such a core waits in one case: where nobody appends, and all
+ * that are at the log's end stopped in the middle of an operation.
+ *
  * Where a type's words are plain ones nobody copies what another may be writing: a core joins by
  * asking the owner, and a full log waits for all that have joined.
  * An entry, and the operation that it leads to, are looked at once more after they have been read:

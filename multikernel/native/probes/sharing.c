@@ -303,7 +303,7 @@ int64_t probe_sharing(struct driver *d, const struct probe *p)
 
 uint64_t probe_sharing_bytes(uint32_t type, uint32_t shape, uint32_t cores)
 {
-    const struct object_geometry geometry = {type, shape, cores, 0, LOG, 0};
+    const struct object_geometry geometry = {type, shape, cores, 0, LOG, 0, 0};
     enum object_verdict verdict;
     return object_bytes(&geometry, &verdict);
 }

@@ -118,7 +118,7 @@ const struct probe_kind probe_kinds[] = {
     {"sharing", probe_sharing,
      "form memory type shape core forms count cycles edge base each results",
      "locked fifo optimistic delegated replicated lock-free agreed-two-phase agreed-one-phase "
-     "agreed-owner adaptive",
+     "agreed-owner combined adaptive",
      "an object that there is, in memory for it and a form that it has"},
     {0}};
 ;

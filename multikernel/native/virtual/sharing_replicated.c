@@ -131,7 +131,6 @@ static bool enters(struct party *p, struct member *m)
         m->position = m->limit = p->log_start;
         apply_here(p, m);
     }
-    takes(m, p->costs->look); /* is it asked to hold still? */
     END(m->at_serve);
 }
 
