@@ -215,6 +215,12 @@ class NotAMember(_AtCore, BadInput):
     """
 
 
+class NoSuchKey(MultikernelError, KeyError):
+    """A shared map has no such key. Python's own name catches it too."""
+
+    __str__ = Exception.__str__  # KeyError shows its argument as Python writes it
+
+
 class ObjectFull(MultikernelError):
     """A shared map or queue holds as much as it can; nothing was put in."""
 
@@ -261,7 +267,35 @@ class CoreDied(MultikernelError):
         self.status = status
 
 
-class ChannelClosed(MultikernelError, BrokenPipeError, EOFError):
+class TimedOut(MultikernelError, TimeoutError):
+    """A wait came to the end that its caller had set. Python's own name catches it too."""
+
+
+class ChannelError(MultikernelError):
+    """Root of what channels raise."""
+
+
+class ChannelMisused(ChannelError, BadInput, ValueError):
+    """What cannot be done with this end of a channel: it is closed, was opened before, has another
+    form, belongs to another process or thread, or carries something else. Nothing was sent.
+    """
+
+
+class WrongForm(ChannelMisused, AttributeError):
+    """A channel of this form has no such operation, another form has."""
+
+
+class ChannelTimeout(ChannelError, TimedOut):
+    """Nothing came, or no room, for as long as the call or its end's `timeout` says. The channel
+    can go on being used.
+    """
+
+
+class ChannelBroken(ChannelError):
+    """Nothing more can be sent or received: a message was sent in part, or what came is none."""
+
+
+class ChannelClosed(ChannelError, BrokenPipeError, EOFError):
     """The other side of a channel has closed it, or its process is gone. When receiving: and all it
     sent is read.
 

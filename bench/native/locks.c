@@ -10,6 +10,7 @@
  *                                    own, the longest wait in cycles
  *     crowd   likewise               two processes on one CPU
  *     four    likewise               four processes on two CPUs
+ *     six     likewise               six
  *
  * With Concurrency Kit (libck-dev) its locks are rows like ours, ck-NAME. */
 #include <sched.h>
@@ -168,9 +169,10 @@ static void run(const struct lock_loops *kind, uint32_t processes, uint32_t on, 
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || (strcmp(argv[1], "alone") && strcmp(argv[1], "both") &&
-                     strcmp(argv[1], "crowd") && strcmp(argv[1], "four"))) {
-        fprintf(stderr, "locks alone|both|crowd|four [ROUNDS [MS]]\n");
+    if (argc < 2 ||
+        (strcmp(argv[1], "alone") && strcmp(argv[1], "both") && strcmp(argv[1], "crowd") &&
+         strcmp(argv[1], "four") && strcmp(argv[1], "six"))) {
+        fprintf(stderr, "locks alone|both|crowd|four|six [ROUNDS [MS]]\n");
         return 2;
     }
     const int rounds = argc > 2 ? atoi(argv[2]) : 1;
@@ -206,7 +208,8 @@ int main(int argc, char **argv)
                 alone(kinds[i]);
             continue;
         }
-        const uint32_t processes = strcmp(argv[1], "four") ? 2 : 4, on = crowd ? 1 : 2;
+        const uint32_t on = crowd ? 1 : 2;
+        const uint32_t processes = !strcmp(argv[1], "six") ? 6 : !strcmp(argv[1], "four") ? 4 : 2;
         for (uint32_t t = 0; t < sizeof thinks / sizeof *thinks; t++)
             for (uint32_t i = 0; i < count; i++)
                 if (kinds[i]->contend)

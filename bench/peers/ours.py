@@ -254,11 +254,11 @@ class PythonEnd(ProcessPeer):
     def open(self, side: Any, role: int) -> End:
         """See ProcessPeer."""
         end = side.open()
-        return End(end.send, end.receive_bytes, message=WORDS, close=end.close)
+        return End(end.send_words, end.receive_message, message=WORDS, close=end.close)
 
 
 class PythonRing(PythonEnd):
-    """send and receive."""
+    """send_words and receive_message."""
 
     key, name, form, slots = "python-ring", "used-bit ring, from Python", "used-ring", SLOTS
 
@@ -289,7 +289,7 @@ class PythonCalls(PythonEnd):
             calls.close()
             queue.close()
 
-        end = End(queue.send, queue.receive_bytes, message=WORDS, close=close)
+        end = End(queue.send_words, queue.receive_message, message=WORDS, close=close)
         self.calls_by(end, calls, role)
         return end
 
@@ -297,11 +297,11 @@ class PythonCalls(PythonEnd):
     def calls_by(end: End, calls: Any, role: int) -> None:
         """Puts into the end how that side makes a round trip."""
         if role == 0:
-            end.exchange = calls.call_bytes
+            end.exchange = calls.call_message
         else:
             end.first, end.answer, end.last = (
-                calls.receive_bytes,
-                calls.reply_receive_bytes,
+                calls.receive_message,
+                calls.reply_receive_message,
                 calls.reply,
             )
 
@@ -349,8 +349,8 @@ class PythonBatches(PythonEnd):
                 end.receive_many(rows[: count % BATCH])
 
         return End(
-            end.send,
-            end.receive_bytes,
+            end.send_words,
+            end.receive_message,
             send_many=send_many,
             receive_many=receive_many,
             message=WORDS,

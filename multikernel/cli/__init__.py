@@ -107,7 +107,12 @@ def _main(arguments: Sequence[str] | None) -> int:
             return 0
         return fail(error.format_message(), error.exit_code)
     except MultikernelError as error:
-        return fail(str(error), BAD_INPUT if isinstance(error, BadInput) else FAILED)
+        from multikernel.cli.spelling import options_of, spelled
+
+        given = sys.argv[1:] if arguments is None else arguments
+        name = next((one for one in given if not one.startswith("-")), "")
+        text = spelled(error, options_of(group.get_command(click.Context(group), name)))
+        return fail(text, BAD_INPUT if isinstance(error, BadInput) else FAILED)
     except click.Abort as error:
         if isinstance(error.__cause__, MultikernelError):  # click takes what is an EOFError for it
             return fail(str(error.__cause__), FAILED)

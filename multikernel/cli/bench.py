@@ -13,12 +13,12 @@ from multikernel.cli.options import (
     calibration_option,
     measuring_options,
     request_of,
-    those_with,
     trace_option,
     tracing,
 )
 from multikernel.errors import BadInput
 from multikernel.experiments import registry
+from multikernel.measuring.asked import those_with
 
 TRACED = 4096
 """Events of each core that a trace of experiments keeps: they boot many systems."""
@@ -45,7 +45,12 @@ def list_() -> None:
 
 
 @command.command("run")
-@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.argument(
+    "names", nargs=-1, required=True, metavar="NAME…",
+    shell_complete=lambda _, __, begun: [
+        name for name in ("all", *registry.names()) if name.startswith(begun)
+    ],
+)  # fmt: skip
 @measuring_options
 @click.option(
     "--only",

@@ -20,7 +20,6 @@ import click
 
 from multikernel.cli.options import (
     cores_option,
-    modelled_placement,
     placement_of,
     trace_option,
     tracing,
@@ -31,6 +30,7 @@ from multikernel.errors import BadInput
 from multikernel.machine.host.cpus import outside_mask
 from multikernel.machine.models.reading import read
 from multikernel.machine.topology.model import Topology
+from multikernel.measuring.asked import modelled_placement
 
 if TYPE_CHECKING:
     from multikernel.system import System
@@ -184,17 +184,27 @@ def _show(error: BaseException, path: str) -> None:
     traceback.print_exception(type(error), error, trace or error.__traceback__)
 
 
+NEXT = """\
+try next, in another terminal:
+  multikernel inspect                        what each core has mapped, who owns what
+  multikernel boot --cores 2 -- program.py   a program in a system of its own: multikernel.current()
+  multikernel demo                           five programs to start from
+"""
+
+
 def _stay(booted: System) -> NoReturn:
     if sys.stdout.isatty():
         from rich.live import Live
 
+        print(NEXT)
         with Live(auto_refresh=False) as live:
             while True:
                 live.update(table(HEADINGS, _rows(booted), RIGHT, _title(booted)), refresh=True)
                 time.sleep(REFRESH_SECONDS)
     from multikernel.report.say.table import plain
 
-    print(_title(booted), plain(HEADINGS, list(_rows(booted)), RIGHT), sep="\n", end="", flush=True)
+    print(_title(booted), plain(HEADINGS, list(_rows(booted)), RIGHT), sep="\n", end="")
+    print("", NEXT, sep="\n", end="", flush=True)
     while True:
         time.sleep(REFRESH_SECONDS)
         booted.launched.check()

@@ -11,6 +11,7 @@ import click
 from multikernel import __version__
 
 COMMANDS = {
+    "help": "The guide in pages: what there is to know, by topic.",
     "compare": "Boot both kernels, measure them beside Linux, and print the verdict.",
     "boot": "Boot a kernel and watch it, or run a program in it.",
     "inspect": "Show a running system: replicas, owners, relations, digests.",
@@ -25,6 +26,8 @@ COMMANDS = {
     "simulate": "Hold virtual time against this machine: predicted beside measured.",
     "reproduce": "Simulate the paper's figures on its machines, beside its points.",
     "schema": "Print the JSON schema of result documents.",
+    "demo": "An hour's lab: five programs to run, read and change.",
+    "replay": "Play an operation step by step, message by message, as one HTML page.",
     "report": "Draw results as one HTML page to read, print and pass on.",
 }
 """By name, which is that of the file in this room: what the list of commands says."""

@@ -48,7 +48,7 @@ REDRAW_SECONDS = 0.5
     help="Measure pairs without a CPU in common at the same time: faster, less clean.",
 )
 @click.option(
-    "-o",
+    "--matrix",
     "file",
     metavar="FILE",
     help="Write the matrix to a file too: .csv (a line a series), .json (the document) or .svg"
@@ -67,7 +67,7 @@ def command(
     the others are estimated.
     """
     placement = _of_pairs(placement_of(cores, oversubscribe=True))
-    check_new_file(file, FORMS)
+    check_new_file(file, FORMS, "--matrix")
     running = Run(output, as_json)
     chosen = SIZES[size or ("quick" if quick else "full")]
 

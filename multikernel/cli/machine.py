@@ -2,11 +2,12 @@
 
 import click
 
-from multikernel.cli.options import model_of
+from multikernel.cli.options import progress_to_stderr
 from multikernel.errors import BadInput
 from multikernel.machine.models import reading
 from multikernel.machine.models.model import Model, Number
 from multikernel.machine.models.tables import tables, topology_of
+from multikernel.measuring.asked import model_of
 from multikernel.virtual.calibrating import HERE
 
 
@@ -41,7 +42,11 @@ def show(machine: str) -> None:
     MACHINE is a name of the list, a .toml file, a shape such as 8x4, or `here`: this host, measured
     now.
     """
-    model = model_of(machine)[0] if machine == HERE else reading.read(machine, where="machine show")
+    model = (
+        model_of(machine, progress_to_stderr)[0]
+        if machine == HERE
+        else reading.read(machine, where="machine show")
+    )
     click.echo("\n".join(lines_of(model, machine)))
 
 

@@ -4,14 +4,13 @@ Guarantees: everything that can be wrong with what the user gave is found here, 
 booted or measured.
 """
 
-import difflib
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,19 +19,12 @@ from multikernel.cli import shown
 from multikernel.cli.printing import Function, json_option
 from multikernel.errors import BadInput, MeasurementRefused, MultikernelError, OutputError
 from multikernel.experiments.instrument.request import SIZES, Request
-from multikernel.machine.cpu_list import format_cpu_list
-from multikernel.machine.host.cpus import Placement, left_out, outside_mask, resolve
-from multikernel.machine.models.model import Model
-from multikernel.machine.models.reading import read
-from multikernel.machine.models.tables import MOST_CORES, tables, topology_of
-from multikernel.machine.topology.model import Topology
+from multikernel.measuring import asked
 from multikernel.results import store
 from multikernel.results.document import Document
 from multikernel.results.encoding import encode_all
 from multikernel.timeline.events import EVENTS_MOST
 from multikernel.timeline.trace import Trace
-from multikernel.virtual.calibrating import HERE, asked
-from multikernel.virtual.work import Work
 
 
 def together(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
@@ -65,6 +57,7 @@ calibration_option = click.option(
 )
 output_options = together(
     click.option(
+        "-o",
         "--output",
         metavar="DIR",
         help="Write the result documents there. Without it: a fresh directory below results/.",
@@ -95,23 +88,6 @@ measuring_options = together(
 )
 
 
-def placement_of(cores: str | None, *, oversubscribe: bool) -> Placement:
-    """Where the cores run. Raises BadInput for more cores than CPUs, unless that is wanted."""
-    topology = Topology.read()
-    placement = resolve(cores, topology)
-    note(left_out(cores, topology))
-    if placement.oversubscribed and not oversubscribe:
-        outside = outside_mask(topology)
-        raise BadInput(
-            "more cores than CPUs, where nothing can be measured",
-            value=f"{len(placement.cpus)} cores on CPUs {format_cpu_list(placement.cpus)}",
-            where="--cores",
-            hint="add --oversubscribe to run it all for correctness, without latencies"
-            + (f"; {outside}: name them" if outside else ""),
-        )
-    return placement
-
-
 @contextmanager
 def tracing(file: str | None, most: int = EVENTS_MOST) -> Iterator[Trace | None]:
     """A trace of the systems that are booted within the block, written at its end. most: of events
@@ -140,9 +116,9 @@ def skip(error: MultikernelError) -> None:
     note(f"skipped: {error}")
 
 
-def check_new_file(file: str | None, forms: tuple[str, ...]) -> None:
-    """Minutes of work are not to be lost to a typing error in -o. forms: suffixes that are known.
-    Raises BadInput.
+def check_new_file(file: str | None, forms: tuple[str, ...], where: str = "--output") -> None:
+    """Minutes of work are not to be lost to a typing error in a file's name. forms: suffixes that
+    are known; where: the option. Raises BadInput.
     """
     if file is None:
         return
@@ -157,7 +133,7 @@ def check_new_file(file: str | None, forms: tuple[str, ...]) -> None:
         wrong = "cannot write into this directory", directory, "name another one"
     else:
         return
-    raise BadInput(wrong[0], value=wrong[1], where="-o", hint=wrong[2])
+    raise BadInput(wrong[0], value=wrong[1], where=where, hint=wrong[2])
 
 
 def progress_to_stderr(text: str) -> None:
@@ -166,104 +142,8 @@ def progress_to_stderr(text: str) -> None:
     print(before + text, end=end, file=sys.stderr, flush=True)
 
 
-def request_of(
-    cores: str | None,
-    *,
-    quick: bool,
-    oversubscribe: bool,
-    size: str | None,
-    boots: int | None,
-    only: str | None = None,
-    time: str | None = None,
-    machine: str | None = None,
-    trace: Trace | None = None,
-    calibration: str | None = None,
-) -> Request:
-    """What the experiments are asked. Raises BadInput."""
-    if trace is not None:
-        size = "smoke"
-    elif machine is not None:
-        size = size or "modelled"
-    if machine is None and calibration is not None:
-        raise BadInput(
-            "a calibration is of a modelled machine's work", value=calibration,
-            where="--calibration", hint="add --machine",
-        )  # fmt: skip
-    chosen = SIZES[size or ("quick" if quick else "full")]
-    model, work = (None, None) if machine is None else model_of(machine)
-    if calibration is not None:
-        work = asked(calibration, "--calibration")
-    return Request(
-        placement_of(cores, oversubscribe=oversubscribe)
-        if model is None
-        else modelled_placement(model, machine, cores),
-        chosen if boots is None else replace(chosen, boots=boots),
-        only=tuple(name.strip() for name in (only or "").split(",") if name.strip()),
-        seconds=seconds_of(time),
-        progress=progress_to_stderr,
-        model=model,
-        machine=machine,
-        trace=trace,
-        calibration=work,
-        bands=not quick,
-    )
-
-
-def model_of(machine: str) -> tuple[Model, Work | None]:
-    """A machine, and where it is this host, measured now, what local work takes on it. Raises
-    BadInput, MeasurementRefused.
-    """
-    if machine != HERE:
-        return read(machine), None
-    from multikernel.experiments.this_host import this_machine
-
-    return this_machine(progress_to_stderr)
-
-
-def modelled_placement(model: Model, machine: str | None, cores: str | None) -> Placement:
-    """So many cores of a modelled machine, by default all. Raises BadInput."""
-    most = min(len(topology_of(model, "--machine").cpus) * model.servers, MOST_CORES)
-    if cores is not None and not re.fullmatch(r"\d{1,5}", cores):
-        raise BadInput("of a modelled machine so many cores", value=cores, where="--cores")
-    count = most if cores is None else int(cores)
-    if not 1 <= count <= most:
-        raise BadInput(
-            f"this machine has {most} cores that can be modelled", value=count, where="--cores",
-            hint="ask for fewer, or for a larger machine",
-        )  # fmt: skip
-    tables(model, count, f"--machine, {machine}")
-    return Placement(tuple(range(count)))
-
-
-def seconds_of(text: str | None) -> float | None:
-    """A time such as 90s, 10m or 1h. Raises BadInput."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh])", text)
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
-    if not seconds:
-        raise BadInput("no time", value=text, where="--time", hint="such as 90s, 10m or 1h")
-    return seconds
-
-
-def those_with(names: Iterable[str], request: Request) -> list[str]:
-    """The experiments that have some of request.only. Raises BadInput for what none has."""
-    from multikernel.experiments import registry
-    from multikernel.experiments.instrument.experiment import names_of
-
-    known = {
-        name: {one for arm in registry.get(name)(request).arms() for one in names_of(arm)}
-        for name in names
-    }
-    every = set().union(*known.values())
-    for one in request.only:
-        if one not in every:
-            close = difflib.get_close_matches(one, sorted(every), 3, 0.4)
-            raise BadInput(
-                "no system, variant or key of that name is measured", value=one, where="--only",
-                hint="perhaps " + " or ".join(close) if close else f"there are {', '.join(every)}",
-            )  # fmt: skip
-    return [name for name, all_of_it in known.items() if all_of_it & set(request.only)]
+request_of = partial(asked.request_of, say=progress_to_stderr, note=note)
+placement_of = partial(asked.placement_of, note=note)
 
 
 class Run:

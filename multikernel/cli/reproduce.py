@@ -12,12 +12,12 @@ import click
 from multikernel.cli.options import (
     Run,
     calibration_option,
-    modelled_placement,
     progress_to_stderr,
 )
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.machine.models.reading import shipped
+from multikernel.measuring.asked import modelled_placement
 from multikernel.report.draw.chart import Form
 from multikernel.results.document import Document
 from multikernel.virtual.calibrating import asked
@@ -33,7 +33,7 @@ FIGURES = {
 
 @click.command("reproduce")
 @click.option(
-    "--output", metavar="DIR", help="Write the documents there, and pictures beside them."
+    "-o", "--output", metavar="DIR", help="Write the documents there, and pictures beside them."
 )
 @click.option("--figure", metavar="N,…", help="These figures alone, of 3, 6, 7 and 8.")
 @click.option("--seeds", type=click.IntRange(1, 100), default=5, help="Runs of each; 5.")

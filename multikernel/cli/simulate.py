@@ -35,7 +35,7 @@ def command(check: bool, objects: bool, calibrate: str | None, cores: str | None
         )  # fmt: skip
     if not check and calibrate is None:
         raise BadInput("nothing to do", where="simulate", hint="add --check, or --calibrate FILE")
-    check_new_file(calibrate, (".json",))
+    check_new_file(calibrate, (".json",), "--calibrate")
     placement = placement_of(cores, oversubscribe=False)
     if len(placement.cpus) < 2:
         raise BadInput("two CPUs are needed", value=len(placement.cpus), where="--cores")

@@ -50,6 +50,7 @@ SAME = ("packages", "dies", "cores", "cpus", "l2", "l3", "nodes")
 )
 @click.option(
     "-o",
+    "--output",
     "file",
     metavar="FILE",
     help="Write to a file: .svg (a figure), .json (all of it) or .txt (the drawing).",
@@ -96,7 +97,9 @@ def command(
 
 
 @command.command("capture")
-@click.option("-o", "file", metavar="FILE.tar.gz", help=f"Where to. Without it: {CAPTURE} here.")
+@click.option(
+    "-o", "--output", "file", metavar="FILE.tar.gz", help=f"Where to. Without it: {CAPTURE} here."
+)
 def capture_command(file: str | None) -> None:
     """Store what says how this host is built in a small archive.
 

@@ -5,6 +5,7 @@ Guarantees: a name here is the `experiment` of the documents it makes. A folder 
 is asked for.
 """
 
+import difflib
 import importlib
 from importlib.metadata import EntryPoint, entry_points
 
@@ -38,7 +39,11 @@ def get(name: str) -> type[Experiment]:
     for point in entry_points(group=GROUP):
         if point.name == name:
             return _loaded(point)
-    raise BadInput("unknown experiment", value=name, hint="there are all, " + ", ".join(names()))
+    close = difflib.get_close_matches(name, names(), 1, 0.5)
+    near = f"did you mean {close[0]}? " if close else ""
+    raise BadInput(
+        "unknown experiment", value=name, hint=f"{near}there are all, " + ", ".join(names())
+    )
 
 
 def _loaded(point: EntryPoint) -> type[Experiment]:

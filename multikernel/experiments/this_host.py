@@ -101,7 +101,7 @@ def this_machine(progress: Callable[[str], None]) -> tuple[Model, Work]:
     cpus = resolve(None, topology).cpus
     farther = by_distance(topology, cpus)
     if not farther:
-        raise BadInput("a machine of one CPU has no messages", value=cpus[0], where="--machine")
+        raise BadInput("a machine of one CPU has no messages", value=cpus[0], where="machine")
     request = Request(Placement((cpus[0], *farther.values())), SIZES["quick"])
 
     def rounds() -> list[Found]:

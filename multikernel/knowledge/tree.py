@@ -44,6 +44,11 @@ class Tree:
             self, "_children", {core: tuple(sent) for core, sent in children.items()}
         )
 
+    def _repr_html_(self) -> str:
+        from multikernel.knowledge import tree_picture
+
+        return tree_picture.html(self)
+
     @property
     def members(self) -> tuple[int, ...]:
         """All cores of the tree, sorted."""

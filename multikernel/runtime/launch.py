@@ -24,6 +24,7 @@ from multikernel.machine import limits
 from multikernel.native import _native
 from multikernel.runtime import child, leftovers, segments, wire
 from multikernel.runtime.plan import Plan
+from multikernel.runtime.printed import Printed
 
 REQUESTS, PROGRAMS = 0, 1
 """The two channels to each core."""
@@ -64,7 +65,11 @@ class Launched:
         try:
             asked = "a new process"
             with limits.naming(asked), child.standard_streams(), child.LastWords() as words:
-                self._start(plan, words)
+                self.printed = Printed()
+                try:
+                    self._start(plan, words)
+                finally:
+                    self.printed.started()
                 self._boot(plan, words)
         except BaseException as error:  # Ctrl-C too, at any moment
             if hasattr(self, "_finalizer"):
@@ -80,11 +85,13 @@ class Launched:
     def _start(self, plan: Plan, words: child.LastWords) -> None:
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
-            passed = theirs.fileno(), words.ours
+            printed = self.printed.descriptors
+            passed = theirs.fileno(), printed.get("stderr", words.ours)
             self.process = subprocess.Popen(
                 child.command(child.SUPERVISOR, *map(str, passed), *child.about(plan)),
                 pass_fds=passed,
                 stdin=subprocess.DEVNULL,
+                stdout=printed.get("stdout"),
                 stderr=words.stderr,
                 start_new_session=True,
             )
@@ -259,6 +266,7 @@ class Launched:
             # Interrupted, it is done again by the next call.
             _hang_up(self._connection, self.process, self.owner)
             self._finalizer.detach()
+            self.printed.close()
             segments.sweep()
             self._ended = True
 

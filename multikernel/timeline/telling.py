@@ -60,7 +60,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """number: from 1 on; reply, attempt: what it is; cycles."""
+    """number: from 1 on; reply, attempt, name: what it is; cycles."""
 
     number: int
     sender: int
@@ -69,6 +69,7 @@ class Message:
     attempt: int
     sent: int
     received: int
+    name: str = ""
 
 
 @dataclass
@@ -153,7 +154,7 @@ def _messages(events: list[list[Event]]) -> tuple[list[_Matched], int, int]:
                 sent[core, peer, reply, about, 0 if reply else phase].append((time, at))
     numbers, found, unsent = count(1), [], 0
     for core, some in enumerate(events):
-        for at, (time, about, _, kind, _, phase, _, peer, what, _) in enumerate(some):
+        for at, (time, about, _, kind, operation, phase, verdict, peer, what, _) in enumerate(some):
             came = INPUT_NAMES.get(what)
             if KIND_NAMES.get(kind) != "began" or came not in ("message", "reply"):
                 continue
@@ -163,7 +164,8 @@ def _messages(events: list[list[Event]]) -> tuple[list[_Matched], int, int]:
                 unsent += 1
                 continue
             left, left_at = waiting.popleft()
-            message = Message(next(numbers), peer, core, reply, about, left, time)
+            name = _of_input(came, operation, phase, verdict)
+            message = Message(next(numbers), peer, core, reply, about, left, time, name)
             found.append(_Matched(message, peer, left_at, core, at))
     return found, unsent, sum(map(len, sent.values()))
 

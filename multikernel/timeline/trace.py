@@ -36,16 +36,30 @@ def _perfetto() -> tuple[Any, Any]:
     return TraceProtoBuilder(), perfetto_trace_pb2
 
 
-class Trace:
-    """A file to be. Systems are added as they end; then it is written."""
+class Kept:
+    """What systems did, kept for who asks. Systems are added as they end."""
 
-    def __init__(self, path: str | os.PathLike[str], most: int = EVENTS_MOST) -> None:
-        """most: events that a core keeps at most, a power of two. Raises BadInput: without the
-        extra, where there is a file already, or cannot be one.
-        """
-        self.path = Path(path)
+    def __init__(self, most: int = EVENTS_MOST) -> None:
+        """most: events that a core keeps at most, a power of two."""
         self.most = most
         self.told: list[tuple[Traced, Told]] = []
+
+    def events(self, cores: int) -> int:
+        """That each of so many cores is to keep."""
+        return room(cores, self.most)
+
+    def add(self, traced: Traced) -> None:
+        """What a system did; its cores have ended, or rest."""
+        self.told.append((traced, tell(traced)))
+
+
+class Trace(Kept):
+    """The same as a file to be, which is written in the end."""
+
+    def __init__(self, path: str | os.PathLike[str], most: int = EVENTS_MOST) -> None:
+        """Raises BadInput: without the extra, where there is a file already, or cannot be one."""
+        super().__init__(most)
+        self.path = Path(path)
         _perfetto()
         directory = self.path.parent
         if os.path.lexists(self.path):
@@ -55,14 +69,6 @@ class Trace:
         else:
             return
         raise BadInput(wrong, value=self.path, where=WHERE, hint=hint)
-
-    def events(self, cores: int) -> int:
-        """That each of so many cores is to keep."""
-        return room(cores, self.most)
-
-    def add(self, traced: Traced) -> None:
-        """What a system did; its cores have ended, or rest."""
-        self.told.append((traced, tell(traced)))
 
     def write(self) -> None:
         """The file. Raises BadInput where its name is taken by now, OutputError."""

@@ -28,6 +28,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, SupportsIndex
 
 from multikernel.errors import BadInput, OutOfSlots, SystemClosed
+from multikernel.markup import element, table
 from multikernel.native import _native
 from multikernel.native._native import KINDS
 from multikernel.runtime import local
@@ -74,6 +75,14 @@ class Group:
             f"<Group {self.number & 0xFF} of cores {list(self.cores)}, root {self.root}, of system"
             f" {self._system}>"
         )
+
+    def _repr_html_(self) -> str:
+        facts = (
+            ("cores", ", ".join(map(str, self.cores))),
+            ("root", str(self.root)),
+            ("of system", self._system),
+        )
+        return element("div", element("b", f"Group {self.number & 0xFF}"), table(("", ""), facts))
 
     @property
     def core(self) -> int:

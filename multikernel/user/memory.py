@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, SupportsIndex
 
 from multikernel.errors import BadInput, ForeignHandle
+from multikernel.markup import element, table
 from multikernel.native import _native
 from multikernel.native._native import KINDS
 from multikernel.runtime import local
@@ -161,6 +162,15 @@ class Page(_Handle):
             f"<Page {self.size} bytes at {self.address:#x} on cores {list(self.cores)} of system"
             f" {self._system}>"
         )
+
+    def _repr_html_(self) -> str:
+        facts = (
+            ("address", f"{self.address:#x}"),
+            ("size", f"{self.size:,} bytes"),
+            ("mapped on cores", ", ".join(map(str, self.cores))),
+            ("of system", self._system),
+        )
+        return element("div", element("b", "Page"), table(("", ""), facts))
 
     @property
     def handle(self) -> int:

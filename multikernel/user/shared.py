@@ -27,6 +27,7 @@ from typing import Any, Literal, Self, SupportsIndex, overload
 
 from multikernel.errors import (
     BadInput,
+    NoSuchKey,
     NotAMember,
     ObjectClosed,
     ObjectFull,
@@ -362,7 +363,7 @@ class SharedMap(Shared):
     def __getitem__(self, key: int) -> int:
         status, value = self._apply(_GET, self._key(key))
         if status == _ABSENT:
-            raise KeyError(key)
+            raise NoSuchKey("this map has no such key", value=key)
         return value
 
     @overload
@@ -384,7 +385,7 @@ class SharedMap(Shared):
 
     def __delitem__(self, key: int) -> None:
         if self._apply(_REMOVE, self._key(key))[0] == _ABSENT:
-            raise KeyError(key)
+            raise NoSuchKey("this map has no such key", value=key)
 
     def add(self, key: int, amount: int = 1) -> int:
         """Adds to a key's value, which is 0 where there is none; what it was before. Raises

@@ -19,7 +19,9 @@ from multikernel.errors import (
     CoreDied,
     MultikernelError,
     TaskCancelled,
+    TimedOut,
 )
+from multikernel.markup import element, table
 from multikernel.native._native import KINDS
 from multikernel.runtime import programs
 from multikernel.runtime.launch import PROGRAMS, SLICE_US, Launched
@@ -67,6 +69,7 @@ class _Run:
             launched.check()
             raise CoreDied("a core did not give its result", core=self.core)
         self.outcome = outcome
+        launched.printed.drain()
         launched.runs.pop(self.core, None)
         return True
 
@@ -110,6 +113,18 @@ class Task:
     def __repr__(self) -> str:
         return f"<Task {self.function} on core {self.core}>"
 
+    def _repr_html_(self) -> str:
+        try:
+            state = "runs" if not self.done() else "cancelled" if self.cancelled() else "ended"
+        except MultikernelError as error:
+            state = str(error)
+        facts = (
+            ("core", str(self.core)),
+            ("started", f"{time.time() - self.since:.1f} s ago"),
+            ("state", state),
+        )
+        return element("div", element("b", f"Task {self.function}"), table(("", ""), facts))
+
     def done(self) -> bool:
         """Whether result() would return at once."""
         return self._step(0)
@@ -119,12 +134,16 @@ class Task:
         return self._step(0) and programs.was_cancelled(self._outcome())
 
     def result(self, timeout: float | None = None) -> Any:
-        """The function's value, or raises what it raised. timeout in seconds; raises TimeoutError,
+        """The function's value, or raises what it raised. timeout in seconds; raises TimedOut,
         TaskCancelled, CoreDied; BadInput for a value that cannot be sent back.
         """
         _seconds(timeout, "result")
         if not self._wait(timeout):
-            raise TimeoutError(f"the program on core {self.core} still runs after {timeout} s")
+            raise TimedOut(
+                "the program still runs", value=f"after {timeout:g} s",
+                where=f"{self.function} on core {self.core}",
+                hint="wait longer, or end it by cancel()",
+            )  # fmt: skip
         try:
             return programs.outcome_of(self._outcome())
         except TaskCancelled as error:
@@ -236,9 +255,36 @@ def run(
             became = "it ended while it was being cancelled"
     except CannotCancel as error:
         became = str(error)
-    raise TimeoutError(
-        f"{task.function} on core {core} had not ended within {timeout:g} s: {became}"
-    )
+    raise TimedOut(f"{task.function} on core {core} had not ended within {timeout:g} s: {became}")
+
+
+def run_on_each(
+    launched: Launched,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    timeout: float | None,
+) -> list[Any]:
+    """The same on every core at once; the values, in order."""
+    _seconds(timeout, "on_each")
+    until = None if timeout is None else time.monotonic() + timeout
+    tasks: list[Task] = []
+    try:
+        for core in range(launched.plan.cores):
+            tasks.append(start(launched, core, function, args, kwargs))
+        for one in tasks:
+            if not one._wait(None if until is None else max(0.0, until - time.monotonic())):
+                raise TimedOut(
+                    f"{one.function} had not ended within {timeout:g} s",
+                    value=f"core {one.core}",
+                    where="on_each",
+                    hint="it is cancelled on every core",
+                )
+    except BaseException as error:
+        for one in tasks:
+            _give_up(launched, [one._run], error)
+        raise
+    return [one.result() for one in tasks]
 
 
 def running(launched: Launched, core: int) -> Task | None:

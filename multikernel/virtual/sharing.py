@@ -92,7 +92,7 @@ class Workload:
                 )  # fmt: skip
         if not 1 <= cores <= CORES_MOST:
             raise BadInput(
-                f"an object is modelled on 1 to {CORES_MOST} cores", value=cores, where="--cores"
+                f"an object is modelled on 1 to {CORES_MOST} cores", value=cores, where="cores"
             )
 
 
@@ -187,7 +187,7 @@ def run(
 
 def point(
     model: Model, cores: int, form: str, workload: Workload, *, work: Work | None = None,
-    span_us: float | None = None, rows: Sequence[Row] = (), where: str = "--machine",
+    span_us: float | None = None, rows: Sequence[Row] = (), where: str = "machine",
 ) -> Found:  # fmt: skip
     """The same on the first so many cores of that machine; work: the calibration, by default the
     reference; span_us: microseconds of the modelled machine. Raises BadInput.

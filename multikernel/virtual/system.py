@@ -15,7 +15,8 @@ shared kernel, groups and timelines.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, SupportsIndex
@@ -28,7 +29,9 @@ from multikernel.runtime import local, plan
 from multikernel.runtime.launch import Reply
 from multikernel.runtime.plan import PAGE, LockScope, Plan
 from multikernel.timeline.events import Traced, kept
-from multikernel.timeline.trace import Trace
+from multikernel.timeline.steps import Step, steps
+from multikernel.timeline.telling import tell
+from multikernel.timeline.trace import Kept, Trace
 from multikernel.user import memory
 from multikernel.user.access import READ_BYTES, WRITE_BYTES, core_number, handle_word
 from multikernel.user.capability import Capability, ram_of, root_of
@@ -198,7 +201,7 @@ class VirtualSystem:
             for root, edges in trees.items():
                 self.install(root, edges)
         self.cores = [VirtualCore(self, index) for index in range(cores)]
-        self._trace: tuple[Trace, bool] | None = None
+        self._trace: tuple[Kept, bool] | None = None
 
     def __enter__(self) -> VirtualSystem:
         return self
@@ -238,23 +241,38 @@ class VirtualSystem:
             trace, whole = traced
             self.virtual.settle()  # what is under way arrives
             trace.add(self.traced())
-            if whole:
+            if whole and isinstance(trace, Trace):
                 trace.write()
 
-    def trace_to(self, trace: Trace, *, whole: bool) -> None:
+    def trace_to(self, trace: Kept, *, whole: bool) -> None:
         """Before anything runs: what the cores do is traced, for that file. whole: of this system
         alone. Raises BadInput in the shared kernel.
         """
         self._traceable().keep_trace(trace.events(self.plan.cores))
         self._trace = trace, whole
 
-    def traced(self) -> Traced:
-        """What its cores did until now, where that is kept."""
+    @contextmanager
+    def watching(self) -> Iterator[list[Step]]:
+        """See System.watching."""
+        if self._trace is None:
+            raise BadInput(
+                "this system keeps no trace", value=repr(self), where="watching",
+                hint="boot(…, trace=True)",
+            )  # fmt: skip
+        self.virtual.settle()
+        since, found = self.virtual.now, list[Step]()
+        yield found
+        self.virtual.settle()
+        traced = self.traced(since)
+        found += steps(tell(traced), traced.hz)
+
+    def traced(self, since: int = 0) -> Traced:
+        """What its cores did since then (cycles) and until now, where that is kept."""
         count = self.plan.cores
         native = self._traceable()
         cores = [kept(f"core {core}", native.trace(core)) for core in range(count)]
         title = f"{self.kernel}, {count} cores of {self.machine.title}"
-        return Traced(title, self.machine.ghz.value * 1e9, tuple(cores), simulated=True)
+        return Traced(title, self.machine.ghz.value * 1e9, tuple(cores), since, simulated=True)
 
     def _traceable(self) -> VirtualKernel:
         native = self.virtual.native
@@ -278,14 +296,14 @@ class VirtualSystem:
         memory.free(self._access, frame)
 
     def map(
-        self, frame: Frame, *, cores: Iterable[SupportsIndex] | None = None,
+        self, frame: Frame, cores: Iterable[SupportsIndex] | None = None,
         rights: memory.Rights = "read-write",
     ) -> Page:  # fmt: skip
         """See System.map."""
         memory.own(frame, Frame, self.plan.system, "map")
         return memory.map_frame(self._access, self.plan.system, frame, cores, rights)
 
-    def unmap(self, page: Page, *, protocol: memory.Protocol = "two-phase") -> None:
+    def unmap(self, page: Page, protocol: memory.Protocol = "two-phase") -> None:
         """See System.unmap."""
         memory.own(page, Page, self.plan.system, "unmap")
         memory.unmap(self._access, page, protocol)
@@ -294,6 +312,11 @@ class VirtualSystem:
         """See System.protect."""
         memory.own(page, Page, self.plan.system, "protect")
         memory.protect(self._access, page, rights)
+
+    def on_each(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> list[Any]:
+        """See System.on_each."""
+        tasks = [core.start(function, *args, **kwargs) for core in self.cores]
+        return [task.result() for task in tasks]
 
     def group(
         self, cores: Iterable[SupportsIndex] | None = None, *, root: SupportsIndex | None = None

@@ -40,4 +40,4 @@ uint64_t step_bits(void *at, size_t bytes, uint64_t and_, uint64_t or_);
 #define atomic_compare_exchange_weak_explicit(p, e, v, o, f)   step_compare(AT(p), e, v)
 
 #define LOCK_SPINS LOCK_SPINS
-enum { LOCK_SPINS = 1, DOOR_VISITS = 1, LINK_SPINS = 1 };
+enum { LOCK_SPINS = 1, DOOR_VISITS = 1 };

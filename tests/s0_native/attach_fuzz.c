@@ -6,6 +6,7 @@
 #include "fuzz.h"
 
 #include "channel/channel.h"
+#include "channel/frame.h"
 #include "segment/segment.h"
 
 enum { EXECUTIONS = 512, MANY = 40, PAGES = 20 };
@@ -17,6 +18,11 @@ static const uint64_t slots_tried[] = {0, 1, 2, 3, 4, 8, 31, 32, 33, 64, 128, 25
 static uint64_t draw_slots(void)
 {
     return one_in(8) ? draw_word(4) : slots_tried[draw(sizeof slots_tried / sizeof *slots_tried)];
+}
+
+static uint64_t draw_arena(void)
+{
+    return one_in(8) ? draw_word(4) : one_in(2) ? 0 : (1 + draw(3)) * (uint64_t)PAGE_BYTES;
 }
 
 static void scribble(void *memory, uint64_t bytes)
@@ -31,8 +37,29 @@ static void scribble(void *memory, uint64_t bytes)
     }
 }
 
+enum { FRAME_MOST = 3 * PAGE_BYTES };
+
+static void use_frames(struct channel *channel)
+{
+    static char data[FRAME_MOST];
+    struct frame in = {0}, out = {.kind = FRAME_BYTES, .length = draw(FRAME_MOST), .data = data};
+    for (uint32_t uses = draw(24); uses; uses--) {
+        if (one_in(2)) {
+            frame_try_send(channel, &out);
+        } else if (frame_try_receive(channel, &in) == CHANNEL_OK && !in.data) {
+            if (in.length > FRAME_MOST)
+                break;
+            in.data = malloc(in.length ? in.length : 1);
+            FUZZ_CHECK(in.data, "no memory");
+        }
+    }
+    free(in.data);
+}
+
 static void use(struct channel *channel)
 {
+    if (channel->form->kind != CHANNEL_CALLS && one_in(2))
+        use_frames(channel);
     struct message message = {{draw64()}}, many[MANY];
     uint32_t line, done;
     for (uint32_t uses = draw(24); uses; uses--) {
@@ -58,27 +85,29 @@ static void use(struct channel *channel)
 static void attach_channel(char *memory, uint64_t bytes, enum channel_kind kind)
 {
     struct channel_header *header = (void *)memory;
-    const uint64_t slots = draw_slots(), needed = channel_memory_bytes(kind, slots);
+    const uint64_t slots = draw_slots(), arena = draw_arena();
+    const uint64_t needed = channel_memory_bytes(kind, slots, arena);
     memset(memory, 0, one_in(4) ? bytes : sizeof *header);
     if (needed <= bytes && !one_in(8)) {
-        const char *wrong = channel_memory_create(memory, bytes, kind, slots);
+        const char *wrong = channel_memory_create(memory, bytes, kind, slots, arena);
         FUZZ_CHECK(!wrong == (needed != 0), "%s", wrong);
     }
     for (uint32_t changes = draw(3); changes; changes--)
         draw_change((uint64_t *)(void *)header + draw(one_in(4) ? sizeof *header / 8 : 4), 4);
     if (one_in(16))
-        header->bytes = channel_memory_bytes(kind, header->slots);
+        header->bytes = channel_memory_bytes(kind, header->slots, header->arena);
     scribble(memory + sizeof *header, bytes - sizeof *header);
     struct channel channel;
+    channel_blank(&channel);
     const uint64_t told = one_in(4) ? draw((uint32_t)bytes + 1) : bytes;
     const char *wrong = channel_memory_open(&channel, memory, told, kind, draw(2 + one_in(8)));
     if (wrong)
         return;
-    FUZZ_CHECK(channel_memory_bytes(kind, header->slots) <= told, "there is less memory");
+    FUZZ_CHECK(channel_memory_bytes(kind, header->slots, header->arena) <= told,
+               "there is less memory");
     use(&channel);
     scribble(memory, bytes); /* the header too: the other side's */
     use(&channel);
-    channel.memory.other_process = -1;
     channel_close(&channel);
 }
 

@@ -62,6 +62,20 @@ LOCK_BUGS = (
         "locks/mcs.h",
         "atomic_load_explicit(&node->waiting, memory_order_acquire)",
     ),
+    Bug(
+        "MCS_LINK_ACQUIRE",
+        "locks/mcs.h",
+        "memory_order_acq_rel) == MCS_LEFT,",
+        "memory_order_release) == MCS_LEFT,",
+        seen_by=("lock mcs",),
+    ),
+    Bug(
+        "MCS_LEFT_RELEASE",
+        "locks/mcs.h",
+        "memory_order_acq_rel, memory_order_acquire))\n            return;",
+        "memory_order_acquire, memory_order_acquire))\n            return;",
+        seen_by=("lock mcs",),
+    ),
     relaxed(
         "HAPAX_RELEASE",
         "lock hapax",

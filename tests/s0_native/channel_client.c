@@ -15,6 +15,7 @@
  *   killed     the other side's process is killed: what it sent arrives, then the waiting ends */
 #include "clients.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -54,11 +55,11 @@ static void make(void)
     } else if (!strcmp(form, "pipe")) {
         CHECK(!channel_pipe_pair(pipes), "no pipes");
     } else {
-        uint64_t bytes = channel_memory_bytes(kind_of_form(), slots);
+        uint64_t bytes = channel_memory_bytes(kind_of_form(), slots, 0);
         CHECK(bytes, "no %s of %llu slots", form, (unsigned long long)slots);
         memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         CHECK(memory != MAP_FAILED, "no memory");
-        const char *wrong = channel_memory_create(memory, bytes, kind_of_form(), slots);
+        const char *wrong = channel_memory_create(memory, bytes, kind_of_form(), slots, 0);
         CHECK(!wrong, "%s", wrong);
     }
 }
@@ -70,8 +71,10 @@ static void open_end(uint32_t side)
     } else if (!strcmp(form, "pipe")) {
         CHECK(!channel_pipe_open(&ends[side], pipes[side][0], pipes[side][1]), "no pipe");
     } else {
-        const char *wrong = channel_memory_open(
-            &ends[side], memory, channel_memory_bytes(kind_of_form(), slots), kind_of_form(), side);
+        channel_blank(&ends[side]);
+        const char *wrong =
+            channel_memory_open(&ends[side], memory, channel_memory_bytes(kind_of_form(), slots, 0),
+                                kind_of_form(), side);
         CHECK(!wrong, "%s", wrong);
     }
 }
@@ -85,8 +88,10 @@ static void open_both(void)
 
 static void close_both(void)
 {
+    const int before = fcntl(STDIN_FILENO, F_GETFD);
     channel_close(&ends[0]);
     channel_close(&ends[1]);
+    CHECK(fcntl(STDIN_FILENO, F_GETFD) == before, "it has closed what it never had");
 }
 
 static uint64_t value_of(uint32_t side, uint64_t number)
@@ -347,7 +352,7 @@ static void killed(void)
     for (bool there = true;
          there && (status = channel_try_receive(&ends[0], &message)) != CHANNEL_CLOSED;) {
         CHECK(status == CHANNEL_AGAIN, "status %d", status);
-        there = channel_wait(&ends[0], AWAIT_MESSAGE, &wait);
+        there = channel_wait(&ends[0], AWAIT_MESSAGE, &wait, 20);
     }
     /* A process that is dead and not yet waited for is gone all the same. */
     CHECK(waitpid(child, NULL, 0) == child, "no child");

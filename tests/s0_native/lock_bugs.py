@@ -63,6 +63,20 @@ BUGS = table(
         seen_by=("mcs", "2", "2", "0"),
     ),
     Bug(
+        "MCS_LEFT_NOT_WAITED_FOR",
+        MCS,
+        "        !mcs_left(&nodes[me], waiter))",
+        "        false && !mcs_left(&nodes[me], waiter))",
+        seen_by=("mcs", "3", "2", "4"),
+    ),
+    Bug(
+        "MCS_LEFT_NOT_SEEN",
+        MCS,
+        "memory_order_acq_rel) == MCS_LEFT,",
+        "memory_order_acq_rel) == MCS_LEFT - 1,",
+        seen_by=("mcs", "2", "1", "0"),
+    ),
+    Bug(
         "HAPAX_NOT_LOOKED_AGAIN",
         HAPAX,
         "if (seen == before || hapax_departed(lock, before))",
@@ -99,3 +113,39 @@ BUGS = table(
         seen_by=("readers", "2", "2"),
     ),
 )
+
+KILL_BUGS = table(
+    Bug(
+        "MCS_RELEASE_WAITS_FOR_THE_LINK",
+        MCS,
+        "        if (atomic_compare_exchange_strong_explicit(&node->next, &next, MCS_LEFT,\n"
+        "                                                    memory_order_acq_rel, "
+        "memory_order_acquire))\n"
+        "            return;\n",
+        "        while (!(next = atomic_load_explicit(&node->next, memory_order_acquire)))\n"
+        "            sched_yield();\n",
+        seen_by=("mcs",),
+    ),
+    Bug(
+        "MCS_LEFT_WAITED_FOR_IN_VAIN",
+        MCS,
+        "        if (next == LOCK_STOP)\n            return false;\n",
+        "",
+        seen_by=("mcs",),
+    ),
+    Bug(
+        "NO_END_OF_PATIENCE",
+        WAITING,
+        "            return LOCK_STOP;",
+        "            wait->began = now;",
+        seen_by=("hapax",),
+    ),
+    Bug(
+        "WRITER_WAITS_FOR_A_DEAD_READER",
+        READERS,
+        "            if (next == LOCK_STOP) {",
+        "            if (next == LOCK_STOP && !waiter) {",
+        seen_by=("readers",),
+    ),
+)
+"""Seen where processes are killed (lock_kill_client.c): a wait that never ends."""

@@ -41,7 +41,7 @@ def test_a_call_end_answers_in_order(window: int, steps: list[tuple[str, int]]) 
             else:
                 assert busy
         elif what == "receive":
-            got = answerer.try_receive()
+            got = answerer.try_receive_words()
             if not sent:
                 assert got is None
             else:
@@ -67,7 +67,7 @@ def test_a_call_end_answers_in_order(window: int, steps: list[tuple[str, int]]) 
 
 def serve(memory: mmap.mmap) -> None:
     end = CallEnd.attach(memory, 1)
-    request = end.receive()
+    request = end.receive_words()
     try:
         while True:
             request = end.reply_receive((request[0] + request[1],))
@@ -144,11 +144,11 @@ def test_what_takes_no_message_is_refused_before_anything_is_sent(
     ours, theirs = call_pair(1)
     with pytest.raises(error):
         ours.call_into(bytes(56), buffer)
-    assert theirs.try_receive() is None
+    assert theirs.try_receive_words() is None
     ours.begin((7,))
     with pytest.raises(error):
         theirs.serve_into(buffer)
-    assert theirs.receive()[0] == 7
+    assert theirs.receive_words()[0] == 7
 
 
 def test_the_reply_of_a_call_that_timed_out_is_dropped() -> None:
@@ -158,9 +158,9 @@ def test_the_reply_of_a_call_that_timed_out_is_dropped() -> None:
         caller.call((1,))
     with pytest.raises(TimeoutError):
         caller.call((2,))  # the only line is still in use
-    assert answerer.receive()[0] == 1
+    assert answerer.receive_words()[0] == 1
     answerer.reply((10,))
     line = caller.begin((3,))
-    assert answerer.try_receive() == (3, 0, 0, 0, 0, 0, 0)
+    assert answerer.try_receive_words() == (3, 0, 0, 0, 0, 0, 0)
     answerer.reply((30,))
     assert caller.take(line)[0] == 30

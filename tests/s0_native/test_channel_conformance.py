@@ -12,7 +12,8 @@ from s0_native.building import NATIVE, Compiler, sanitizer_prefix
 from s0_native.channel_bugs import BUGS
 from seeded import Bug
 
-SOURCES = [NATIVE / "channel" / f"{part}.c" for part in ("in_memory", "by_host", "waiting")]
+PARTS = ("in_memory", "by_host", "waiting", "side", "bell", "holders", "frame", "blocking")
+SOURCES = [NATIVE / "channel" / f"{part}.c" for part in PARTS]
 SANITIZER = ("-fsanitize=thread", "-O1")
 FORMS = {
     "epoch-ring": (4, 64, 16384),

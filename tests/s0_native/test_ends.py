@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from s0_native.ends import ALL, CASES, FIFOS, child, fifo_pair, fork, shared
 
-from multikernel.errors import ChannelClosed
+from multikernel.errors import ChannelClosed, ChannelMisused
 from multikernel.native import _native
 from multikernel.native._native import ChannelEnd
 
@@ -59,20 +59,20 @@ def test_an_end_is_a_queue(form: str, slots: int, steps: list[tuple[str, int, in
             ]
         elif what == "send":
             number += 1
-            if end.try_send(message(number)):
+            if end.try_send_words(message(number)):
                 out.append(message(number))
         elif what == "receive":
-            assert end.try_receive() == (incoming.popleft() if incoming else None)
+            assert end.try_receive_words() == (incoming.popleft() if incoming else None)
         elif incoming:
             assert (
-                end.try_receive_bytes() == np.array(incoming.popleft(), dtype=np.uint64).tobytes()
+                end.try_receive_message() == np.array(incoming.popleft(), dtype=np.uint64).tobytes()
             )
         assert form in ("socket", "pipe") or len(out) <= slots
     ends[0].close()
     while queues[0]:
-        assert ends[1].receive() == queues[0].popleft()
+        assert ends[1].receive_words() == queues[0].popleft()
     with pytest.raises(ChannelClosed):
-        ends[1].receive()
+        ends[1].receive_words()
 
 
 # --- Two processes ---
@@ -81,7 +81,7 @@ def test_an_end_is_a_queue(form: str, slots: int, steps: list[tuple[str, int, in
 def echo(memory: mmap.mmap, form: str, count: int) -> None:
     end = ChannelEnd.attach(memory, form, 1)
     for _ in range(count):
-        end.send(end.receive())
+        end.send_words(end.receive_words())
 
 
 @pytest.mark.parametrize(("form", "slots"), CASES)
@@ -90,8 +90,8 @@ def test_two_processes_echo(form: str, slots: int) -> None:
     with child(echo, memory, form, 300):
         end = ChannelEnd.attach(memory, form, 0)
         for number in range(300):
-            end.send(message(number))
-            assert end.receive() == message(number)
+            end.send_words(message(number))
+            assert end.receive_words() == message(number)
 
 
 def stream_rows(memory: mmap.mmap, form: str, count: int) -> None:
@@ -113,14 +113,14 @@ def test_arrays_stream(form: str, slots: int) -> None:
         assert np.array_equal(got, np.arange(count * 7, dtype=np.uint64).reshape(count, 7))
         for name in (ChannelClosed, EOFError, BrokenPipeError):
             with pytest.raises(name, match="closed"):
-                end.receive()
+                end.receive_words()
             with pytest.raises(name, match="closed"):
-                end.send((1,))
+                end.send_words((1,))
 
 
 def wait_to_be_killed(memory: mmap.mmap, form: str) -> None:
     end = ChannelEnd.attach(memory, form, 1)
-    end.send((9,))
+    end.send_words((9,))
     time.sleep(600)
 
 
@@ -130,11 +130,11 @@ def test_who_waits_for_a_killed_process_is_told(form: str) -> None:
     process = fork.Process(target=wait_to_be_killed, args=(memory, form))
     process.start()
     end = ChannelEnd.attach(memory, form, 0)
-    assert end.receive()[0] == 9
+    assert end.receive_words()[0] == 9
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(ChannelClosed, match="gone"):
-        end.receive()
+        end.receive_words()
     process.join()
 
 
@@ -147,25 +147,25 @@ def test_a_wait_ends_with_its_timeout(form: str, slots: int) -> None:
     end.timeout = 0.02
     began = time.monotonic()
     with pytest.raises(TimeoutError, match=form):
-        end.receive()
+        end.receive_words()
     assert time.monotonic() - began >= 0.02
-    while end.try_send((1,)):
+    while end.try_send_words((1,)):
         pass
     with pytest.raises(TimeoutError):
-        end.send((1,))
-    other.send((2,))
-    assert end.receive()[0] == 2
+        end.send_words((1,))
+    other.send_words((2,))
+    assert end.receive_words()[0] == 2
 
 
 def test_a_wait_lets_other_threads_run_and_keeps_them_off_the_end() -> None:
     end, other = fifo_pair("used-ring", 4)
     got: list[tuple[int, ...]] = []
-    thread = threading.Thread(target=lambda: got.append(end.receive()))
+    thread = threading.Thread(target=lambda: got.append(end.receive_words()))
     thread.start()
     time.sleep(0.05)
-    with pytest.raises(RuntimeError, match="one thread at a time"):
-        end.try_receive()
-    other.send((5,))
+    with pytest.raises(ChannelMisused, match="one thread at a time"):
+        end.try_receive_words()
+    other.send_words((5,))
     thread.join()
     assert got[0][0] == 5
 
@@ -175,16 +175,16 @@ def test_ctrl_c_ends_a_wait() -> None:
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        end.receive()
+        end.receive_words()
     timer.join()
 
 
 def test_a_host_carried_end_can_be_selected() -> None:
     end, other = fifo_pair("socket", 0)
     assert end.fileno() >= 0
-    other.send(b"hello")
-    assert end.receive_bytes() == b"hello".ljust(56, b"\0")
-    with pytest.raises(ValueError, match="no descriptor"):
+    other.send_words(b"hello")
+    assert end.receive_message() == b"hello".ljust(56, b"\0")
+    with pytest.raises(ChannelMisused, match="no descriptor"):
         fifo_pair("used-ring", 4)[0].fileno()
 
 
@@ -192,22 +192,16 @@ def test_a_host_carried_end_can_be_selected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "error", "words"),
-    [
-        ((1,) * 8, ValueError, "seven words"),
-        (b"x" * 57, ValueError, "56 bytes"),
-        (bytearray(57), ValueError, "56 bytes"),
-        ((-1,), OverflowError, "negative"),
-        ((2**64,), OverflowError, "too large|too big"),
-        (("1",), TypeError, "integer|int"),
-        (3, TypeError, "bytes-like"),
-    ],
+    "data",
+    [(1,) * 8, b"x" * 57, bytearray(57), (-1,), (2**64,), ("1",), (1.0,), 3, [1, 2], "text"],
 )
-def test_what_is_no_message_is_refused(data: Any, error: type[Exception], words: str) -> None:
+def test_what_is_no_message_is_refused(data: Any) -> None:
     end, other = fifo_pair("used-ring", 4)
-    with pytest.raises(error, match=words):
-        end.send(data)
-    assert other.try_receive() is None
+    with pytest.raises(ChannelMisused) as refused:
+        end.send_words(data)
+    assert refused.value.value
+    assert refused.value.hint
+    assert other.try_receive_words() is None
 
 
 @pytest.mark.parametrize(
@@ -232,7 +226,7 @@ def test_a_side_is_opened_once_and_only_as_what_it_is() -> None:
         ChannelEnd.attach(memory, "used-ring", 0)
     with pytest.raises(ValueError, match="another form"):
         ChannelEnd.attach(memory, "epoch-ring", 1)
-    with pytest.raises(ValueError, match="CallEnd"):
+    with pytest.raises(ChannelMisused, match="no FIFO"):
         ChannelEnd.attach(memory, "calls", 1)
     with pytest.raises(ValueError, match="two sides"):
         ChannelEnd.attach(memory, "used-ring", 2)
@@ -257,6 +251,6 @@ def test_a_closed_end_says_so() -> None:
     end.close()
     assert end.closed
     with pytest.raises(ValueError, match="closed"):
-        end.send((1,))
+        end.send_words((1,))
     with pytest.raises(OSError, match="SEQPACKET"):
         ChannelEnd.socket(0)

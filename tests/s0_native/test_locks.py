@@ -1,15 +1,17 @@
 """Locks in every order of events, by an explorer of all states (lock_explorer.c): mutual exclusion,
-FIFO, no lost wake-up. And every seeded bug is caught.
+FIFO, no lost wake-up. By processes that are killed at every place in a lock (lock_kill_client.c):
+every wait of the others ends. And every seeded bug is caught.
 """
 
 from __future__ import annotations
 
+import signal
 import subprocess
 
 import pytest
 from s0_native.building import Compiler
 from s0_native.channel_bugs import LOCKS
-from s0_native.lock_bugs import BUGS
+from s0_native.lock_bugs import BUGS, KILL_BUGS
 from seeded import Bug, every
 
 EXPLORED = LOCKS[:-1]
@@ -82,3 +84,28 @@ def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:
     cpus = int(pinned[0]) if pinned else ONE_CPU
     done = explore(compiler, kind, int(cores), int(rounds), cpus, bug=BUGS[name])
     assert done.returncode == 1, done.stdout + done.stderr
+
+
+def killed(
+    compiler: Compiler, kind: str, stuck_s: int, bug: Bug | None = None
+) -> subprocess.CompletedProcess[str]:
+    """stuck_s: without any progress, where all that is waited for takes milliseconds."""
+    program = compiler.build("lock_kill_client.c", flags=[f"-DSTUCK_SECONDS={stuck_s}"], bug=bug)
+    number = str(LOCKS.index(kind))
+    return subprocess.run([program, number], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("kind", EXPLORED)
+def test_every_wait_ends_wherever_another_is_killed(compiler: Compiler, kind: str) -> None:
+    done = killed(compiler, kind, stuck_s=60)
+    assert done.returncode == 0, done.stderr
+    taken, given_up = map(int, done.stdout.split())
+    assert taken > 0
+    assert given_up > 0
+
+
+@pytest.mark.sampled(one_in=2)
+@pytest.mark.parametrize("name", KILL_BUGS)
+def test_a_wait_that_never_ends_is_caught(compiler: Compiler, name: str) -> None:
+    done = killed(compiler, KILL_BUGS[name].seen_by[0], stuck_s=1, bug=KILL_BUGS[name])
+    assert done.returncode == -signal.SIGALRM, done.stdout + done.stderr

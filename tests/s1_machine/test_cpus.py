@@ -82,7 +82,7 @@ def test_any_text_becomes_a_placement_or_bad_input_in_one_line(text: str) -> Non
         assert set(cpus) <= set(topology.allowed)
     else:
         assert "\n" not in str(refusal)
-        assert refusal.where == "--cores"
+        assert refusal.where == "cores"
         assert refusal.hint
 
 
@@ -132,23 +132,23 @@ def test_the_same_cpu_twice_is_oversubscribed() -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("0", "number of cores out of range: 0 (--cores); give 1 to 1024"),
-        ("1025", "number of cores out of range: 1025 (--cores)"),
+        ("0", "number of cores out of range: 0 (cores); give 1 to 1024"),
+        ("1025", "number of cores out of range: 1025 (cores)"),
         ("9" * 5000, "number of cores out of range"),
-        ("0-1024", "number of cores out of range: 1025 (--cores)"),
-        ("0,7", "CPU is offline: 7 (--cores); this machine has CPUs 0,2-3 online"),
-        ("0,9", "CPU does not exist: 9 (--cores); this machine has CPUs 0,2-3 online"),
-        ("8-9,7", "CPU does not exist: 7-9 (--cores)"),
+        ("0-1024", "number of cores out of range: 1025 (cores)"),
+        ("0,7", "CPU is offline: 7 (cores); this machine has CPUs 0,2-3 online"),
+        ("0,9", "CPU does not exist: 9 (cores); this machine has CPUs 0,2-3 online"),
+        ("8-9,7", "CPU does not exist: 7-9 (cores)"),
         (
             "2-3",
-            "CPU is not allowed for this process: 2 (--cores); allowed are 0,3; the control group",
+            "CPU is not allowed for this process: 2 (cores); allowed are 0,3; the control group",
         ),
-        ("", "no cores named: '' (--cores); give a number of cores such as 4, or a list"),
+        ("", "no cores named: '' (cores); give a number of cores such as 4, or a list"),
         (
             "two",
             (
                 "cannot read the cores: 'two' is neither a CPU number nor a range like 2-3: 'two'"
-                " (--cores)"
+                " (cores)"
             ),
         ),
         ("-1", "cannot read the cores"),

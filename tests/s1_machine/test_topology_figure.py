@@ -10,7 +10,7 @@ import pytest
 from s1_machine import machines
 
 from multikernel.machine.topology.synthetic import from_string
-from multikernel.report.draw.markup import LOOKS
+from multikernel.report.draw.looks import LOOKS
 from multikernel.report.figures.figure import WIDTH
 from multikernel.report.figures.topology_figure import as_svg, figure
 

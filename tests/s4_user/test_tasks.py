@@ -306,6 +306,18 @@ def in_thread(call: Callable[[], object]) -> None:
     time.sleep(LONG)
 
 
+def close_soon(system: System, group: Any) -> None:
+    """What a cancelled member had put in order may be under way to the others for a while."""
+    until = time.monotonic() + 20
+    while True:
+        try:
+            return system.close_group(group)
+        except BadInput:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
 @pytest.mark.sampled(one_in=2)
 @pytest.mark.parametrize(
     "how", ["barrier", "all_reduce", "receive", "receive in a thread", "order"]
@@ -324,7 +336,7 @@ def test_a_member_that_waits_is_ended_and_the_group_closed(
                     with pytest.raises(BadInput, match="a member waits"):
                         system.close_group(group)
                 task.cancel(grace=20)
-            system.close_group(group)
+            close_soon(system, group)
     group = system.group()
     together(system, group)
     system.close_group(group)
@@ -387,7 +399,7 @@ def only_on(pid: int) -> int:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (threading.Lock, "result of allocate_lock .*_thread.lock"),
+        (threading.Lock, "result of (allocate_)?lock .*_thread.lock"),
         (lambda: [Unwilling()], "builtins.list: not me .*core 1.*plain data"),
         (lambda: (one for one in "abc"), "generator"),
         (NotFromThere, "cannot be unpickled here: OSError: not here"),

@@ -23,14 +23,14 @@ CHILD = """
 import sys
 from multikernel.user import channels
 end = channels.Side.parse(sys.argv[1]).open()
-end.send(tuple(word + 1 for word in end.receive()))
+end.send_words(tuple(word + 1 for word in end.receive_words()))
 """
 
 
 def answer(side: channels.Side) -> None:
     end = side.open()
     assert isinstance(end, ChannelEnd)
-    end.send(tuple(word + 1 for word in end.receive()))
+    end.send_words(tuple(word + 1 for word in end.receive_words()))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -45,11 +45,11 @@ def test_a_side_goes_to_a_child_of_multiprocessing(form: Any, method: Any) -> No
     end = ours.open()
     assert isinstance(end, ChannelEnd)
     end.timeout = 60
-    end.send((1, 2, 3))
-    assert end.receive() == (2, 3, 4, 1, 1, 1, 1)
+    end.send_words((1, 2, 3))
+    assert end.receive_words() == (2, 3, 4, 1, 1, 1, 1)
     process.join()
     with pytest.raises(EOFError):
-        end.receive()
+        end.receive_words()
 
 
 def test_a_side_goes_to_a_program() -> None:
@@ -61,8 +61,8 @@ def test_a_side_goes_to_a_program() -> None:
         end = ours.open()
         assert isinstance(end, ChannelEnd)
         end.timeout = 60
-        end.send((41,))
-        assert end.receive()[0] == 42
+        end.send_words((41,))
+        assert end.receive_words()[0] == 42
     assert process.returncode == 0
 
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_is_refused(form: Any, slots: int) -> None:
 def _serve(page: multikernel.Page) -> int:
     with channels.attach(page, "calls", 1) as end:
         assert isinstance(end, CallEnd)
-        request, served = end.receive(), 0
+        request, served = end.receive_words(), 0
         while request[0]:
             request, served = end.reply_receive((request[0] * 2,)), served + 1
         end.reply(())

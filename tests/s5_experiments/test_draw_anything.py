@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from s5_experiments.figure_structure import ALONE, chart_of, painted
 from sampling import more
 
+from multikernel.markup import clean
 from multikernel.report.draw.bars import Bar, Group, Mark, bars
 from multikernel.report.draw.chart import (
     FORMS,
@@ -25,7 +26,6 @@ from multikernel.report.draw.chart import (
 )  # fmt: skip
 from multikernel.report.draw.heat import heat
 from multikernel.report.draw.lines import Line, Point, lines
-from multikernel.report.draw.markup import clean
 
 HOSTILE = (
     "", " ", "_hidden", "$x$", "$\\frac{a}", "a\\b", "\\$", "a\nb\r\nc\td", "\u202egnirts\u202c",

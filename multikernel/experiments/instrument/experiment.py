@@ -61,13 +61,13 @@ class Experiment:
         """
         if request.model is not None and not cls.entry.modelled:
             raise BadInput(
-                "this experiment has not been modelled", value=cls.entry.name, where="--machine",
+                "this experiment has not been modelled", value=cls.entry.name, where="machine",
                 hint="multikernel bench list says which have",
             )  # fmt: skip
         if request.model is None and cls.entry.simulated_only:
             raise BadInput(
                 "this experiment runs in virtual time alone", value=cls.entry.name,
-                where="--machine", hint=f"name a modelled machine: {', '.join(machines())}, …",
+                where="machine", hint=f"name a modelled machine: {', '.join(machines())}, …",
             )  # fmt: skip
 
     # --- What it declares ---
@@ -126,7 +126,7 @@ class Experiment:
         if not arms:
             raise BadInput(
                 "nothing of this experiment runs on a multikernel", value=self.entry.name,
-                where="--trace", hint="such as unmap or two-phase-commit",
+                where="trace", hint="such as unmap or two-phase-commit",
             )  # fmt: skip
         self.measured(arms)
 

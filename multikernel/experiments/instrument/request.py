@@ -85,7 +85,7 @@ class Request:
             raise BadInput(
                 "a comparison needs at least 2 cores",
                 value=f"{self.cores} core on CPU {format_cpu_list(self.placement.cpus)}",
-                where="--cores",
+                where="cores",
                 hint="name more CPUs, or run with --cores 2 --oversubscribe for correctness alone",
             )
 

@@ -76,7 +76,7 @@ class Latency(Experiment):
             raise BadInput(
                 "latency between CPUs needs a CPU for each core",
                 value=f"{request.cores} cores on CPUs {format_cpu_list(request.placement.cpus)}",
-                where="--cores", hint="name each CPU once",
+                where="cores", hint="name each CPU once",
             )  # fmt: skip
         super().__init__(request)
         self.parallel, self.watcher, self.cpus = parallel, watcher, request.placement.cpus

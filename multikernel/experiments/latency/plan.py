@@ -96,7 +96,7 @@ class Planner:
         if len(cpus) < 2:
             raise BadInput(
                 "latency between CPUs needs at least 2 CPUs", value=f"{len(cpus)} CPU",
-                where="--cores", hint="name more CPUs, or allow this process more of them",
+                where="cores", hint="name more CPUs, or allow this process more of them",
             )  # fmt: skip
         self.node = {cpu: topology.cpu(cpu).node for cpu in cpus}
         """By CPU, its memory node."""

@@ -60,7 +60,10 @@ def futexes(name: str) -> Both:
 
 
 def channel(name: str, form: channels.Form) -> Both:
-    one, other = (Ticket(name, form, side.descriptors, str(side)) for side in channels.pair(form))
+    one, other = (
+        Ticket(name, form, side=str(side), descriptors=side.detach())
+        for side in channels.pair(form)
+    )
     return one, other
 
 

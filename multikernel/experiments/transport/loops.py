@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -71,8 +71,7 @@ def take(address: bytes, tickets: tuple[Ticket, ...]) -> None:
 
 def _opened(ticket: Ticket, own: tuple[int, ...]) -> _Held:
     if ticket.side:
-        side = replace(Side.parse(ticket.side), descriptors=own)
-        return _Held(ticket.form, end=side.open())
+        return _Held(ticket.form, end=Side.parse(ticket.side, own).open())
     if ticket.form == "bytes":
         return _Held(ticket.form, descriptors=(own[0], own[-1]))
     memory = mmap.mmap(own[0], _native.HOST_BYTES_OF_MEMORY)

@@ -68,7 +68,7 @@ def spread_order(topology: Topology) -> tuple[int, ...]:
     return tuple(cpu for _, cpu in sorted(ranked))
 
 
-def resolve(cores: Cores, topology: Topology, *, where: str = "--cores") -> Placement:
+def resolve(cores: Cores, topology: Topology, *, where: str = "cores") -> Placement:
     """Turn what the user asked for into a placement.
 
     cores: text as in the grammar above, a count, a sequence of CPU numbers, or None for one core on

@@ -35,7 +35,7 @@ def shipped(name: str) -> Model:
     return parse(text, f"{name}.toml")
 
 
-def read(text: str, *, where: str = "--machine") -> Model:
+def read(text: str, *, where: str = "machine") -> Model:
     """By name, by a file that ends in .toml, or a shape: a sentence, a capture, a file of
     `multikernel topology`. Raises BadInput.
     """

@@ -23,7 +23,7 @@ HINT = (
 )
 
 
-def machine_of(text: str | None, *, where: str = "--machine") -> Topology:
+def machine_of(text: str | None, *, where: str = "machine") -> Topology:
     """The machine. None: this host. where: the option to name in errors. Raises BadInput."""
     if text is None or text.strip().lower() == LIVE:
         return Topology.read()

@@ -89,7 +89,7 @@ PRESETS: Mapping[str, Preset] = {
 """The machines of the paper's §4.1. Links of 8x4-amd are drawn by hand there, one is doubtful."""
 
 
-def from_string(text: str, *, where: str = "--machine") -> Topology:
+def from_string(text: str, *, where: str = "machine") -> Topology:
     """The machine of a sentence, or preset. where: to name in errors. Raises BadInput."""
     name = " ".join(text.lower().split())
     refused = partial(BadInput, value=shown(text), where=where, hint=WAYS)

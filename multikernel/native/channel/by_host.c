@@ -45,7 +45,7 @@ static enum channel_status socket_try_send(struct channel *channel, const struct
     return sent < 0 ? status_of_errno() : CHANNEL_OK; /* a packet goes whole or not at all */
 }
 
-static enum channel_status socket_try_receive(struct channel *channel, struct message *message)
+static enum channel_status socket_receive(struct channel *channel, struct message *message)
 {
     /* Truncation shows as a length that is not ours. */
     ssize_t got = recv(channel->host.receive, message, sizeof *message, MSG_DONTWAIT | MSG_TRUNC);
@@ -62,10 +62,24 @@ static enum channel_status pipe_try_send(struct channel *channel, const struct m
     return sent < 0 ? status_of_errno() : CHANNEL_OK;
 }
 
-static enum channel_status pipe_try_receive(struct channel *channel, struct message *message)
+static enum channel_status pipe_receive(struct channel *channel, struct message *message)
 {
     return received(read(channel->host.receive, message, sizeof *message));
 }
+
+/* The host says that the other side has closed when nobody has a copy of its descriptors, and this
+ * very process may have inherited one. The header says it at once. */
+#define TRY_RECEIVE(NAME)                                                                          \
+    static enum channel_status NAME##_try_receive(struct channel *channel,                         \
+                                                  struct message *message)                         \
+    {                                                                                              \
+        enum channel_status status = NAME##_receive(channel, message);                             \
+        if (status == CHANNEL_AGAIN && channel->header && channel_other_closed(channel))           \
+            status = NAME##_receive(channel, message) == CHANNEL_OK ? CHANNEL_OK : CHANNEL_CLOSED; \
+        return status;                                                                             \
+    }
+TRY_RECEIVE(socket)
+TRY_RECEIVE(pipe)
 
 static void host_close(struct channel *channel)
 {
@@ -133,6 +147,7 @@ int channel_socket_open(struct channel *channel, int descriptor)
         return errno;
     if (type != SOCK_SEQPACKET)
         return EPROTOTYPE;
+    channel_blank(channel);
     channel->form = &socket_form;
     channel->host.receive = channel->host.send = descriptor;
     return 0;
@@ -149,6 +164,7 @@ int channel_pipe_open(struct channel *channel, int receive, int send)
     int error;
     if ((error = never_block(receive)) || (error = never_block(send)))
         return error;
+    channel_blank(channel);
     channel->form = &pipe_form;
     channel->host.receive = receive;
     channel->host.send = send;

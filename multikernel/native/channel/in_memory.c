@@ -19,7 +19,18 @@ static struct slot *lane(struct channel_header *header, uint32_t slots, uint32_t
     return (struct slot *)(void *)((char *)header + PAGE_BYTES + side * lane_bytes(slots));
 }
 
-uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots)
+static bool arena_fits(uint64_t arena)
+{
+    return arena % PAGE_BYTES == 0 && arena <= ARENA_MOST;
+}
+
+void *channel_arena(const struct channel *channel, uint32_t side)
+{
+    const uint64_t before = PAGE_BYTES + 2 * lane_bytes(channel->slots);
+    return (char *)channel->header + before + side * channel->arena;
+}
+
+uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots, uint64_t arena)
 {
     static const struct {
         uint32_t least, most;
@@ -30,17 +41,20 @@ uint64_t channel_memory_bytes(enum channel_kind kind, uint64_t slots)
         [CHANNEL_CALL_LINE] = {1, CALL_WINDOW_MAX, false},
         [CHANNEL_CALLS] = {1, CALL_WINDOW_MAX, false},
     };
+    if (kind == CHANNEL_SOCKET || kind == CHANNEL_PIPE)
+        return slots || arena ? 0 : PAGE_BYTES;
     if (kind < CHANNEL_EPOCH_RING || kind > CHANNEL_CALLS || slots < limits[kind].least ||
-        slots > limits[kind].most || (limits[kind].power && slots & (slots - 1)))
+        slots > limits[kind].most || (limits[kind].power && slots & (slots - 1)) ||
+        !arena_fits(arena))
         return 0;
-    return PAGE_BYTES + 2 * lane_bytes(slots);
+    return PAGE_BYTES + 2 * lane_bytes(slots) + 2 * arena;
 }
 
 const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind,
-                                  uint64_t slots)
+                                  uint64_t slots, uint64_t arena)
 {
     struct channel_header *header = memory;
-    uint64_t needed = channel_memory_bytes(kind, slots);
+    uint64_t needed = channel_memory_bytes(kind, slots, arena);
     if (!needed)
         return "no channel of this form has that many slots";
     if (bytes < needed)
@@ -52,18 +66,10 @@ const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kin
     header->version = CHANNEL_VERSION;
     header->kind = (uint32_t)kind;
     header->slots = slots;
+    header->arena = arena;
     header->bytes = needed;
     header->magic = CHANNEL_MAGIC;
     return NULL;
-}
-
-static void memory_close(struct channel *channel)
-{
-    /* Pairs with the acquire in channel_other_closed. */
-    atomic_store_explicit(&channel->memory.header->side[channel->memory.side].state,
-                          CHANNEL_SIDE_CLOSED, memory_order_release);
-    if (channel->memory.other_process >= 0)
-        close(channel->memory.other_process);
 }
 
 /* The functions of a form, of what its ends do, each inline. One that moves many has its end in a
@@ -74,40 +80,44 @@ static void memory_close(struct channel *channel)
     {                                                                                            \
         if (__builtin_expect(channel_other_closed(channel), 0))                                  \
             return CHANNEL_CLOSED;                                                               \
-        return SEND(&channel->memory.SENDER, message) ? CHANNEL_OK : CHANNEL_AGAIN;              \
+        if (__builtin_expect(!SEND(&channel->SENDER, message), 0))                               \
+            return CHANNEL_AGAIN;                                                                \
+        channel_sent(channel);                                                                   \
+        return CHANNEL_OK;                                                                       \
     }                                                                                            \
     static enum channel_status NAME##_try_receive(struct channel *channel,                       \
                                                   struct message *message)                       \
     {                                                                                            \
-        if (__builtin_expect(RECEIVE(&channel->memory.RECEIVER, message), 1))                    \
+        if (__builtin_expect(RECEIVE(&channel->RECEIVER, message), 1))                           \
             return CHANNEL_OK;                                                                   \
         if (__builtin_expect(!channel_other_closed(channel), 1))                                 \
             return CHANNEL_AGAIN;                                                                \
-        return RECEIVE(&channel->memory.RECEIVER, message) ? CHANNEL_OK : CHANNEL_CLOSED;        \
+        return RECEIVE(&channel->RECEIVER, message) ? CHANNEL_OK : CHANNEL_CLOSED;               \
     }                                                                                            \
     static enum channel_status NAME##_send_many(                                                 \
         struct channel *channel, const struct message *messages, uint32_t count, uint32_t *done) \
     {                                                                                            \
-        __typeof__(channel->memory.SENDER) end = channel->memory.SENDER;                         \
+        __typeof__(channel->SENDER) end = channel->SENDER;                                       \
         uint32_t sent = 0;                                                                       \
         *done = 0;                                                                               \
         if (channel_other_closed(channel))                                                       \
             return CHANNEL_CLOSED;                                                               \
         while (sent < count && SEND(&end, &messages[sent]))                                      \
             sent++;                                                                              \
-        channel->memory.SENDER = end;                                                            \
+        channel->SENDER = end;                                                                   \
         *done = sent;                                                                            \
+        channel_sent(channel);                                                                   \
         return sent ? CHANNEL_OK : CHANNEL_AGAIN;                                                \
     }                                                                                            \
     static enum channel_status NAME##_receive_many(                                              \
         struct channel *channel, struct message *messages, uint32_t count, uint32_t *done)       \
     {                                                                                            \
         const bool closed = channel_other_closed(channel); /* then all it sent is there */       \
-        __typeof__(channel->memory.RECEIVER) end = channel->memory.RECEIVER;                     \
+        __typeof__(channel->RECEIVER) end = channel->RECEIVER;                                   \
         uint32_t received = 0;                                                                   \
         while (received < count && RECEIVE_MANY(&end, &messages[received]))                      \
             received++;                                                                          \
-        channel->memory.RECEIVER = end;                                                          \
+        channel->RECEIVER = end;                                                                 \
         *done = received;                                                                        \
         return received ? CHANNEL_OK : closed ? CHANNEL_CLOSED : CHANNEL_AGAIN;                  \
     }
@@ -161,20 +171,16 @@ FORM(used, used, used_ring_try_send, used, used_get, used_ring_try_receive)
 FORM(line, calls.sender, line_put, calls.receiver, line_get, line_get)
 
 /* Fields in the order of struct channel_form. */
-#define ENTRY(KIND, NAME)          \
-    [KIND] = {KIND,                \
-              true,                \
-              NAME##_try_send,     \
-              NAME##_try_receive,  \
-              NAME##_send_many,    \
-              NAME##_receive_many, \
-              memory_close}
+#define ENTRY(KIND, NAME)                                                                       \
+    [KIND] = {                                                                                  \
+        KIND, true, NAME##_try_send, NAME##_try_receive, NAME##_send_many, NAME##_receive_many, \
+        NULL}
 
 static const struct channel_form forms[] = {
     ENTRY(CHANNEL_EPOCH_RING, epoch),
     ENTRY(CHANNEL_USED_RING, used),
     ENTRY(CHANNEL_CALL_LINE, line),
-    [CHANNEL_CALLS] = {.kind = CHANNEL_CALLS, .shares_memory = true, .close = memory_close},
+    [CHANNEL_CALLS] = {.kind = CHANNEL_CALLS, .shares_memory = true},
 };
 
 const char *channel_memory_open(struct channel *channel, void *memory, uint64_t bytes,
@@ -191,7 +197,8 @@ const char *channel_memory_open(struct channel *channel, void *memory, uint64_t 
         return "the channel is of another form";
     /* Read once: the other side has this memory too. */
     const uint64_t given = __atomic_load_n(&header->slots, __ATOMIC_RELAXED);
-    const uint64_t needed = channel_memory_bytes(kind, given);
+    const uint64_t arena = __atomic_load_n(&header->arena, __ATOMIC_RELAXED);
+    const uint64_t needed = channel_memory_bytes(kind, given, arena);
     if (!needed || header->bytes != needed)
         return "the channel is laid out in another way: it comes from another build";
     if (bytes < needed)
@@ -208,20 +215,25 @@ const char *channel_memory_open(struct channel *channel, void *memory, uint64_t 
     atomic_store_explicit(&header->side[side].pid, (uint32_t)getpid(), memory_order_relaxed);
     const uint32_t slots = (uint32_t)given;
     struct slot *incoming = lane(header, slots, side), *outgoing = lane(header, slots, 1 - side);
-    channel->memory.header = header;
-    channel->memory.side = side;
-    channel->memory.other_process = -1;
-    channel->form = &forms[kind];
+    channel->header = header;
+    channel->side = side;
+    channel->slots = slots;
+    channel->arena = arena;
+    if (!channel->form)
+        channel->form = &forms[kind];
     switch (kind) {
     case CHANNEL_EPOCH_RING:
-        ring_open(&channel->memory.ring, outgoing, incoming, slots);
+        ring_open(&channel->ring, outgoing, incoming, slots);
         break;
     case CHANNEL_USED_RING:
-        used_ring_open(&channel->memory.used, outgoing, incoming, slots);
+        used_ring_open(&channel->used, outgoing, incoming, slots);
+        break;
+    case CHANNEL_SOCKET:
+    case CHANNEL_PIPE:
         break;
     default:
-        call_open_sender(&channel->memory.calls.sender, outgoing, slots);
-        call_open_receiver(&channel->memory.calls.receiver, incoming, slots);
+        call_open_sender(&channel->calls.sender, outgoing, slots);
+        call_open_receiver(&channel->calls.receiver, incoming, slots);
     }
     return NULL;
 }

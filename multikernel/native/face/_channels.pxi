@@ -4,8 +4,11 @@
 
 cimport cython
 
+from cpython.number cimport PyNumber_Index
+
 from cpython.buffer cimport (
-    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_WRITABLE, PyObject_CheckBuffer,
+    PyObject_GetBuffer, PyBuffer_Release,
 )
 from posix.time cimport CLOCK_MONOTONIC
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
@@ -36,17 +39,31 @@ cdef extern from "channel/channel.h":
     enum channel_awaited:
         AWAIT_ROOM, AWAIT_MESSAGE, AWAIT_REPLY
     struct channel_form:
+        channel_kind kind
         channel_status (*send_many)(channel *, const message *, uint32_t, uint32_t *) noexcept nogil
         channel_status (*receive_many)(channel *, message *, uint32_t, uint32_t *) noexcept nogil
+    enum:
+        CARRIES_NOTHING, CARRIES_WORDS, CARRIES_FRAMES
+    struct channel_header:
+        pass
+    struct channel_bell:
+        bint asked
     struct channel:
         const channel_form *form
+        uint32_t slots
+        channel_header *header
+        channel_bell bell
     channel_status channel_try_send(channel *c, const message *m) noexcept nogil
     channel_status channel_try_receive(channel *c, message *m) noexcept nogil
-    int channel_descriptor(const channel *c, bint sending)
-    void channel_close(channel *c) noexcept nogil
-    uint64_t channel_memory_bytes(channel_kind kind, uint64_t slots)
+    int channel_fileno(channel *c)
+    void channel_arm(channel *c) noexcept nogil
+    void channel_awake(channel *c) noexcept nogil
+    void channel_blank(channel *c) noexcept nogil
+    bint channel_other_closed(const channel *c) noexcept nogil
+    bint channel_other_gone(channel *c) noexcept nogil
+    uint64_t channel_memory_bytes(channel_kind kind, uint64_t slots, uint64_t arena)
     const char *channel_memory_create(void *memory, uint64_t size, channel_kind kind,
-            uint64_t slots)
+            uint64_t slots, uint64_t arena)
     const char *channel_memory_open(channel *c, void *memory, uint64_t size, channel_kind kind,
             uint32_t side)
     channel_status channel_call(channel *c, const message *request, uint32_t *line) noexcept nogil
@@ -62,37 +79,111 @@ cdef extern from "channel/channel.h":
     channel_status channel_receive_soon(channel *c, message *m) noexcept nogil
     channel_status channel_take_soon(channel *c, uint32_t line, message *reply) noexcept nogil
     channel_status channel_request_soon(channel *c, message *request, uint32_t *line) noexcept nogil
-    bint channel_wait(channel *c, channel_awaited awaited, wait_state *wait) noexcept nogil
+    bint channel_wait(channel *c, channel_awaited awaited, wait_state *wait,
+            uint32_t most_ms) noexcept nogil
+
+cdef extern from "channel/holders.h":
+    void channel_hold(channel_header *header, uint32_t side, uint32_t pid, int bell) nogil
+    void channel_let_go(channel_header *header, uint32_t side, uint32_t pid, int bell) nogil
+    void channel_never_held(channel_header *header, uint32_t side, uint32_t pid) nogil
+
+cdef extern from "channel/frame.h":
+    enum frame_kind:
+        FRAME_BYTES, FRAME_OBJECT, FRAME_BUFFER, FRAME_PLAIN
+    enum:
+        FRAME_FIRST, FRAME_FOLLOWERS_MOST
+    uint64_t FRAME_LENGTH_MOST
+    struct frame:
+        frame_kind kind
+        uint32_t followers
+        uint64_t length, done
+        char *data
+        bint begun
+    void channel_speaks(channel *c, uint32_t dialect) noexcept nogil
+    bint channel_understands(const channel *c, uint32_t dialect) noexcept nogil
+    bint channel_carry(channel *c, uint32_t what) noexcept nogil
+    uint32_t channel_carried(const channel *c) noexcept nogil
+    uint64_t frame_messages(const channel *c, uint64_t length) nogil
+    const char *frame_first(const channel *c) nogil
+    channel_status frame_try_send(channel *c, frame *f) noexcept nogil
+    channel_status frame_try_receive(channel *c, frame *f) noexcept nogil
+
+cdef extern from "channel/side.h":
+    enum:
+        SIDE_DESCRIPTORS_MOST
+    struct channel_side:
+        channel_kind kind
+        uint32_t side
+        uint64_t bytes
+        uint32_t count
+        int *descriptor
+    const char *const *channel_form_names
+    const char *channel_side_parse(const char *text, channel_side *side)
+    const char *channel_side_open(channel *c, const channel_side *side)
+    void channel_close(channel *c) noexcept nogil
+    void channel_drop(channel *c) noexcept nogil
 
 cdef enum:
-    SLICE_NS = 20000000
+    SLICE_MS = 100
     LOOKS_A_CLOCK = 16
+    LARGE = 1 << 15 # bytes: from here on, copying them is long enough to release the lock
     MANY = 256 # from so many messages on, moving them is long enough to release the lock
 
 
 cdef channel_kind _kind(str form) except *:
-    return <channel_kind>_number(CHANNELS, form, "no channel in memory has this form")
+    return <channel_kind>_number(CHANNELS, form, "no channel has this form")
 
 
-def channel_bytes(str form, uint64_t slots):
-    """Bytes of memory for a channel of that form with that many slots (lines) a direction. Raises
-    ValueError.
+def channel_bytes(str form, uint64_t slots, uint64_t arena=0):
+    """Bytes of memory for a channel of that form with that many slots (lines) a direction, and as
+    many bytes for long frames. Raises ValueError.
     """
-    cdef uint64_t size = channel_memory_bytes(_kind(form), slots)
+    cdef uint64_t size = channel_memory_bytes(_kind(form), slots, arena)
     if not size:
-        raise ValueError(f"no {form} channel has {slots} slots")
+        raise ValueError(f"no {form} channel has {slots} slots and {arena} bytes for long frames")
     return size
 
 
-def channel_create(memory, str form, uint64_t slots):
+def channel_create(memory, str form, uint64_t slots, uint64_t arena=0):
     """Lays a channel out in zeroed, page-aligned memory (a writable buffer). Raises ValueError."""
     cdef Py_buffer view
     cdef channel_kind kind = _kind(form)
     PyObject_GetBuffer(memory, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-    cdef const char *wrong = channel_memory_create(view.buf, view.len, kind, slots)
+    cdef const char *wrong = channel_memory_create(view.buf, view.len, kind, slots, arena)
     PyBuffer_Release(&view)
     if wrong:
         raise ValueError(f"no {form} channel of {slots} slots can be made: {wrong.decode()}")
+
+
+def channel_holds(memory, uint32_t side, uint32_t pid, int bell, bint holds):
+    """That process has this side of the channel that lies there, and may open it; or it has given
+    it up. bell: the other side's, -1: none.
+    """
+    cdef Py_buffer view
+    PyObject_GetBuffer(memory, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    if holds:
+        channel_hold(<channel_header *>view.buf, side & 1, pid, bell)
+    else:
+        channel_let_go(<channel_header *>view.buf, side & 1, pid, bell)
+    PyBuffer_Release(&view)
+
+
+def channel_not_for(memory, uint32_t side, uint32_t pid):
+    """That process has inherited a side, but it is not meant for it."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(memory, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    channel_never_held(<channel_header *>view.buf, side & 1, pid)
+    PyBuffer_Release(&view)
+
+
+def channel_parse(str text):
+    """(form, side, bytes, descriptors) of a side's text. Raises ValueError."""
+    cdef channel_side side
+    cdef const char *wrong = channel_side_parse(text.encode(), &side)
+    if wrong:
+        raise ValueError(wrong.decode())
+    return (channel_form_names[<int>side.kind].decode(), side.side, side.bytes,
+            tuple([side.descriptor[i] for i in range(side.count)]))
 
 
 def socket_pair():
@@ -176,22 +267,48 @@ cdef int _room_any(object buffer, const message *m) except -1:
     return 0
 
 
+cdef inline object _whole_number(object word):
+    """A float is none, whatever C would make of it."""
+    return word if type(word) is int else PyNumber_Index(word)
+
+
+_ANYTHING = "send() carries any object that can be pickled"
+_LENGTH = "send_bytes() carries any length"
+
+
+def _misused(str what, value=None, str where="", str hint=""):
+    # not when this module is loaded: cores load it without
+    from multikernel.errors import ChannelMisused
+    raise ChannelMisused(what, value=value, where=where, hint=hint)
+
+
+cdef int _refuse_word(object word, int index) except -1:
+    _misused("a word is an integer from 0 to 2^64 - 1", value=repr(word)[:80],
+            where=f"word {index}", hint=_ANYTHING)
+
+
 cdef int _fill_any(message *m, object data) except -1:
     cdef Py_ssize_t i, n
     cdef Py_buffer view
     if type(data) is tuple:
         n = PyTuple_GET_SIZE(data)
         if n > 7:
-            raise ValueError(f"a message has seven words, this one {n}")
+            _misused("a message has at most seven words", value=f"{n} of them", hint=_ANYTHING)
         for i in range(n):
-            m.word[i] = <object>PyTuple_GET_ITEM(data, i)
+            try:
+                m.word[i] = _whole_number(<object>PyTuple_GET_ITEM(data, i))
+            except (TypeError, OverflowError):
+                _refuse_word(<object>PyTuple_GET_ITEM(data, i), i)
         for i in range(n, 7):
             m.word[i] = 0
         return 0
+    if not PyObject_CheckBuffer(data):
+        _misused("a message is a tuple of up to seven integers, or 56 bytes", value=repr(data)[:80],
+                hint=_ANYTHING)
     PyObject_GetBuffer(data, &view, PyBUF_C_CONTIGUOUS)
     try:
         if view.len > <Py_ssize_t>sizeof(message):
-            raise ValueError(f"a message has 56 bytes, this one {view.len}")
+            _misused("a message has at most 56 bytes", value=f"{view.len} bytes", hint=_LENGTH)
         memcpy(m.word, view.buf, view.len)
         memset(<char *>m.word + view.len, 0, sizeof(message) - view.len)
     finally:

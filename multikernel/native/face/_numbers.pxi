@@ -28,7 +28,8 @@ cdef extern from "driver/driver.h":
 
 cdef extern from "channel/channel.h":
     enum channel_kind:
-        CHANNEL_EPOCH_RING, CHANNEL_USED_RING, CHANNEL_CALL_LINE, CHANNEL_CALLS
+        CHANNEL_EPOCH_RING, CHANNEL_USED_RING, CHANNEL_CALL_LINE, CHANNEL_CALLS, CHANNEL_SOCKET,
+        CHANNEL_PIPE
 
 KINDS = {
     "PING": KIND_PING, "TOUCH": KIND_TOUCH, "READ": KIND_READ, "WRITE": KIND_WRITE,
@@ -85,7 +86,8 @@ CAPABILITY_VERDICTS = {
 }
 CHANNELS = {
     "epoch-ring": CHANNEL_EPOCH_RING, "used-ring": CHANNEL_USED_RING,
-    "call-line": CHANNEL_CALL_LINE, "calls": CHANNEL_CALLS,
+    "call-line": CHANNEL_CALL_LINE, "calls": CHANNEL_CALLS, "socket": CHANNEL_SOCKET,
+    "pipe": CHANNEL_PIPE,
 }
 
 

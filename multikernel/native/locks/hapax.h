@@ -9,7 +9,11 @@
  * core's node and two never share a slot. A slot's value is a hint, unless it is the number: who
  * sees it change looks at `departed`.
  *
- * A dead core's number never departs: everybody behind it stops. */
+ * A dead core's number never departs: everybody behind it stops, and gives up in time. Its successor
+ * does not pass over it: it sees neither whether the dead one had entered, and what the lock guards
+ * is torn, nor, where it died right after its exchange, whose number it found there. To show the
+ * first takes a store in every acquire, before it enters; the second, a look at all nodes; and a
+ * core that comes back must not take its node anew while somebody waits for its old number. */
 #pragma once
 
 #include "locks/waiting.h"

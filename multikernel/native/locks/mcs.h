@@ -3,13 +3,19 @@
  * lie at different addresses in different processes. Cores that park at the door (waiting.h) are
  * not in the queue yet.
  *
- * A core that dies in the queue stops everybody behind it; between its exchange and its link, even
- * the holder, in mcs_release. Where processes die: robust.h. */
+ * A release waits for nobody. Where the successor has not linked yet, the holder leaves the lock in
+ * its own node, and the successor finds it there when it links. What is left there is waited for by
+ * the next acquire of that node, which can give up.
+ *
+ * A core that dies in the queue stops everybody behind it. Where processes die: robust.h. */
 #pragma once
 
 #include <sched.h>
 
 #include "locks/waiting.h"
+
+/* In `next`: released before the successor has linked. No node has that number. */
+#define MCS_LEFT UINT32_MAX
 
 APART static enum lock_outcome mcs_wait(struct lock *lock, struct lock_node *nodes, uint32_t me,
                                         const struct lock_waiter *waiter, struct lock_wait *wait,
@@ -18,9 +24,15 @@ APART static enum lock_outcome mcs_wait(struct lock *lock, struct lock_node *nod
     struct lock_node *node = &nodes[me];
     atomic_store_explicit(&node->before, before, memory_order_relaxed);
     atomic_store_explicit(&node->waiting, 1, memory_order_relaxed);
-    /* Release pairs with the acquire of next in mcs_release: the hand-over comes after our node was
-     * initialised. */
-    atomic_store_explicit(&nodes[before - 1].next, me + 1, memory_order_release);
+    /* Release pairs with the acquires of next in mcs_release: the hand-over comes after our node was
+     * initialised. Acquire pairs with the release that left the lock there. */
+    if (__builtin_expect(atomic_exchange_explicit(&nodes[before - 1].next, me + 1,
+                                                  memory_order_acq_rel) == MCS_LEFT,
+                         0)) {
+        /* Relaxed, as the look in mcs_left: nothing but the word itself is handed over. */
+        atomic_store_explicit(&nodes[before - 1].next, LOCK_NONE, memory_order_relaxed);
+        atomic_store_explicit(&node->waiting, 0, memory_order_relaxed);
+    }
     /* Pairs with the release store in mcs_release: the state the predecessor left is ours to
      * see. */
     while (atomic_load_explicit(&node->waiting, memory_order_acquire)) {
@@ -38,6 +50,21 @@ APART static enum lock_outcome mcs_wait(struct lock *lock, struct lock_node *nod
     atomic_store_explicit(&node->before, LOCK_NONE, memory_order_relaxed);
     parking_came_in(&lock->parking, wait);
     return LOCK_TAKEN;
+}
+
+/* Our last release left the lock to a successor that has not linked yet: a few instructions, unless
+ * it lost its CPU there. False: given up. */
+APART static bool mcs_left(struct lock_node *node, const struct lock_waiter *waiter)
+{
+    struct lock_wait wait = {0};
+    while (atomic_load_explicit(&node->next, memory_order_relaxed) == MCS_LEFT) {
+        const enum lock_next next = lock_moment(&wait, waiter, false);
+        if (next == LOCK_STOP)
+            return false;
+        if (next == LOCK_PARK || !wait.looks)
+            sched_yield();
+    }
+    return true;
 }
 
 /* Who may park looks at the last in the queue first. A link that others may have seen cannot be
@@ -63,10 +90,14 @@ APART static enum lock_outcome mcs_door(struct lock *lock, struct lock_node *nod
     return LOCK_TAKEN;
 }
 
-/* A node's `next` is none whenever it is in no queue. */
+/* A node's `next` is none whenever it joins a queue. */
 static inline enum lock_outcome mcs_acquire(struct lock *lock, struct lock_node *nodes, uint32_t me,
                                             const struct lock_waiter *waiter)
 {
+    if (__builtin_expect(atomic_load_explicit(&nodes[me].next, memory_order_relaxed) == MCS_LEFT,
+                         0) &&
+        !mcs_left(&nodes[me], waiter))
+        return LOCK_GIVEN_UP;
     uint32_t before = LOCK_NONE;
     /* Both acquire: pair with the release that emptied the queue. Release: that our node's `next`
      * is none is seen by who finds us. */
@@ -98,14 +129,11 @@ static inline void mcs_release(struct lock *lock, struct lock_node *nodes, uint3
                 parking_release(&lock->parking, parked, 0, true, 1);
             return;
         }
-        /* Somebody is between its exchange and its link: a few instructions, unless it lost its CPU
-         * there. */
-        for (uint32_t spins = 1; !(next = atomic_load_explicit(&node->next, memory_order_acquire));
-             spins++)
-            if (spins >= LINK_SPINS) {
-                spins = 0;
-                sched_yield();
-            }
+        /* Somebody is between its exchange and its link. Release: pairs with the acquire of its
+         * exchange of our `next`; acquire: with the release of it, if it has linked by now. */
+        if (atomic_compare_exchange_strong_explicit(&node->next, &next, MCS_LEFT,
+                                                    memory_order_acq_rel, memory_order_acquire))
+            return;
     }
     struct lock_node *successor = &nodes[next - 1];
     /* Nobody links to us any more: our place in the queue is taken. */

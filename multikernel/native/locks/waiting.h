@@ -25,7 +25,7 @@
 #include "locks/lock.h"
 
 #ifndef LOCK_SPINS /* an explorer of all states has fewer */
-enum { LOCK_SPINS = 128, DOOR_VISITS = 8, LINK_SPINS = 1024 };
+enum { LOCK_SPINS = 128, DOOR_VISITS = 8 };
 #endif
 
 enum {

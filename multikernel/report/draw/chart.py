@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from multikernel.report.draw.markup import Markup, clean, escaped
+from multikernel.markup import Markup, clean, escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,19 +103,27 @@ class Chart:
         fonts = f' font-family="{family[1]}"' if family else ""
         return Markup(f'<g stroke-linejoin="round"{fonts}>{inner.strip()}</g>')
 
+    def drawn(self) -> Figure:
+        """As a figure of matplotlib's, to be shown or changed."""
+        with _styled("path"):
+            return self._painted()
+
     def _drawn(self, form: Form, letters: str) -> bytes:
         out = io.BytesIO()
         with _styled(letters), warnings.catch_warnings():
-            from matplotlib.figure import Figure
-
             # A letter that the font lacks is a box, or on a page the reader's.
             warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
-            figure = Figure(figsize=(WIDTH, self.height))
-            self.paint(figure)
-            if self.stamp:
-                figure.text(0.995, 0.995, self.stamp, ha="right", va="top", size=SMALL, color=SOFT)
-            figure.savefig(out, format=form, dpi=DPI, metadata=METADATA[form])
+            self._painted().savefig(out, format=form, dpi=DPI, metadata=METADATA[form])
         return out.getvalue()
+
+    def _painted(self) -> Figure:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, self.height))
+        self.paint(figure)
+        if self.stamp:
+            figure.text(0.995, 0.995, self.stamp, ha="right", va="top", size=SMALL, color=SOFT)
+        return figure
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from multikernel.catalogue import PaperValue
+from multikernel.markup import Markup, element, joined
 from multikernel.report.draw.chart import WIDTH as COLUMN
 from multikernel.report.draw.chart import XLINK, Chart, shortened, titled
-from multikernel.report.draw.markup import LOOKS, Markup, element, joined
+from multikernel.report.draw.looks import LOOKS
 
 WIDTH = 420.0
 

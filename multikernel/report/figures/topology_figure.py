@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from multikernel.machine.topology.model import Topology
 from multikernel.machine.topology.parts import Part, boxes
+from multikernel.markup import Markup, Value, element, joined
 from multikernel.report.draw.chart import LETTER, shortened, width_of
-from multikernel.report.draw.markup import LOOKS, Markup, Value, element, joined
+from multikernel.report.draw.looks import LOOKS
 from multikernel.report.figures.figure import WIDTH, Drawing, Figure, file_of
 from multikernel.report.say import topology_text
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from msgspec import structs
 
 from multikernel.errors import BadInput, DocumentError
+from multikernel.markup import clean
 from multikernel.report.draw.chart import Chart, Form
-from multikernel.report.draw.markup import clean
 from multikernel.report.figures import beside, registry
 from multikernel.report.figures.figure import Figure, file_of
 from multikernel.report.page.machines import machines
@@ -33,7 +33,7 @@ from multikernel.results.document import Document, Interval
 from multikernel.results.encoding import encode_all
 
 DEFAULT = "report.html"
-WHERE = "--output"
+WHERE = "output"
 
 
 def collect(
@@ -112,12 +112,12 @@ def write_figures(
     taken = next((target for target in files if os.path.lexists(target) and not replace), None)
     if taken is not None:
         raise BadInput(
-            "there is a figure of that name already", value=taken, where="--figures",
+            "there is a figure of that name already", value=taken, where="figures",
             hint="nothing was overwritten: choose another directory, or add --force",
         )  # fmt: skip
-    store.prepare(directory, where="--figures")
+    store.prepare(directory, where="figures")
     for target, data in files.items():
-        write(data, str(target), replace=replace, where="--figures")
+        write(data, str(target), replace=replace, where="figures")
     return list(files)
 
 
@@ -138,17 +138,17 @@ def as_csv(documents: Sequence[Document]) -> bytes:
     warnings are lines too: of a ratio `key` is its name, `variant` its kind, `p50` its value; of a
     warning `key` is its code, `variant` its text.
     """
-    lines = [line for document in documents for line in _lines(document)]
-    names = dict.fromkeys(name for line in lines for name in line if name.startswith("parameter."))
+    rows = [row for document in documents for row in lines(document)]
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith("parameter."))
     columns = (*COLUMNS, *names)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_cell, columns))
-    writer.writerows([_cell(line.get(name, "")) for name in columns] for line in lines)
+    writer.writerows([_cell(row.get(name, "")) for name in columns] for row in rows)
     return out.getvalue().encode("utf-8", "replace")
 
 
-def _lines(document: Document) -> Iterator[dict[str, object]]:
+def lines(document: Document) -> Iterator[dict[str, object]]:
     """By column, and more than the columns are."""
     environment = document.environment
     whose = {

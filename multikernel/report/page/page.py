@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from multikernel.catalogue import SOURCE, PaperValue, entries
-from multikernel.report.draw.markup import PAGE_STYLE, Child, Markup, element, joined
+from multikernel.markup import Child, Markup, element, joined
+from multikernel.report.draw.looks import PAGE_STYLE
 from multikernel.report.figures import beside, registry
 from multikernel.report.figures.figure import Block, Figure, svg
 from multikernel.report.page import machines as machines_

@@ -1,0 +1,1 @@
+"""Measuring from Python: `measure` and `compare`, and what they answer with."""

@@ -1,0 +1,242 @@
+"""An operation of a traced system as one page to step through: the machine's cores at their places,
+a message a step, what each core holds of the page, and a sentence.
+
+Guarantees: every step is in the page once, in order, as data; without a script the list of steps
+is still there to read. One file, with nothing fetched and no library; whatever stands in it is
+escaped. Idea: the step-by-step animations of algorithm textbooks; the arrows of a sequence chart
+over a floor plan.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from multikernel.markup import Markup, element, joined
+from multikernel.report.draw.looks import PAGE_STYLE
+from multikernel.timeline.steps import Step
+
+APART, RADIUS, MARGIN, GAP = 44.0, 14.0, 26.0, 26.0
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+STATES = {
+    "map": ("not mapped", "reserved", "mapped"),
+    "unmap": ("mapped", "locked", "not mapped"),
+    "protect": ("as before", "locked", "with its new rights"),
+}
+"""What a core holds of the page: before, once it has voted, once it is decided."""
+FILLS = ("#fff", "#f0c75e", "#7fc8e8")
+STYLE = """
+.stage{background:#fff;border-radius:.25rem;padding:.4rem;overflow-x:auto}
+.stage svg{display:block;max-width:100%;height:auto}
+.panel{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:.8rem 0}
+.panel button{font:inherit;padding:.25rem .8rem}
+.panel input{flex:1 1 12rem}
+.sentence{min-height:3.2rem;font-size:1.12rem}
+ol.steps{max-width:none}
+ol.steps li{cursor:pointer;padding:.12rem .4rem}
+ol.steps li.now{background:var(--tint);font-weight:600}
+.key span{display:inline-block;width:.9rem;height:.9rem;border:1px solid #1b1e23;border-radius:50%;
+margin:0 .3rem 0 .9rem;vertical-align:-.1rem}
+"""
+SCRIPT = """
+const data = JSON.parse(document.getElementById("data").textContent);
+const at = number => document.querySelector('[data-core="' + number + '"]');
+const slider = document.getElementById("where"), arrow = document.getElementById("arrow");
+const list = [...document.querySelectorAll("ol.steps li")];
+let now = 0, timer = null;
+function show(number) {
+  now = Math.max(0, Math.min(data.steps.length - 1, number));
+  const step = data.steps[now];
+  slider.value = now;
+  document.getElementById("sentence").textContent = (now + 1) + " of " + data.steps.length + ", "
+    + step.sent.toFixed(2) + " \\u00b5s: " + step.sentence;
+  data.states[now].forEach((state, core) => at(core).setAttribute("fill", data.fills[state]));
+  const from = data.places[step.sender], to = data.places[step.receiver];
+  arrow.setAttribute("visibility", step.kind === "message" ? "visible" : "hidden");
+  if (step.kind === "message") {
+    const long = Math.hypot(to[0] - from[0], to[1] - from[1]) || 1, r = data.radius;
+    const x = (to[0] - from[0]) / long, y = (to[1] - from[1]) / long;
+    arrow.setAttribute("x1", from[0] + x * r); arrow.setAttribute("y1", from[1] + y * r);
+    arrow.setAttribute("x2", to[0] - x * (r + 5)); arrow.setAttribute("y2", to[1] - y * (r + 5));
+  }
+  data.places.forEach((_, core) => at(core).setAttribute("stroke-width",
+    core === step.sender || core === step.receiver ? 3 : 1));
+  list.forEach((item, number) => item.classList.toggle("now", number === now));
+  list[now].scrollIntoView({block: "nearest"});
+}
+function stop() { clearInterval(timer); timer = null; play.textContent = "Play"; }
+const play = document.getElementById("play");
+play.onclick = () => {
+  if (timer) return stop();
+  if (now === data.steps.length - 1) show(0);
+  play.textContent = "Pause";
+  timer = setInterval(() => now === data.steps.length - 1 ? stop() : show(now + 1), 900);
+};
+document.getElementById("back").onclick = () => { stop(); show(now - 1); };
+document.getElementById("step").onclick = () => { stop(); show(now + 1); };
+slider.oninput = () => { stop(); show(Number(slider.value)); };
+list.forEach((item, number) => item.onclick = () => { stop(); show(number); });
+document.onkeydown = event => {
+  if (event.target === slider) return;
+  if (event.key === "ArrowRight") { stop(); show(now + 1); }
+  if (event.key === "ArrowLeft") { stop(); show(now - 1); }
+};
+show(0);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """operation: map, unmap or protect; machine: in words; groups: the cores of each package;
+    simulated: in virtual time; note: what must be known, or "".
+    """
+
+    operation: str
+    machine: str
+    groups: Sequence[Sequence[int]]
+    steps: Sequence[Step]
+    simulated: bool = False
+    note: str = ""
+
+    @property
+    def cores(self) -> int:
+        return sum(map(len, self.groups))
+
+
+def states(replay: Replay) -> list[list[int]]:
+    """By step what each core holds: an index into STATES."""
+    holds, found = [0] * replay.cores, []
+    for step in replay.steps:
+        phase = step.name.partition(" ")[2]
+        both = (step.sender, step.receiver)
+        for core in both if step.kind == "message" else ():
+            if phase == "prepare":
+                holds[core] = max(holds[core], 1)
+            elif phase in ("commit", "apply"):
+                holds[core] = 2
+            elif phase == "abort":
+                holds[core] = 0
+        if step.kind == "done" and step.sentence.endswith(": ok"):
+            holds[step.sender] = 2
+        found.append(list(holds))
+    return found
+
+
+def places(groups: Sequence[Sequence[int]]) -> tuple[dict[int, tuple[float, float]], list[float]]:
+    """By core where it stands; and where each group's box lies: x, y, width, height, one behind the
+    other.
+    """
+    side = max(1, math.ceil(math.sqrt(max(map(len, groups)))))
+    columns = max(1, math.ceil(math.sqrt(len(groups))))
+    box = side * APART + 12
+    at, boxes = {}, list[float]()
+    for number, cores in enumerate(groups):
+        x = MARGIN + number % columns * (box + GAP)
+        y = MARGIN + number // columns * (box + GAP)
+        boxes += [x, y, box, box]
+        for place, core in enumerate(cores):
+            at[core] = (
+                x + 6 + APART * (place % side + 0.5), y + 6 + APART * (place // side + 0.5)
+            )  # fmt: skip
+    return at, boxes
+
+
+def page(replay: Replay) -> str:
+    """The whole file."""
+    title = f"{replay.operation} on {replay.cores} cores, message by message"
+    simulated = " Simulated: the times are those of a model." if replay.simulated else ""
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"/>'),
+        element("link", rel="icon", href="data:,"),
+        element("title", title),
+        Markup(f"<style>{PAGE_STYLE}{STYLE}</style>"),
+    )
+    listed = joined(element("li", str(step)) for step in replay.steps)
+    key = joined(
+        joined((Markup(f'<span style="background:{fill}"></span>'), state))
+        for fill, state in zip(FILLS, STATES[replay.operation], strict=True)
+    )
+    body = element(
+        "body",
+        element("header", element("h1", title), element("p", replay.machine + "." + simulated)),
+        element("p", replay.note) if replay.note else Markup(),
+        element("div", _stage(replay), class_="stage"),
+        element("p", "A core's page:", key, class_="key"),
+        element("p", "", id="sentence", class_="sentence", aria_live="polite"),
+        element(
+            "div",
+            element("button", "Back", id="back", type="button"),
+            element("button", "Step", id="step", type="button"),
+            element("button", "Play", id="play", type="button"),
+            Markup(
+                f'<input id="where" type="range" min="0" max="{len(replay.steps) - 1}" value="0"'
+                ' aria-label="step"/>'
+            ),
+            class_="panel",
+        ),
+        element("p", "Left and right arrow keys step, too.", class_="quiet"),
+        element("ol", listed, class_="steps"),
+        Markup(f'<script type="application/json" id="data">{_data(replay)}</script>'),
+        Markup(f"<script>{SCRIPT}</script>"),
+    )
+    return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
+
+
+def _data(replay: Replay) -> str:
+    at, _ = places(replay.groups)
+    data = {
+        "steps": [
+            {
+                "kind": step.kind, "name": step.name, "sender": step.sender,
+                "receiver": step.receiver, "sent": round(step.sent, 3),
+                "received": round(step.received, 3), "sentence": step.sentence,
+            }
+            for step in replay.steps
+        ],
+        "states": states(replay),
+        "places": [at[core] for core in range(replay.cores)],
+        "fills": FILLS,
+        "radius": RADIUS,
+    }  # fmt: skip
+    return json.dumps(data).replace("<", "\\u003c")
+
+
+def _stage(replay: Replay) -> Markup:
+    at, boxes = places(replay.groups)
+    drawn: list[Markup] = []
+    for number in range(0, len(boxes), 4):
+        x, y, width, height = boxes[number : number + 4]
+        drawn.append(
+            element("rect", x=x, y=y, width=width, height=height, rx=6, fill="#f5f6f7",
+                    stroke="#c9cdd3")
+        )  # fmt: skip
+        label = f"package {number // 4}"
+        drawn.append(element("text", label, x=x + 2, y=y - 5, font_size=11, fill="#5b626d"))
+    for core, (x, y) in sorted(at.items()):
+        drawn.append(
+            element("circle", cx=x, cy=y, r=RADIUS, fill="#fff", stroke="#1b1e23", data_core=core)
+        )
+        drawn.append(
+            element("text", str(core), x=x, y=y + 4, font_size=11, text_anchor="middle",
+                    fill="#1b1e23")
+        )  # fmt: skip
+    head = element(
+        "marker", element("path", d="M0 0 L8 4 L0 8 z", fill="#d55e00"), id="head",
+        viewBox="0 0 8 8", refX=7, refY=4, markerWidth=7, markerHeight=7, orient="auto",
+    )  # fmt: skip
+    line = element(
+        "line", id="arrow", stroke="#d55e00", stroke_width=2.5, marker_end="url(#head)",
+        visibility="hidden",
+    )  # fmt: skip
+    width = max(x + w for x, w in zip(boxes[0::4], boxes[2::4], strict=True)) + MARGIN
+    height = max(y + h for y, h in zip(boxes[1::4], boxes[3::4], strict=True)) + MARGIN
+    return element(
+        "svg", element("defs", head), *drawn, line, viewBox=f"0 0 {width:g} {height:g}",
+        width=width, height=height, role="img", aria_label="the machine's cores",
+        style="font-family:sans-serif",
+    )  # fmt: skip

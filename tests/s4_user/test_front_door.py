@@ -1,0 +1,276 @@
+"""The front door: the names a user looks for, what cores print, a program on each core, measuring,
+and what a notebook shows.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import inspect
+import io
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import multikernel
+from multikernel.errors import BadInput, CoreDied, MultikernelError, TimedOut
+from multikernel.knowledge.tree import Tree
+from multikernel.knowledge.tree_picture import places
+from multikernel.measuring.measured import Measured
+
+# --- Names ---
+
+
+def test_every_name_that_is_listed_is_there_and_explained() -> None:
+    names = [name for name in dir(multikernel) if name[0] != "_"]
+    assert {"boot", "here", "measure", "compare", "channels", "Topology", "Task"} < set(names)
+    for name in names:
+        value = getattr(multikernel, name)
+        if callable(value) or inspect.ismodule(value):
+            assert inspect.getdoc(value), name
+    assert set(names) <= {*multikernel.__all__, *vars(multikernel)}
+
+
+def test_every_exception_has_one_root() -> None:
+    raised = [
+        value
+        for name in dir(multikernel)
+        if inspect.isclass(value := getattr(multikernel, name)) and issubclass(value, Exception)
+    ]
+    assert len(raised) > 40
+    assert all(issubclass(one, MultikernelError) for one in raised)
+
+
+def test_a_name_that_is_not_there_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        multikernel.nonsense  # noqa: B018
+
+
+def test_importing_loads_no_library_of_others() -> None:
+    code = "import sys, multikernel; print([m for m in ('numpy', 'click', 'rich', 'matplotlib',"
+    code += " 'multikernel.native._native') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --- Programs on each core ---
+
+
+def number(times: int) -> int:
+    return multikernel.here().core * times
+
+
+def wrong() -> None:
+    raise LookupError(f"core {multikernel.here().core}")
+
+
+def endless() -> None:
+    import time
+
+    time.sleep(600)
+
+
+def prints(what: str) -> None:
+    print(what, multikernel.here().core, flush=True)
+    os.write(1, b"from below Python\n")
+    print("an error", file=sys.stderr)
+
+
+def dies() -> None:
+    print("last words", flush=True)
+    os.kill(os.getpid(), 9)
+
+
+def test_a_program_runs_on_each_core() -> None:
+    with multikernel.boot(cores=3) as system:
+        assert system.on_each(number, 5) == [0, 5, 10]
+        with pytest.raises(LookupError, match="core 0"):
+            system.on_each(wrong)
+        with pytest.raises(TimedOut) as late:
+            system.on_each(endless, timeout=0.2)
+        assert isinstance(late.value, TimeoutError)
+        assert system.on_each(number, 1) == [0, 1, 2]  # nothing runs on
+
+
+def boots() -> None:
+    multikernel.boot(cores=2)
+
+
+def test_a_core_boots_nothing() -> None:
+    """A module that boots when it is imported would be imported by its cores, and so on."""
+    with multikernel.boot(cores=2) as system, pytest.raises(BadInput, match="__main__"):
+        system.cores[1].run(boots)
+
+
+def test_map_takes_the_same_arguments_on_a_core_and_outside() -> None:
+    outside = inspect.signature(multikernel.System.map).parameters
+    assert list(outside) == list(inspect.signature(multikernel.Here.map).parameters)
+    with multikernel.boot(cores=2) as system:
+        page = system.map(system.allocate(4096), [1], "read-only")
+        assert page.cores == (1,)
+        system.unmap(page, "two-phase")
+
+
+# --- What cores print ---
+
+
+def test_what_cores_print_appears_where_their_caller_is() -> None:
+    out, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        with multikernel.boot(cores=2) as system:
+            system.cores[1].run(prints, "one")
+            assert out.getvalue() == "one 1\nfrom below Python\n"
+            assert errors.getvalue() == "an error\n"
+            system.on_each(prints, "each")
+            with pytest.raises(CoreDied):
+                system.cores[0].run(dies)
+        assert sorted(out.getvalue().split("\n")[2:]) == sorted(
+            ["each 0", "each 1", *["from below Python"] * 2, "last words", ""]
+        )
+
+
+def test_much_that_nobody_waits_for_is_printed_too() -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), multikernel.boot(cores=2) as system:
+        task = system.cores[0].start(print, "x" * 500_000)
+        assert system.cores[0].run(number, 1, timeout=60) == 0 if task.result(60) else True
+    assert len(out.getvalue()) == 500_001
+
+
+def test_a_script_that_prints_as_ever_has_its_cores_print_there() -> None:
+    code = "import multikernel\nwith multikernel.boot(cores=2) as s: s.cores[0].run(print, 'here')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "here\n"
+
+
+# --- A notebook ---
+
+
+class Balanced(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def shown(value: Any) -> str:
+    text: str = value._repr_html_()
+    parser = Balanced()
+    parser.feed(text)
+    assert not parser.open
+    return text
+
+
+def test_a_notebook_shows_what_there_is() -> None:
+    with multikernel.boot(cores=2) as system:
+        page, group = system.map(system.allocate(4096)), system.group()
+        task = system.cores[1].start(endless)
+        assert "endless" in shown(system)
+        assert f"{page.address:#x}" in shown(page)
+        assert "root" in shown(group)
+        assert "runs" in shown(task)
+        task.cancel()
+        assert "cancelled" in shown(task)
+        assert "<circle" in shown(system.trees[0].tree)
+    assert "closed" in shown(system)
+    shown(task)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.randoms(use_true_random=False))
+def test_nobody_of_a_drawn_tree_stands_on_anothers_place(cores: int, random: Random) -> None:
+    edges = tuple((random.randrange(core), core) for core in range(1, cores))
+    at = places(Tree(0, edges, "given"))
+    assert set(at) == set(range(cores))
+    assert len(set(at.values())) == cores
+    assert all(at[child][1] == at[parent][1] + 1 for parent, child in edges)
+    shown(Tree(0, edges, "given"))
+
+
+def test_a_cell_that_boots_again_closes_what_it_had_booted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
+    cell = compile("kept.append(multikernel.boot(cores=2))", "<ipython-input-7>", "exec")
+    kept: list[multikernel.System] = []
+    try:
+        for _ in range(2):
+            exec(cell, {"multikernel": multikernel, "kept": kept, "__name__": "__main__"})
+        assert kept[0].launched.closed
+        assert not kept[1].launched.closed
+        assert f"closed system {kept[0].plan.system}" in capsys.readouterr().err
+        kept.append(multikernel.boot(cores=2))  # another cell
+        assert f"system {kept[1].plan.system}" in capsys.readouterr().err
+        assert not kept[1].launched.closed
+    finally:
+        for system in kept:
+            system.close()
+
+
+# --- Measuring ---
+
+
+def test_measuring_from_python_is_what_the_command_measures(tmp_path: Any) -> None:
+    found = multikernel.measure("unmap", machine="8x4-amd", cores=4, quick=True, boots=5)
+    assert isinstance(found, Measured)
+    assert found.experiment == "unmap"
+    assert found.document.simulated
+    assert "series" in dir(found)
+    assert found.series[0].key in {one.key for one in found.document.series}
+    assert "unmap" in str(found)
+    assert "unmap" in shown(found)
+    assert found.figure().axes
+    with pytest.raises(BadInput, match="no such figure"):
+        found.figure(99)
+
+
+def test_a_frame_has_a_row_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Frames:
+        @staticmethod
+        def DataFrame(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+            return columns
+
+    found = multikernel.measure("unmap", machine="8x4-amd", cores=4, quick=True, boots=5)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.setitem(sys.modules, "polars", Frames)
+    frame = found.to_frame()
+    assert frame["key"] == [series.key for series in found.series]
+    assert frame["p50"] == [series.p50 for series in found.series]
+    assert {len(column) for column in frame.values()} == {len(found.series)}
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(BadInput, match="pandas or polars"):
+        found.to_frame()
+
+
+@pytest.mark.parametrize(
+    ("asked", "value"),
+    [
+        ({"experiment": "unmpa"}, "unmpa"),
+        ({"experiment": "unmap", "cores": "x"}, "x"),
+        ({"experiment": "unmap", "cores": [0, "one"]}, "one"),
+        ({"experiment": "unmap", "cores": True}, "True"),
+        ({"experiment": "unmap", "time": "soon"}, "soon"),
+        ({"experiment": "unmap", "only": "nothing"}, "nothing"),
+        ({"experiment": "unmap", "machine": "9 by 9"}, "9 by 9"),
+        ({"experiment": "unmap", "calibration": "here"}, "here"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(asked: dict[str, Any], value: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        multikernel.measure(**asked)
+    assert value in str(refused.value.value)
