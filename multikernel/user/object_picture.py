@@ -19,16 +19,7 @@ if TYPE_CHECKING:
 # Told apart by those who do not see all colours (Okabe and Ito), and by their names beside them.
 COLOURS = dict(
     zip(
-        (
-            "locked",
-            "fifo",
-            "optimistic",
-            "delegated",
-            "replicated",
-            "lock-free",
-            "combined",
-            "adaptive",
-        ),
+        FORMS,
         ("#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#F0E442", "#000000"),
         strict=True,
     )
