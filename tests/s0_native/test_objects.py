@@ -288,6 +288,7 @@ def test_every_order_of_events_is_right(compiler: Compiler, arguments: str) -> N
 
 
 @pytest.mark.full
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "arguments",
     [
