@@ -213,7 +213,8 @@ enum object_verdict object_end_adapt(struct object_end *end)
     if (o->chooser)
         return OBJECT_OK;
     for (uint32_t form = 0; form < OBJECT_FORMS; form++)
-        if (!object_is_agreed(form) && form != FORM_COMBINED && object_suits(o, (enum object_form)form) == OBJECT_OK)
+        if (!object_is_agreed(form) && form != FORM_COMBINED &&
+            object_suits(o, (enum object_form)form) == OBJECT_OK)
             suits |= 1u << form;
     chooser_begin(&end->chooser, &rules, suits, object_form(o), 1, NULL, 0);
     return object_adapt(o, &end->chooser);
