@@ -15,7 +15,7 @@ SWITCHING = "sums 0 4 2 256 31 20000 20 50"
 THREADS = "threads 0 4 3 64 11 3000 20 50 0 0"
 STOPPED = "sums 1 4096 3 64 16 3000 20 50 0 0 0 200"
 COMING_BACK = "sums 1 512 3 16 16 2000 2000 50 0 0 1"
-OVERTAKEN = "overtaken 1 256 16 100 4"
+OVERTAKEN = "overtaken 1 256 16 40 4"
 
 NEVER_LATER = Edit(DELEGATED, "if (ours && (mode & FORM_MASK) != FORM_DELEGATED)", "if (!slot)")
 
@@ -212,13 +212,6 @@ BUGS = table(
         seen_by=("sums 0 32 3 64 512 20000 20 50",),
     ),
     Bug(
-        "READ_OF_ANOTHER_MODE",
-        COMBINED,
-        "atomic_load_explicit(&node->its->epoch, memory_order_relaxed) == mode &&",
-        "mode &&",
-        seen_by=("sums 0 4 2 256 529 20000 5 80",),
-    ),
-    Bug(
         "ONE_OF_SEVERAL_COUNTED",
         COMBINED,
         "at_position(node, position + count);",
@@ -230,7 +223,7 @@ BUGS = table(
         COMBINED,
         "if (!open && posted)",
         "if (!open && (posted || true))",
-        seen_by=("sums 0 4 3 64 529 20000 5 10",),
+        seen_by=("orders 0 ax,a 9 0",),
     ),
     Bug(
         "THE_CLOSE_IS_NO_END",
@@ -397,7 +390,6 @@ EXPLORED = {
     "WAITS_WITHOUT_SERVING": "0 2 3 0",
     "CLOSE_NOT_SEEN": "0 2 4 3",
     "READ_BEFORE_THE_REPLICA_HAS_IT": "0/2 as,a 9",
-    "TAKEN_BACK_WHAT_WAS_DONE": "0 ax,a 9 0",
     "THE_CLOSE_IS_NO_END": "0/2 axa,a 9 0",
     "STATE_BEFORE_THE_CLOSE": "0 2 4 3",
     "COUNTER_NOT_CLOSED": "0 2 5 3",
