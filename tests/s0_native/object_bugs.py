@@ -106,10 +106,29 @@ BUGS = table(
         seen_by=(SWITCHING,),
     ),
     Bug(
+        "THE_CLOSE_IS_AN_OPERATION",
+        edits=(
+            Edit(
+                REPLICATED,
+                "look == LOG_ENTRY && !entry_count(entry)",
+                "look == LOG_ENTRY && slot_word(operation_slot(o, entry >> PLACE_BITS & 63, "
+                "entry & 4095), 0) == KIND_CLOSE",
+            ),
+            Edit(
+                REPLICATED,
+                "    if (operation)\n        log_put(o, 0, operation);",
+                "    log_put(o, 0, operation ? operation : "
+                "&(struct operation){.kind = KIND_CLOSE});",
+            ),
+            Edit(REPLICATED, "found, operation ? 1 : 0);", "found, 1);"),
+        ),
+        seen_by=("late 4",),
+    ),
+    Bug(
         "STATE_BEFORE_THE_CLOSE",
         REPLICATED,
-        "    put_in_order(o, &close); /* it",
-        "    object_copy(o->state, o->replica, o->state_bytes);\n    put_in_order(o, &close);\n"
+        "    put_in_order(o, NULL); /* it",
+        "    object_copy(o->state, o->replica, o->state_bytes);\n    put_in_order(o, NULL);\n"
         "    o->inside = false;\n    o->epoch = 0;\n    o->log_end = o->position + 2;\n"
         "    return; /* it",
         seen_by=(SWITCHING,),
@@ -208,9 +227,14 @@ BUGS = table(
     ),
     Bug(
         "THE_CLOSE_IS_NO_END",
-        COMBINED,
-        " || operation.kind == KIND_CLOSE)",
-        ")",
+        edits=(
+            Edit(COMBINED, "return entry_count(entry);", "return true;"),
+            Edit(
+                COMBINED,
+                "position += entry_count(*end);",
+                "position += entry_count(*end) + !entry_count(*end);",
+            ),
+        ),
         seen_by=("sums 0 4 2 256 529 20000 20 50",),
     ),
     Bug(

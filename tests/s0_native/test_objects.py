@@ -30,7 +30,7 @@ from seeded import Bug, every
 ROOMS = ("object", "locks", "capability")
 OBJECT = [path for room in ROOMS for path in sorted((NATIVE / room).glob("*.c"))]
 CLIENTS = {"sums": "object_client.c", "history": "object_history.c"}
-CLIENTS["overtaken"] = "object_overtaken.c"
+CLIENTS |= {"overtaken": "object_overtaken.c", "late": "object_late.c"}
 STEPS = ("-include", str(HERE / "atomic_steps.h"))
 """Every atomic operation is a function of the client."""
 COUNTERS, MAP, QUEUE, MAPPINGS = range(4)
@@ -186,6 +186,13 @@ def test_who_was_overtaken_waits_for_nobody(compiler: Compiler, arguments: tuple
 
 def test_a_node_that_does_nothing_is_helped(compiler: Compiler) -> None:
     done = run(compiler, "overtaken", 1, COUNTERS, 4, 64, 40, 9, stuck=20)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("form", [4, 9])
+def test_what_begins_late_does_nothing(compiler: Compiler, form: int) -> None:
+    """Gaps in the log of a later mode keep a close, which leads to other operations."""
+    done = run(compiler, "late", 16, form, stuck=20)
     assert done.returncode == 0, done.stderr
 
 

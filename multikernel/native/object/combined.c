@@ -61,18 +61,18 @@ RARE static bool join(struct object *o, const struct node *node, uint64_t mode)
     return true;
 }
 
-/* All operations of an entry; false: it is the close, or has been overwritten. */
+/* All operations of an entry; false: it is the close, or was overwritten behind it. */
 static inline bool apply_entry(struct object *o, const struct node *node, uint64_t position,
                                uint64_t entry)
 {
     for (uint32_t nth = 0; nth < entry_count(entry); nth++) {
         struct operation operation;
         struct result result;
-        if (!read_entry(o, position, entry, nth, &operation) || operation.kind == KIND_CLOSE)
+        if (!read_entry(o, position, entry, nth, &operation))
             return false;
         o->type->apply(node->replica, &operation, &result);
     }
-    return true;
+    return entry_count(entry);
 }
 
 static inline void at_position(const struct node *node, uint64_t position)
@@ -258,10 +258,6 @@ static bool read_as(struct object *o, const struct node *node, uint64_t mode,
 bool combined_apply(struct object *o, uint64_t mode, const struct operation *operation,
                     struct result *result)
 {
-    if (operation->kind >> 8) { /* it would be taken for what ends the log */
-        *result = (struct result){RESULT_BAD, 0};
-        return true;
-    }
     const struct node node = node_at(o, o->node);
     o->inside = true;
     o->combining = mode;
@@ -295,7 +291,6 @@ void combined_begin(struct object *o)
 
 void combined_end(struct object *o, uint64_t mode)
 {
-    const struct operation close = {.kind = KIND_CLOSE};
     const struct node node = node_at(o, o->node);
     uint64_t position, end;
     o->inside = true;
@@ -303,8 +298,7 @@ void combined_end(struct object *o, uint64_t mode)
     do {
         bring_up(o, &node, mode, &end); /* it is open: nobody else closes it */
         position = atomic_load_explicit(&node.its->position, memory_order_relaxed);
-        log_put(o, 0, &close);
-    } while (!make_room(o, &node, mode, position, 1) || !log_append(o, position, end, 1));
+    } while (!make_room(o, &node, mode, position, 1) || !log_append(o, position, end, 0));
     leave_node(o, &node);
     /* A replica stops at the close; the next log begins behind where any could be. */
     o->log_end = position + 2;

@@ -5,7 +5,12 @@
  * follow each other: position, how many, core, and the place of the first among the core's. A
  * position is an operation's: an entry of n of them is followed by the one n positions on. They
  * count on from one log to the next; of one only these bits are kept, and compared as what wraps
- * around. */
+ * around.
+ *
+ * An entry of no operation is the log's close. Its own word says so, for an operation may be
+ * overwritten unawares by a core that comes long after the close: entries of several operations leave
+ * gaps in the ring, where a word stays for many laps. So who finds the close knows it, and who finds
+ * that it was overwritten finds a word of a later position. */
 #pragma once
 
 #include "object/object_inside.h"
@@ -13,13 +18,13 @@
 enum {
     PLACE_BITS = 12, /* 2 * OBJECT_LOG_MOST */
     CORE_BITS = 6,
-    COUNT_BITS = 6,
+    COUNT_BITS = 7,
     COUNT_SHIFT = PLACE_BITS + CORE_BITS,
     TAG_SHIFT = COUNT_SHIFT + COUNT_BITS,
 };
 static_assert(1 << PLACE_BITS == 2 * OBJECT_LOG_MOST, "a place for each");
 static_assert(1 << CORE_BITS == OBJECT_CORES_MOST, "a number for each");
-static_assert(1 << COUNT_BITS == OBJECT_CORES_MOST, "an operation of each");
+static_assert(1 << COUNT_BITS > OBJECT_CORES_MOST, "an operation of each, or none");
 
 enum log_look { LOG_END, LOG_ENTRY, LOG_PAST };
 
@@ -30,9 +35,10 @@ static inline enum log_look entry_at(uint64_t entry, uint64_t position)
     return ahead < 0 ? LOG_END : ahead ? LOG_PAST : LOG_ENTRY;
 }
 
+/* 0: it is the close. */
 static inline uint32_t entry_count(uint64_t entry)
 {
-    return (uint32_t)(entry >> COUNT_SHIFT & (OBJECT_CORES_MOST - 1)) + 1;
+    return (uint32_t)(entry >> COUNT_SHIFT) & ((1 << COUNT_BITS) - 1);
 }
 
 static inline _Atomic uint64_t *log_at(const struct object *o, uint64_t position)
@@ -61,7 +67,7 @@ static inline bool read_entry(const struct object *o, uint64_t position, uint64_
     const uint64_t place = (entry & ((1 << PLACE_BITS) - 1)) + nth;
     object_get_operation(operation_slot(o, core, place), operation);
     /* Pairs with the release fence in log_put: who sees a word of an operation two laps on sees the
-     * log a lap on. */
+     * log a lap on, for as long as the log is open. */
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(log_at(o, position), memory_order_relaxed) == entry;
 }
@@ -77,7 +83,7 @@ static inline void log_put(const struct object *o, uint32_t nth, const struct op
 /* Where that entry, behind the log's end, was found; false: another core was first. */
 static inline bool log_append(struct object *o, uint64_t position, uint64_t found, uint32_t count)
 {
-    const uint64_t entry = position << TAG_SHIFT | (uint64_t)(count - 1) << COUNT_SHIFT |
+    const uint64_t entry = position << TAG_SHIFT | (uint64_t)count << COUNT_SHIFT |
                            (uint64_t)o->me << PLACE_BITS | (o->appended & ((1 << PLACE_BITS) - 1));
     /* Release: pairs with the acquire in log_entry, of who finds the entry. */
     if (!atomic_compare_exchange_strong_explicit(log_at(o, position), &found, entry,

@@ -59,14 +59,14 @@ static enum reached replay(struct object *o)
         const enum log_look look = entry_at(entry, o->position);
         if (look == LOG_END)
             break;
+        if (look == LOG_ENTRY && !entry_count(entry)) {
+            reached = AT_CLOSE;
+            break;
+        }
         struct operation operation;
         struct result result;
         if (look == LOG_PAST || !read_entry(o, o->position, entry, 0, &operation)) {
             reached = OVERTAKEN;
-            break;
-        }
-        if (operation.kind == KIND_CLOSE) {
-            reached = AT_CLOSE;
             break;
         }
         if (!dirty)
@@ -263,14 +263,15 @@ RARE static void wait_for_room(struct object *o)
     }
 }
 
-/* At the position; false: another core was first. */
+/* At the position; NULL: the close. False: another core was first. */
 static inline bool append(struct object *o, const struct operation *operation)
 {
     const uint64_t found = atomic_load_explicit(log_at(o, o->position), memory_order_relaxed);
     if (entry_at(found, o->position) != LOG_END)
         return false;
-    log_put(o, 0, operation);
-    return log_append(o, o->position, found, 1);
+    if (operation)
+        log_put(o, 0, operation);
+    return log_append(o, o->position, found, operation ? 1 : 0);
 }
 
 /* False: the form has ended. */
@@ -314,10 +315,6 @@ static inline bool enter(struct object *o, uint64_t mode)
 bool replicated_apply(struct object *o, uint64_t mode, const struct operation *operation,
                       struct result *result)
 {
-    if (operation->kind >> 8) { /* it would be taken for what ends the log */
-        *result = (struct result){RESULT_BAD, 0};
-        return true;
-    }
     if (o->type->plain && o->me == o->owner && ++o->joins % JOINS_EACH == 0)
         let_join(o);
     const bool only_reads = operation_reads(operation);
@@ -368,9 +365,8 @@ void replicated_begin(struct object *o, uint64_t mode)
 
 void replicated_end(struct object *o, uint64_t mode)
 {
-    const struct operation close = {.kind = KIND_CLOSE};
     enter(o, mode);
-    put_in_order(o, &close); /* it is open: nobody else closes it */
+    put_in_order(o, NULL); /* it is open: nobody else closes it */
     o->inside = false;
     o->epoch = 0;
     /* A replica stops at the close; the next log begins behind where any could be. */
