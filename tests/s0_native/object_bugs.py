@@ -106,6 +106,13 @@ BUGS = table(
         seen_by=(SWITCHING,),
     ),
     Bug(
+        "READ_OF_ANOTHER_MODE",
+        COMBINED,
+        "atomic_load_explicit(&node->its->epoch, memory_order_relaxed) == mode &&",
+        "mode &&",
+        seen_by=("late 16 9",),
+    ),
+    Bug(
         "THE_CLOSE_IS_AN_OPERATION",
         edits=(
             Edit(

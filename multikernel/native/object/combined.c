@@ -237,8 +237,11 @@ static bool read_as(struct object *o, const struct node *node, uint64_t mode,
     for (;;) {
         readers_read(&node->its->lock, o->readers, o->me, &o->backing_off);
         const uint64_t position = atomic_load_explicit(&node->its->position, memory_order_relaxed);
-        /* One of an earlier mode never has: it stopped at that log's close, or before. */
-        const bool has_all = entry_at(log_entry(o, position), position) == LOG_END;
+        /* A node that has not joined this mode may stand in a gap of its log, which looks as the end
+         * does. */
+        const bool has_all =
+            atomic_load_explicit(&node->its->epoch, memory_order_relaxed) == mode &&
+            entry_at(log_entry(o, position), position) == LOG_END;
         if (has_all)
             o->type->apply(node->replica, operation, result);
         readers_read_release(&node->its->lock, o->readers, o->me);
