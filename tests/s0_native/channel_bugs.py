@@ -105,8 +105,8 @@ LOCK_BUGS = (
     Bug(
         "READERS_NOT_SEEN",
         "locks/readers.h",
-        "i < most; i++) {\n",
-        "i < most / 2; i++) {\n",
+        "return readers_drain(lock, nodes, 0, most, me, waiter);",
+        "return readers_drain(lock, nodes, 0, most / 2, me, waiter);",
         seen_by=("lock readers",),
     ),
 )
