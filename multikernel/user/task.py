@@ -161,6 +161,8 @@ class Task:
         killed, and the program is still cancelled as soon as it comes back. Its other threads, and
         children that it made, are its own to end.
         """
+        if grace is None:  # as a timeout may be
+            raise BadInput("this is a number of seconds", value="None", where="cancel")
         _seconds(grace, "cancel")
         deadline = time.monotonic() + grace
         if not self._step(0):

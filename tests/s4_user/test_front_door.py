@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from random import Random
@@ -78,8 +78,6 @@ def wrong() -> None:
 
 
 def endless() -> None:
-    import time
-
     time.sleep(600)
 
 
@@ -158,6 +156,86 @@ def test_virtual_time_has_no_timeout() -> None:
         assert task.result() == 7
         assert task.done()
         assert system.on_each(number, 5) == [0, 5]
+
+
+WRONG = [None, "x", b"", -1, 1.5, float("nan"), [], {}, [-1], [0, "a"], True, 1 << 70, object()]
+"""What is no core, no file, no time, …; an argument that takes some of it may."""
+
+
+def said_wrong(call: Callable[[Any], Any]) -> list[str]:
+    """What it raises of these that is not of ours, such as Python's own TypeError."""
+    wrong = []
+    for value in WRONG:
+        try:
+            call(value)
+        except MultikernelError:
+            continue
+        except Exception as error:
+            wrong.append(f"{value!r}: {error!r}")
+    return wrong
+
+
+def test_whatever_is_wrong_with_an_argument_is_said_by_a_multikernel_error() -> None:
+    with multikernel.boot(cores=2) as system:
+        frame, group, core = system.allocate(4096), system.group(), system.cores[1]
+        page, task = system.map(frame), core.start(number, 1)
+        calls: dict[str, Callable[[Any], Any]] = {
+            "allocate": system.allocate,
+            "map": system.map,
+            "map cores": lambda cores: system.map(frame, cores),
+            "map rights": lambda rights: system.map(frame, rights=rights),
+            "unmap": system.unmap,
+            "unmap protocol": lambda protocol: system.unmap(page, protocol),
+            "protect rights": lambda rights: system.protect(page, rights),
+            "free": system.free,
+            "group": system.group,
+            "group root": lambda root: system.group(root=root),
+            "close_group": system.close_group,
+            "install root": lambda root: system.install(root, [(0, 1)]),
+            "install edges": lambda edges: system.install(0, edges),
+            "ram": system.ram,
+            "shared": system.shared,
+            "run": core.run,
+            "start": core.start,
+            "timeout": lambda timeout: core.run(number, 1, timeout=timeout),
+            "on_each": system.on_each,
+            "on_each timeout": lambda timeout: system.on_each(number, 1, timeout=timeout),
+            "result": task.result,
+            "cancel": task.cancel,
+            "digest": core.digest,
+            "read offset": lambda offset: page.read(offset, 1),
+            "read length": lambda length: core.read(page, 0, length),
+            "write offset": lambda offset: page.write(offset, b"x"),
+            "write": lambda data: core.write(page, 0, data),
+        }
+        wrong = {name: found for name, call in calls.items() if (found := said_wrong(call))}
+        assert not wrong
+        assert core.run(number, 3) == 3
+        assert group.cores == (0, 1)
+
+
+def test_a_boot_that_cannot_be_is_refused_by_a_multikernel_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wrong = {
+        name: found
+        for name in inspect.signature(multikernel.boot).parameters
+        if (found := said_wrong(lambda value, name=name: booted_and_closed(name, value)))  # type: ignore[misc]
+    }
+    assert not wrong
+
+
+def booted_and_closed(name: str, value: Any) -> None:
+    how: dict[str, Any] = {"cores": 2, name: value}
+    multikernel.boot(**how).close()
+
+
+def test_cores_that_are_a_number_are_refused_where_they_are_named() -> None:
+    with multikernel.boot(cores=2) as system:
+        for call in (lambda: system.map(system.allocate(4096), 1), lambda: system.group(1)):  # type: ignore[arg-type]
+            with pytest.raises(BadInput, match=r"not how many: 1 .*cores=\[0, 1\]"):
+                call()
 
 
 def test_map_takes_the_same_arguments_on_a_core_and_outside() -> None:
@@ -291,7 +369,7 @@ class Shell:
         self.execution_count = 0
         self.user_global_ns: dict[str, Any] = {"multikernel": multikernel, "kept": []}
         there = SimpleNamespace(get_ipython=lambda: self)
-        monkeypatch.setitem(sys.modules, "IPython", there)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, "IPython", there)
 
     def run(self, cell: str) -> None:
         self.execution_count += 1
