@@ -7,20 +7,22 @@ error.
 
 Guarantees: whatever a program printed before it ended is written before its result is; nothing
 printed is lost when a core dies, whatever it was written by. A program that prints much does not
-wait for its caller.
+wait for its caller, and nobody waits for one that never stops printing. Whether there is a pipe is
+decided at boot: a script that redirects `sys.stdout` later on does so for itself, not for its
+cores.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
+import fcntl
 import os
 import select
 import sys
 import threading
 from collections.abc import Callable
 
-PIECE = 1 << 16
 END_SECONDS = 2.0
 
 
@@ -92,13 +94,21 @@ def _writer(name: str) -> Callable[[bytes, bool], None]:
 
 
 def _read_all(streams: dict[int, Callable[[bytes, bool], None]]) -> None:
+    """What is in the pipes now, and no more than fits into them: whoever waits for one program's
+    result does not read what another one goes on printing.
+    """
     for descriptor, write in list(streams.items()):
+        left = fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
         with contextlib.suppress(BlockingIOError):
-            while data := os.read(descriptor, PIECE):
+            while left > 0:
+                data = os.read(descriptor, left)
+                if not data:
+                    write(b"", True)
+                    del streams[descriptor]
+                    os.close(descriptor)
+                    break
                 write(data, False)
-            write(b"", True)
-            del streams[descriptor]
-            os.close(descriptor)
+                left -= len(data)
 
 
 def _forward(lock: threading.RLock, streams: dict[int, Callable[[bytes, bool], None]]) -> None:

@@ -79,6 +79,11 @@ def boot(
             "a core boots no system", where="boot",
             hint='in a module that is imported, boot below: if __name__ == "__main__"',
         )  # fmt: skip
+    _check_text(machine, "boot machine", "a machine's name, or shape, is text", str)
+    _check_text(calibration, "boot calibration", 'a calibration is "here", or a file', str)
+    _check_text(record, "boot record", "a directory is text, or a path", str, os.PathLike)
+    if not isinstance(trace, (bool, Kept)):
+        _check_text(trace, "boot trace", "a file is text, or a path", str, os.PathLike)
     whole = isinstance(trace, (str, os.PathLike))
     file = _kept(trace)
     if machine is not None:
@@ -134,6 +139,11 @@ def boot(
     if file is not None:
         system.trace_to(file, whole=whole)
     return system
+
+
+def _check_text(value: object, where: str, what: str, *kinds: type) -> None:
+    if value is not None and not isinstance(value, kinds):
+        raise BadInput(what, value=repr(value), where=where)
 
 
 def _kept(trace: str | os.PathLike[str] | Kept | bool | None) -> Kept | None:

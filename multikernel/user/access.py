@@ -8,6 +8,7 @@ from outside, the own core from inside.
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from typing import Protocol, SupportsIndex
 
 from multikernel.errors import BadInput
@@ -59,6 +60,20 @@ def core_number(cores: int, core: SupportsIndex | object, where: str) -> int:
     if not 0 <= number < cores:
         raise BadInput("no such core", value=core, where=where, hint=f"cores are 0 to {cores - 1}")
     return number
+
+
+def core_numbers(count: int, cores: Iterable[SupportsIndex] | None, where: str) -> tuple[int, ...]:
+    """The numbers of those cores of a system of so many, sorted; None: of all. Raises BadInput."""
+    if cores is None:
+        return tuple(range(count))
+    try:
+        named = list(cores)
+    except TypeError:  # boot(cores=2) is a number, so some would write it here
+        raise BadInput(
+            "these are cores, not how many", value=repr(cores), where=f"{where} cores",
+            hint="cores=[0, 1], or none for all",
+        ) from None  # fmt: skip
+    return tuple(sorted({core_number(count, one, where) for one in named}))
 
 
 def handle_word(slot: int, generation: int) -> int:

@@ -33,7 +33,7 @@ from multikernel.native import _native
 from multikernel.native._native import KINDS
 from multikernel.runtime import local
 from multikernel.runtime.launch import Reply
-from multikernel.user.access import Access, core_number
+from multikernel.user.access import Access, core_number, core_numbers
 from multikernel.user.memory import local_access
 from multikernel.user.outcome import OK, error_of
 
@@ -240,8 +240,7 @@ class Groups:
     def open(self, cores: Iterable[SupportsIndex] | None, root: SupportsIndex | None) -> Group:
         """Raises BadInput, OutOfSlots."""
         plan = self._access.plan
-        named = range(plan.cores) if cores is None else cores
-        members = tuple(sorted({core_number(plan.cores, core, "group") for core in named}))
+        members = core_numbers(plan.cores, cores, "group")
         if not members:
             raise BadInput("a group has at least one member", value="[]", where="group")
         top = members[0] if root is None else core_number(plan.cores, root, "group root")
@@ -277,6 +276,8 @@ class Groups:
 
     def close(self, group: Group) -> None:
         """Its place may be used again. No member may be in a collective. Raises BadInput."""
+        if not isinstance(group, Group):
+            raise BadInput("this is no group", value=repr(group), where="close_group")
         place = group.number & 0xFF
         with self._lock:
             if self._open.get(place) is not group:

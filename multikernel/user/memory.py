@@ -7,6 +7,7 @@ another raises ForeignHandle.
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Iterable
 from typing import Any, Literal, SupportsIndex
@@ -17,7 +18,7 @@ from multikernel.native import _native
 from multikernel.native._native import KINDS
 from multikernel.runtime import local
 from multikernel.runtime.plan import PAGE
-from multikernel.user.access import Access, LocalAccess, core_number, handle_word
+from multikernel.user.access import Access, LocalAccess, core_number, core_numbers, handle_word
 from multikernel.user.capability_outcome import capability_error
 from multikernel.user.outcome import OK, error_of
 
@@ -26,7 +27,7 @@ Protocol = Literal["two-phase", "one-phase"]
 
 
 def _chosen(table: dict[str, int], value: str, what: str) -> int:
-    if value not in table:
+    if not isinstance(value, str) or value not in table:  # type: ignore[redundant-expr]
         raise BadInput(f"unknown {what}", value=value, hint="one of " + ", ".join(table))
     return table[value]
 
@@ -178,6 +179,13 @@ class Page(_Handle):
         return handle_word(self.slot, self.generation)
 
     def _within(self, offset: int, length: int) -> int:
+        try:
+            offset, length = operator.index(offset), operator.index(length)
+        except TypeError:
+            raise BadInput(
+                "offset and length are whole numbers of bytes",
+                value=f"{length!r} bytes at {offset!r}", where=repr(self),
+            ) from None  # fmt: skip
         if offset < 0 or length < 0 or offset + length > self.size:
             raise BadInput(
                 "outside the page", value=f"{length} bytes at {offset}", where=repr(self)
@@ -299,8 +307,7 @@ def holders(
     it (_native.cores_word). Raises BadInput.
     """
     count = access.plan.cores
-    named = range(count) if cores is None else cores
-    chosen = tuple(sorted({core_number(count, one, "map") for one in named}))
+    chosen = core_numbers(count, cores, "map")
     if not chosen:
         raise BadInput("a page is mapped on at least one core", value="[]", where="map cores")
     return chosen, _native.cores_word(sum(1 << one for one in chosen), count)

@@ -161,6 +161,8 @@ class Task:
         killed, and the program is still cancelled as soon as it comes back. Its other threads, and
         children that it made, are its own to end.
         """
+        if grace is None:  # as a timeout may be
+            raise BadInput("this is a number of seconds", value="None", where="cancel")
         _seconds(grace, "cancel")
         deadline = time.monotonic() + grace
         if not self._step(0):
@@ -268,10 +270,15 @@ def run_on_each(
     """The same on every core at once; the values, in order."""
     _seconds(timeout, "on_each")
     until = None if timeout is None else time.monotonic() + timeout
-    tasks: list[Task] = []
+    code = programs.encode(function, args, kwargs)
+    for core in range(launched.plan.cores):
+        with launched.lock(core, PROGRAMS):
+            _check_free(launched, core)
+    begun: list[_Run] = []
     try:
-        for core in range(launched.plan.cores):
-            tasks.append(start(launched, core, function, args, kwargs))
+        tasks = [
+            _start(launched, core, code, function, begun) for core in range(launched.plan.cores)
+        ]
         for one in tasks:
             if not one._wait(None if until is None else max(0.0, until - time.monotonic())):
                 raise TimedOut(
@@ -281,8 +288,8 @@ def run_on_each(
                     hint="it is cancelled on every core",
                 )
     except BaseException as error:
-        for one in tasks:
-            _give_up(launched, [one._run], error)
+        for run in begun:
+            _give_up(launched, [run], error)
         raise
     return [one.result() for one in tasks]
 
@@ -306,14 +313,7 @@ def _start(
 ) -> Task:
     """begun: gets the run before it runs, so that it is known wherever this is interrupted."""
     with launched.lock(core, PROGRAMS):
-        launched.check()
-        before = launched.runs.get(core)
-        if isinstance(before, _Run) and not before.settle(launched, 0):
-            raise CoreBusy(
-                "the core runs a program already", value=before, where=f"run on core {core}",
-                hint="wait for its result, or cancel it: core.task is its task",
-                core=core, function=before.function, since=before.since,
-            )  # fmt: skip
+        _check_free(launched, core)
         line = launched.begin(core, PROGRAMS, KINDS["RUN_BEGIN"], len(code))
         verdict, named, words = launched.finish(core, PROGRAMS, line)
         if verdict != OK:
@@ -326,6 +326,18 @@ def _start(
         run.line = launched.begin(core, PROGRAMS, KINDS["RUN_GO"])
         launched.runs[core] = run
         return Task(launched, run)
+
+
+def _check_free(launched: Launched, core: int) -> None:
+    """Raises CoreBusy while a program runs there. Hold the core's PROGRAMS lock."""
+    launched.check()
+    before = launched.runs.get(core)
+    if isinstance(before, _Run) and not before.settle(launched, 0):
+        raise CoreBusy(
+            "the core runs a program already", value=before, where=f"run on core {core}",
+            hint="wait for its result, or cancel it: core.task is its task",
+            core=core, function=before.function, since=before.since,
+        )  # fmt: skip
 
 
 def _give_up(launched: Launched, begun: list[_Run], error: BaseException) -> None:

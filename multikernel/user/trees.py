@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from multikernel.errors import BadInput
 from multikernel.native._native import KINDS
-from multikernel.user.access import Access
+from multikernel.user.access import Access, core_number
 from multikernel.user.outcome import OK, error_of
 
 Edges = Sequence[tuple[int, int]]
@@ -32,8 +32,7 @@ def checked(root: int, edges: Edges, cores: int) -> list[int]:
     an order in which they can be sent.
     """
     where = f"tree of core {root}"
-    if not 0 <= root < cores:
-        raise BadInput("no such core", value=root, where="tree", hint=f"cores are 0 to {cores - 1}")
+    root = core_number(cores, root, "tree")
     try:
         edges = [(operator.index(parent), operator.index(child)) for parent, child in edges]
     except (TypeError, ValueError):

@@ -24,6 +24,7 @@ from typing import Any, SupportsIndex
 from multikernel.errors import BadInput
 from multikernel.machine.models.model import Model
 from multikernel.machine.models.tables import MOST_CORES, topology_of
+from multikernel.markup import element, table
 from multikernel.native._native import KINDS, VERDICTS, VirtualKernel
 from multikernel.runtime import local, plan
 from multikernel.runtime.launch import Reply
@@ -104,13 +105,15 @@ class VirtualTask:
         self._programs = programs
         self._program = program
 
-    @property
     def done(self) -> bool:
-        """Whether it has ended."""
+        """Whether it has ended. Time does not go on meanwhile."""
         return self._program.ended
 
-    def result(self) -> Any:
-        """Time goes on until it ends: its value, or raises what it raised."""
+    def result(self, timeout: float | None = None) -> Any:
+        """Time goes on until it ends: its value, or raises what it raised. Raises BadInput for a
+        timeout.
+        """
+        _no_timeout(timeout, "result")
         return self._programs.finish(self._program)
 
 
@@ -146,8 +149,12 @@ class VirtualCore:
         body = partial(_as_program, self._system._access, function, args, kwargs)
         return VirtualTask(programs, programs.start(self.index, body))
 
-    def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """The same, waited for."""
+    def run(
+        self, function: Callable[..., Any], /, *args: Any, timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        """The same, waited for. Raises BadInput for a timeout."""
+        _no_timeout(timeout, "run")
         return self.start(function, *args, **kwargs).result()
 
     def digest(self, other: SupportsIndex | None = None) -> tuple[int, int, int]:
@@ -157,6 +164,14 @@ class VirtualCore:
         access = self._system._access
         _, _, words = access.request(self.index, KINDS["DIGEST"], only)
         return words[0], words[1], words[2]
+
+
+def _no_timeout(timeout: float | None, where: str) -> None:
+    if timeout is not None:
+        raise BadInput(
+            "programs in virtual time have no timeout: the host's seconds are not theirs",
+            value=repr(timeout), where=where, hint="leave it out",
+        )  # fmt: skip
 
 
 def _as_program(
@@ -214,6 +229,14 @@ class VirtualSystem:
 
     def __repr__(self) -> str:
         return f"<virtual {self.kernel}: {len(self.cores)} cores of {self.machine.title}>"
+
+    def _repr_html_(self) -> str:
+        facts = (
+            ("cores", str(len(self.cores))),
+            ("now", f"{self.now:,} cycles"),
+            ("simulated", self.machine.title),
+        )
+        return element("div", element("b", repr(self)[1:-1]), table(("", ""), facts))
 
     @property
     def now(self) -> int:
@@ -313,8 +336,12 @@ class VirtualSystem:
         memory.own(page, Page, self.plan.system, "protect")
         memory.protect(self._access, page, rights)
 
-    def on_each(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> list[Any]:
-        """See System.on_each."""
+    def on_each(
+        self, function: Callable[..., Any], /, *args: Any, timeout: float | None = None,
+        **kwargs: Any,
+    ) -> list[Any]:  # fmt: skip
+        """See System.on_each. Raises BadInput for a timeout."""
+        _no_timeout(timeout, "on_each")
         tasks = [core.start(function, *args, **kwargs) for core in self.cores]
         return [task.result() for task in tasks]
 

@@ -234,7 +234,7 @@ def test_handles_belong_to_their_system_and_programs_end_with_it() -> None:
         with pytest.raises(CoreBusy):
             one.cores[1].start(again)
         one.cores[2].run(page.read, 0, 1)
-    assert task.done
+    assert task.done()
     with pytest.raises(SystemClosed):
         one.unmap(page)
     with pytest.raises(SystemClosed):
