@@ -3,7 +3,7 @@ agreement message by message.
 
 Guarantees: every message that is told of is one step, in the order in which they were sent; so are
 the operations that programs asked for, as they begin and as they are answered. The sentences are
-those of the protocol (native/monitor/step.h), in plain words.
+those of the protocol (native/monitor/protocol.h), in plain words.
 """
 
 from __future__ import annotations
