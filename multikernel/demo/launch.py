@@ -1,7 +1,7 @@
 """1  Launch: a kernel whose cores are processes, and programs that run on them.
 
-Try then: more cores than your machine has CPUs; kernel="shared"; `multikernel ps` in a second
-terminal while this sleeps.
+Try then: more cores than your machine has CPUs; kernel="shared"; time.sleep(30) at the end of the
+block, and `multikernel ps` in a second terminal meanwhile.
 """
 
 import os

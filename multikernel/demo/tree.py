@@ -4,8 +4,8 @@ The same protocol, the same object file; only the machine is modelled: what a ca
 between two of its cores. Core 0 asks all others by one message after the other, or has some of them
 ask others for it.
 
-Try then: the machines of `multikernel machine list`; `multikernel topology --machine 4x16`; 8
-cores, where the tree is not worth its depth.
+Try then: 4 cores, where no tree is worth its depth; the machines of `multikernel machine list`;
+`multikernel topology --machine 4x16`.
 """
 
 from typing import Any
@@ -34,9 +34,10 @@ if __name__ == "__main__":
 
     best = min(cycles, key=lambda kind: cycles[kind])
     times = cycles["sequential"] / cycles[best]
-    print(
-        f"\nThe {best} tree answers first, {times:.1f} times as fast as one core that sends to all."
-    )
+    if best == "sequential":
+        print("\nNo tree answers sooner than one core that sends to all.")
+    else:
+        print(f"\nThe {best} tree is {times:.1f} times as fast as one core that sends to all.")
     print(
         "A message costs its sender some time, and with a tree several cores send at once. But each"
     )

@@ -4,12 +4,12 @@ A page is mapped on several cores. When unmap has returned, no core may be able 
 of them must agree. A monolithic kernel interrupts the others (a TLB shootdown); a multikernel asks
 them.
 
-Try then: protocol="one-phase"; four cores; a core that pins the page (page.view() on it), and see
-who votes no. `multikernel replay unmap -o page.html` draws it.
+Try then: protocol="one-phase"; four cores; page.pin(1) before the unmap, and see who votes no.
+`multikernel replay unmap -o page.html` draws it.
 """
 
 import multikernel
-from multikernel import PageFault
+from multikernel import PageFault, PagePinned
 
 if __name__ == "__main__":
     with multikernel.boot(cores=3, trace=True) as system:
@@ -20,9 +20,12 @@ if __name__ == "__main__":
 
         # What the cores do within this block is kept.
         with system.watching() as steps:
-            system.unmap(page)
+            try:
+                system.unmap(page)
+            except PagePinned as refused:
+                print(f"\nthe unmap is refused: {refused}")
 
-        print("\nThe unmap, in two phases:")
+        print("\nThe unmap, message by message:")
         for step in steps:
             print(step)
 
@@ -32,11 +35,12 @@ if __name__ == "__main__":
             )
 
         votes = sum(step.name == "unmap vote" for step in steps)
-        print(f"\n{votes} cores voted. Nobody was told to forget the page before all had agreed.")
+        if votes:
+            print(f"\n{votes} cores voted. None was told to forget the page before all had voted.")
 
         for core in system.cores:
             try:
-                core.read(page, 0, 5)
+                print(f"core {core.index} still reads {core.read(page, 0, 5)!r}")
             except PageFault as fault:
                 print(f"core {core.index}: {fault}")
 

@@ -3,7 +3,7 @@ agreement message by message.
 
 Guarantees: every message that is told of is one step, in the order in which they were sent; so are
 the operations that programs asked for, as they begin and as they are answered. The sentences are
-those of the protocol (native/monitor/step.h), in plain words.
+those of the protocol (native/monitor/protocol.h), in plain words.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from multikernel.timeline.telling import Message, Told
 
 PREPARES = {
-    "unmap": "takes the page out of its page table, locks the mapping, and is to vote",
-    "protect": "locks the mapping, and is to vote on its new rights",
-    "map": "reserves the slot of the mapping, and is to vote",
+    "unmap": "takes the page out of its table, then votes",
+    "protect": "locks the mapping, then votes",
+    "map": "reserves the mapping's slot, then votes",
 }
 COMMITS = {
     "unmap": "forgets the mapping",
@@ -24,7 +24,7 @@ COMMITS = {
     "map": "has the page in its page table",
 }
 APPLIES = {
-    "unmap": "takes the page out of its page table and forgets the mapping, at once",
+    "unmap": "takes the page out and forgets it at once",
     "map": "puts the page into its page table, at once",
     "protect": "changes the page's rights, at once",
 }
@@ -49,7 +49,7 @@ class Step:
         where = f"core {self.sender}"
         if self.kind == "message":
             where += f" → core {self.receiver}"
-        return f"{self.sent:9.2f} µs  {where:<18}  {self.name:<16}  {self.sentence}"
+        return f"{self.sent:8.2f} µs  {where:<16}  {self.name:<14}  {self.sentence}"
 
 
 def steps(told: Told, hz: float) -> list[Step]:
@@ -95,12 +95,12 @@ def _of(one: Message, name: str, sentence: str) -> Step:
 def _request(one: Message, operation: str, phase: str) -> str:
     match phase:
         case "prepare":
-            does = PREPARES.get(operation, "prepares, and is to vote")
+            does = PREPARES.get(operation, "prepares, then votes")
         case "commit":
             does = "it is decided: " + f"core {one.receiver} {COMMITS.get(operation, 'commits')}"
             return does
         case "abort":
-            return f"somebody refused: core {one.receiver} has everything as it was before"
+            return f"somebody refused: core {one.receiver} has all as it was"
         case "apply":
             does = APPLIES.get(operation, "does its part, at once")
         case _:

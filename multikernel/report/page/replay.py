@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from multikernel.markup import Markup, element, joined
 from multikernel.report.draw.looks import PAGE_STYLE
 from multikernel.timeline.steps import Step
 
-APART, RADIUS, MARGIN, GAP = 44.0, 14.0, 26.0, 26.0
+APART, RADIUS, MARGIN, GAP, BEND = 48.0, 14.0, 30.0, 30.0, 60.0
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 STATES = {
     "map": ("not mapped", "reserved", "mapped"),
@@ -26,6 +26,8 @@ STATES = {
     "protect": ("as before", "locked", "with its new rights"),
 }
 """What a core holds of the page: before, once it has voted, once it is decided."""
+Box = tuple[float, float, float]
+"""Its left upper corner, and how wide and high it is."""
 FILLS = ("#fff", "#f0c75e", "#7fc8e8")
 STYLE = """
 .stage{background:#fff;border-radius:.25rem;padding:.4rem;overflow-x:auto}
@@ -34,7 +36,7 @@ STYLE = """
 .panel button{font:inherit;padding:.25rem .8rem}
 .panel input{flex:1 1 12rem}
 .sentence{min-height:3.2rem;font-size:1.12rem}
-ol.steps{max-width:none}
+ol.steps{max-width:none;max-height:22rem;overflow-y:auto;position:relative}
 ol.steps li{cursor:pointer;padding:.12rem .4rem}
 ol.steps li.now{background:var(--tint);font-weight:600}
 .key span{display:inline-block;width:.9rem;height:.9rem;border:1px solid #1b1e23;border-radius:50%;
@@ -44,6 +46,7 @@ SCRIPT = """
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = number => document.querySelector('[data-core="' + number + '"]');
 const slider = document.getElementById("where"), arrow = document.getElementById("arrow");
+const word = document.getElementById("word"), steps = document.querySelector("ol.steps");
 const list = [...document.querySelectorAll("ol.steps li")];
 let now = 0, timer = null;
 function show(number) {
@@ -54,17 +57,28 @@ function show(number) {
     + step.sent.toFixed(2) + " \\u00b5s: " + step.sentence;
   data.states[now].forEach((state, core) => at(core).setAttribute("fill", data.fills[state]));
   const from = data.places[step.sender], to = data.places[step.receiver];
-  arrow.setAttribute("visibility", step.kind === "message" ? "visible" : "hidden");
+  for (const one of [arrow, word])
+    one.setAttribute("visibility", step.kind === "message" ? "visible" : "hidden");
   if (step.kind === "message") {
-    const long = Math.hypot(to[0] - from[0], to[1] - from[1]) || 1, r = data.radius;
-    const x = (to[0] - from[0]) / long, y = (to[1] - from[1]) / long;
-    arrow.setAttribute("x1", from[0] + x * r); arrow.setAttribute("y1", from[1] + y * r);
-    arrow.setAttribute("x2", to[0] - x * (r + 5)); arrow.setAttribute("y2", to[1] - y * (r + 5));
+    // Bent, so that it passes by the cores between them.
+    const x = to[0] - from[0], y = to[1] - from[1], r = data.radius;
+    const much = Math.min(0.4, data.bend / (Math.hypot(x, y) || 1));
+    const bend = [(from[0] + to[0]) / 2 + y * much, (from[1] + to[1]) / 2 - x * much];
+    const edge = (place, away) => {
+      const across = bend[0] - place[0], down = bend[1] - place[1];
+      const long = Math.hypot(across, down) || 1;
+      return [place[0] + across / long * away, place[1] + down / long * away];
+    };
+    arrow.setAttribute("d",
+      "M" + edge(from, r) + " Q" + bend + " " + edge(to, r + 3));
+    word.textContent = step.name;
+    word.setAttribute("x", (from[0] + 2 * bend[0] + to[0]) / 4);
+    word.setAttribute("y", (from[1] + 2 * bend[1] + to[1]) / 4 - 4);
   }
   data.places.forEach((_, core) => at(core).setAttribute("stroke-width",
     core === step.sender || core === step.receiver ? 3 : 1));
   list.forEach((item, number) => item.classList.toggle("now", number === now));
-  list[now].scrollIntoView({block: "nearest"});
+  steps.scrollTop = list[now].offsetTop - steps.clientHeight / 2;
 }
 function stop() { clearInterval(timer); timer = null; play.textContent = "Play"; }
 const play = document.getElementById("play");
@@ -89,20 +103,21 @@ show(0);
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """operation: map, unmap or protect; machine: in words; groups: the cores of each package;
-    simulated: in virtual time; note: what must be known, or "".
+    """operation: map, unmap or protect; machine: in words; groups: the cores of each package, or of
+    each of its memory nodes, by what it is called; simulated: in virtual time; note: what must be
+    known, or "".
     """
 
     operation: str
     machine: str
-    groups: Sequence[Sequence[int]]
+    groups: Mapping[str, Sequence[int]]
     steps: Sequence[Step]
     simulated: bool = False
     note: str = ""
 
     @property
     def cores(self) -> int:
-        return sum(map(len, self.groups))
+        return sum(map(len, self.groups.values()))
 
 
 def states(replay: Replay) -> list[list[int]]:
@@ -124,18 +139,28 @@ def states(replay: Replay) -> list[list[int]]:
     return found
 
 
-def places(groups: Sequence[Sequence[int]]) -> tuple[dict[int, tuple[float, float]], list[float]]:
-    """By core where it stands; and where each group's box lies: x, y, width, height, one behind the
-    other.
-    """
+def whole(replay: Replay) -> bool:
+    """Whether the operation was answered, and every message that is answered has its answer."""
+    requests = sum(
+        step.kind == "message" and step.name.endswith(("prepare", "commit", "abort", "apply"))
+        for step in replay.steps
+    )
+    messages = sum(step.kind == "message" for step in replay.steps)
+    done = sum(step.kind == "done" for step in replay.steps)
+    return messages == 2 * requests and done == 1
+
+
+def places(replay: Replay) -> tuple[dict[int, tuple[float, float]], list[Box]]:
+    """By core where it stands; and each group's box."""
+    groups = list(replay.groups.values())
     side = max(1, math.ceil(math.sqrt(max(map(len, groups)))))
     columns = max(1, math.ceil(math.sqrt(len(groups))))
     box = side * APART + 12
-    at, boxes = {}, list[float]()
+    at, boxes = {}, list[Box]()
     for number, cores in enumerate(groups):
         x = MARGIN + number % columns * (box + GAP)
         y = MARGIN + number // columns * (box + GAP)
-        boxes += [x, y, box, box]
+        boxes.append((x, y, box))
         for place, core in enumerate(cores):
             at[core] = (
                 x + 6 + APART * (place % side + 0.5), y + 6 + APART * (place // side + 0.5)
@@ -180,6 +205,7 @@ def page(replay: Replay) -> str:
             class_="panel",
         ),
         element("p", "Left and right arrow keys step, too.", class_="quiet"),
+        element("noscript", element("p", "Without JavaScript: all steps, to be read in order.")),
         element("ol", listed, class_="steps"),
         Markup(f'<script type="application/json" id="data">{_data(replay)}</script>'),
         Markup(f"<script>{SCRIPT}</script>"),
@@ -188,7 +214,7 @@ def page(replay: Replay) -> str:
 
 
 def _data(replay: Replay) -> str:
-    at, _ = places(replay.groups)
+    at, _ = places(replay)
     data = {
         "steps": [
             {
@@ -202,20 +228,19 @@ def _data(replay: Replay) -> str:
         "places": [at[core] for core in range(replay.cores)],
         "fills": FILLS,
         "radius": RADIUS,
+        "bend": BEND,
     }  # fmt: skip
     return json.dumps(data).replace("<", "\\u003c")
 
 
 def _stage(replay: Replay) -> Markup:
-    at, boxes = places(replay.groups)
+    at, boxes = places(replay)
     drawn: list[Markup] = []
-    for number in range(0, len(boxes), 4):
-        x, y, width, height = boxes[number : number + 4]
+    for label, (x, y, side) in zip(replay.groups, boxes, strict=True):
         drawn.append(
-            element("rect", x=x, y=y, width=width, height=height, rx=6, fill="#f5f6f7",
+            element("rect", x=x, y=y, width=side, height=side, rx=6, fill="#f5f6f7",
                     stroke="#c9cdd3")
         )  # fmt: skip
-        label = f"package {number // 4}"
         drawn.append(element("text", label, x=x + 2, y=y - 5, font_size=11, fill="#5b626d"))
     for core, (x, y) in sorted(at.items()):
         drawn.append(
@@ -229,14 +254,19 @@ def _stage(replay: Replay) -> Markup:
         "marker", element("path", d="M0 0 L8 4 L0 8 z", fill="#d55e00"), id="head",
         viewBox="0 0 8 8", refX=7, refY=4, markerWidth=7, markerHeight=7, orient="auto",
     )  # fmt: skip
-    line = element(
-        "line", id="arrow", stroke="#d55e00", stroke_width=2.5, marker_end="url(#head)",
-        visibility="hidden",
+    arrow = element(
+        "path", id="arrow", fill="none", stroke="#d55e00", stroke_width=2.5,
+        marker_end="url(#head)", visibility="hidden",
     )  # fmt: skip
-    width = max(x + w for x, w in zip(boxes[0::4], boxes[2::4], strict=True)) + MARGIN
-    height = max(y + h for y, h in zip(boxes[1::4], boxes[3::4], strict=True)) + MARGIN
+    # What is drawn last lies on top; the word has an edge of the ground's colour.
+    word = element(
+        "text", "", id="word", font_size=11, text_anchor="middle", fill="#9a4400", stroke="#fff",
+        stroke_width=3, paint_order="stroke", visibility="hidden",
+    )  # fmt: skip
+    width = max(x + side for x, _, side in boxes) + MARGIN
+    height = max(y + side for _, y, side in boxes) + MARGIN
     return element(
-        "svg", element("defs", head), *drawn, line, viewBox=f"0 0 {width:g} {height:g}",
+        "svg", element("defs", head), *drawn, arrow, word, viewBox=f"0 0 {width:g} {height:g}",
         width=width, height=height, role="img", aria_label="the machine's cores",
         style="font-family:sans-serif",
     )  # fmt: skip
