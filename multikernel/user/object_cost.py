@@ -101,9 +101,7 @@ class Seen:
 def seen(shared: Shared) -> Seen:
     """Raises ObjectClosed."""
     per_us = shared._access.plan.cycles_per_us
-    looked = {
-        core: {form: shared._look(core, form) for form in _NAMES} for core in shared.cores
-    }
+    looked = {core: {form: shared._look(core, form) for form in _NAMES} for core in shared.cores}
     form, switches = looked[shared.owner][0][0] & 0xFF, looked[shared.owner][0][0] >> 8
     kept = [0, *range(max(1, switches + 1 - OBJECT_CHANGES + 1), switches + 1)]
     asked = {n: shared._ask(shared.owner, "OBJECT_CHANGES", n) for n in kept}

@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 # Told apart by those who do not see all colours (Okabe and Ito), and by their names beside them.
 COLOURS = dict(
     zip(
-        ("locked", "fifo", "optimistic", "delegated", "replicated", "lock-free",
-         "combined", "adaptive"),
+        (
+            "locked",
+            "fifo",
+            "optimistic",
+            "delegated",
+            "replicated",
+            "lock-free",
+            "combined",
+            "adaptive",
+        ),
         ("#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#F0E442", "#000000"),
         strict=True,
     )
