@@ -1,13 +1,16 @@
 """`multikernel help`: the guide, a page for each room.
 
 Guarantees: a page is the room's README, which lies beside the code it is about and is installed
-with it: on a terminal in its width, elsewhere as it is written. An unknown topic lists the topics.
+with it: on a terminal in its width, elsewhere as it is written. A topic may also be words of a
+chapter's heading. An unknown topic lists the topics.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -18,7 +21,8 @@ from multikernel.errors import BadInput
 ROOT = Path(multikernel.__file__).parent
 TOPICS = {
     "system": "Boot a kernel: the front door of the Python API.",
-    "user": "Programs on cores: memory, capabilities, groups, channels, shared objects.",
+    "user": "Programs on cores: memory, capabilities, groups, tasks, shared objects.",
+    "channels": "Messages between any two processes, from Python and from C.",
     "demo": "An hour's lab in five programs.",
     "measuring": "Experiments from Python.",
     "experiments": "The paper's figures, each by its command; an experiment of your own.",
@@ -36,20 +40,61 @@ TOPICS = {
     "cli": "The command line: completion, exit codes, troubleshooting by symptom.",
     "house": "How all of it is built, and where to start reading.",
 }
-"""By the folder below the package, but for two."""
-ELSEWHERE = {"sharing-or-messages": "experiments/sharing_or_messages", "house": "."}
+"""By the folder below the package, but for three."""
+ELSEWHERE = {
+    "channels": "user/channels",
+    "sharing-or-messages": "experiments/sharing_or_messages",
+    "house": ".",
+}
 
 
 def page_of(topic: str) -> Path:
-    """The file. Raises BadInput."""
-    if topic not in TOPICS:
-        close = difflib.get_close_matches(topic, TOPICS, 1, 0.5)
-        near = f"did you mean {close[0]}? " if close else ""
-        raise BadInput(
-            "there is no such topic", value=topic, where="help",
-            hint=f"{near}there are {', '.join(TOPICS)}",
-        )  # fmt: skip
+    """The file of a topic that is a page."""
     return ROOT / ELSEWHERE.get(topic, topic) / "README.md"
+
+
+def chapters(page: str) -> Iterator[tuple[str, str]]:
+    """Heading and text of each chapter of a page."""
+    begun: list[str] = []
+    code = False
+    for line in page.splitlines(keepends=True):
+        code ^= line.startswith("```")
+        if line.startswith("## ") and not code:
+            if begun:
+                yield begun[0][3:].strip(), "".join(begun)
+            begun = [line]
+        elif begun:
+            begun.append(line)
+    if begun:
+        yield begun[0][3:].strip(), "".join(begun)
+
+
+def _words(heading: str) -> list[str]:
+    """By which a chapter is found: those of four letters and more."""
+    return [word for word in re.findall(r"[a-z]+", heading.lower()) if len(word) > 3]
+
+
+def text_of(topic: str) -> str:
+    """The page, or the chapters whose headings have these words. Raises BadInput."""
+    if topic in TOPICS:
+        return page_of(topic).read_text()
+    asked = set(re.split(r"[^a-z]+", topic.lower()))
+    known = list(TOPICS)
+    found = []
+    for name in TOPICS:
+        for heading, text in chapters(page_of(name).read_text()):
+            words = _words(heading)
+            known += words
+            if asked <= set(words):
+                found.append(text)
+    if found:
+        return "\n".join(found)
+    close = difflib.get_close_matches(topic, known, 1, 0.5)
+    near = f"did you mean {close[0]}? " if close else ""
+    raise BadInput(
+        "there is no such topic", value=topic, where="help",
+        hint=f"{near}there are {', '.join(TOPICS)}, and words of a chapter's heading",
+    )  # fmt: skip
 
 
 def _complete(_context: click.Context, _argument: click.Parameter, begun: str) -> list[str]:
@@ -61,15 +106,19 @@ def _complete(_context: click.Context, _argument: click.Parameter, begun: str) -
 def command(topic: str | None) -> None:
     """The guide, in pages: without a topic, which there are.
 
+    A topic is a page (channels), or words of a chapter's heading (troubleshooting, exit-codes).
     What a command does and which options it has is said by the command itself, with --help.
     """
     if topic is None:
         click.echo("multikernel help TOPIC prints a page:\n")
         for name, about in TOPICS.items():
             click.echo(f"  {name:<20} {about}")
-        click.echo("\nmultikernel COMMAND --help says what a command does.")
+        click.echo(
+            "\nA word of a chapter's heading prints the chapter: multikernel help troubleshooting"
+        )
+        click.echo("multikernel COMMAND --help says what a command does.")
         return
-    text = page_of(topic).read_text()
+    text = text_of(topic)
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return

@@ -1,4 +1,4 @@
-"""C programs with a side of a channel, by the installed header: the user page's example, bytes of
+"""C programs with a side of a channel, by the installed header: the page's example, bytes of
 any length there and back, and what a program is told that is given no side.
 """
 
@@ -20,7 +20,7 @@ from multikernel.errors import ChannelClosed
 from multikernel.user import channels
 from multikernel.user.channels import FifoEnd
 
-PAGE = Path(multikernel.__file__).parent / "user" / "README.md"
+PAGE = Path(multikernel.__file__).parent / "user" / "channels" / "README.md"
 ECHO = """
 #define MULTIKERNEL_CHANNEL_IMPLEMENTATION
 #include <multikernel/channel.h>

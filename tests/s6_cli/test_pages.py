@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import re
 import shlex
+import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import click
@@ -17,8 +23,9 @@ from multikernel.cli.help import TOPICS, page_of
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(multikernel.__file__).parent
 FRONT = ROOT / "README.md"
+TESTS = ROOT / "tests" / "README.md"
 PAGES = sorted({
-    FRONT, ROOT / "tests" / "README.md", ROOT / "bench" / "README.md",
+    FRONT, TESTS, ROOT / "bench" / "README.md",
     *PACKAGE.rglob("README.md"),
 })  # fmt: skip
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -71,6 +78,59 @@ def test_topics_are_listed_and_near_misses_answered() -> None:
     assert wrong.returncode == 2
     assert all(topic in wrong.stderr for topic in TOPICS)
     assert "did you mean native" in run("help", "nativ").stderr
+
+
+def test_a_chapter_is_found_by_words_of_its_heading() -> None:
+    for words, begins in (
+        ("troubleshooting", "## Troubleshooting"), ("exit-codes", "## Exit codes"),
+        ("doctor", "## Doctor"), ("topology", "## Topology"), ("capabilities", "## Capabilities"),
+    ):  # fmt: skip
+        done = run("help", words)
+        assert (done.returncode, done.stdout.startswith(begins)) == (0, True), done.stderr
+        assert done.stdout.count("\n## ") == 0
+    assert "did you mean troubleshooting" in run("help", "trubleshooting").stderr
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_on_a_terminal_a_page_is_as_wide_as_the_terminal(width: int) -> None:
+    master, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (40, width))
+    environment = {key: text for key, text in os.environ.items() if key not in ("COLUMNS", "LINES")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "multikernel", "help", "machine"], stdin=terminal, stdout=terminal,
+        env={**environment, "TERM": "xterm-256color"},
+    ) as process:  # fmt: skip
+        os.close(terminal)
+        shown = b""
+        with contextlib.suppress(OSError), open(master, "rb", buffering=0) as reader:
+            while piece := reader.read(65536):
+                shown += piece
+    assert process.returncode == 0
+    plain = re.sub(r"\x1b\][^\x1b]*\x1b\\\\|\x1b\[[0-9;]*m", "", shown.decode())
+    lines = [line.rstrip() for line in plain.splitlines()]
+    assert width - 10 < max(map(len, lines)) <= width
+    assert "## Doctor" not in plain
+    assert "Doctor" in lines
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_the_text_of_a_page_is_at_most_104_columns_wide(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for line in text.splitlines():
+        assert len(line) <= 104 or line.startswith(("|", "<img", "    ")), line
+
+
+def test_the_tests_that_a_change_asks_for_are_there() -> None:
+    rows = re.findall(r"^\| (`.*?) \| (`tests/.*?) \|", TESTS.read_text(), re.MULTILINE)
+    changed = [one for first, _ in rows for one in re.findall(r"`([^`]+)`", first)]
+    for one in changed:
+        if one not in ("experiments/X", "_native.pyi"):
+            places = (PACKAGE, PACKAGE / "native", ROOT)
+            assert any(any(place.glob(f"{one.removesuffix('*')}*")) for place in places), one
+    for path in re.findall(r"tests/[a-z0-9_/.]+", TESTS.read_text()):
+        assert (ROOT / path).exists(), path
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert rooms <= {one.split("/")[0] for one in changed}
 
 
 def commands(text: str) -> list[list[str]]:

@@ -12,7 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = "".join(
     (ROOT / page).read_text()
-    for page in ("README.md", "multikernel/user/README.md", "multikernel/virtual/README.md")
+    for page in (
+        "README.md",
+        "multikernel/user/README.md",
+        "multikernel/user/channels/README.md",
+        "multikernel/virtual/README.md",
+    )
 )
 FOUND = re.findall(
     r"^```python\n(.*?)^```\n(?:\n```\n(.*?)^```\n)?", PAGES, re.DOTALL | re.MULTILINE
