@@ -5,6 +5,8 @@ overwritten unless --force says so; the form follows the file's suffix. Needs no
 and nothing that isn't installed with the package.
 """
 
+from pathlib import Path
+
 import click
 
 from multikernel.cli import shown
@@ -34,6 +36,12 @@ from multikernel.report.draw.chart import FORMS, Form
     help="Of these files: svg, unless it is said.",
 )
 @click.option(
+    "--gallery",
+    metavar="DIR",
+    help="Keep results of one machine there: its documents, figures and a README. DIR is called as"
+    " the machine, such as vendor-model-2x16. Without results: draw what lies there again.",
+)
+@click.option(
     "--text", is_flag=True, help="Print answer, table, verdict and warnings; draw nothing."
 )
 @click.option(
@@ -45,7 +53,7 @@ from multikernel.report.draw.chart import FORMS, Form
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(
     sources: tuple[str, ...], output: str | None, figures: str | None, form_: Form | None,
-    text: bool, beside: bool, force: bool,
+    gallery: str | None, text: bool, beside: bool, force: bool,
 ) -> None:  # fmt: skip
     """Draw results as one self-contained HTML page.
 
@@ -59,32 +67,41 @@ def command(
     """
     from multikernel.report.page import export
 
+    _one_of(**{"--output": output, "--figures": figures, "--gallery": gallery, "--text": text})
+    if form_ is not None and figures is None:
+        raise BadInput(
+            "a format is of figures", value=form_, where="--format",
+            hint="add --figures DIR; a page's form follows its file's name",
+        )  # fmt: skip
+    if gallery is not None:
+        from multikernel.report.page.gallery import add
+
+        made = add(sources, Path(gallery), replace=force, skipped=skip, where="--gallery")
+        print(f"{len(made)} files: {gallery}")
+        return
     if text:
-        if given := next((one for one in (figures, output) if one is not None), None):
-            hint = "leave out --text, or say where to alone"
-            what = "text or files, not both at once"
-            raise BadInput(what, value=given, where="--text", hint=hint)
         documents = export.collect(sources, skip)
         shown.answer(documents)
         print()
         shown.everything(documents, verdict=True)
         return
     if figures is not None:
-        if output is not None:
-            hint = "leave out -o, or --figures"
-            what = "figures or a page, not both at once"
-            raise BadInput(what, value=output, where="--output", hint=hint)
         documents = export.collect(sources, skip)
         written = export.write_figures(
             documents, figures, form_ or "svg", replace=force, together=beside
         )
         print(f"{len(written)} figures: {figures}")
         return
-    if form_ is not None:
-        raise BadInput(
-            "a format is of figures", value=form_, where="--format",
-            hint="add --figures DIR; a page's form follows its file's name",
-        )  # fmt: skip
     page = export.form_of(export.DEFAULT if output is None else output, together=beside)
     documents = export.collect(sources, skip)
     print(export.write(page(documents), output, replace=force))
+
+
+def _one_of(**wanted: str | bool | None) -> None:
+    """Raises BadInput where more than one thing is to be made. wanted: by option."""
+    given = [option for option, value in wanted.items() if value not in (None, False)]
+    if len(given) > 1:
+        raise BadInput(
+            "one thing at a time, not both", value=" ".join(given), where=given[-1],
+            hint=f"leave out all but one of {', '.join(given)}",
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""bench.gallery: every entry can be read and drawn again today, and what an entry is made of."""
+"""The gallery: every entry can be read and drawn again today, and what an entry is made of."""
 
 import importlib
 import re
@@ -12,8 +12,10 @@ import pytest
 from msgspec import structs
 from s5_experiments import report_documents as known
 
+from multikernel.cli import main
 from multikernel.errors import BadInput
 from multikernel.experiments import registry
+from multikernel.report.page import gallery
 from multikernel.results import store
 from multikernel.results.document import Document
 
@@ -25,13 +27,11 @@ ENTRIES = sorted(path.parent for path in GALLERY.glob("*/README.md"))
 
 
 @pytest.fixture
-def gallery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, ModuleType]:
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT)
-    modules = {
-        name: importlib.import_module(f"bench.gallery.{name}") for name in ("entry", "__main__")
-    }
-    monkeypatch.setattr(modules["entry"], "HERE", tmp_path)
-    return modules
+    module = importlib.import_module("bench.gallery.__main__")
+    monkeypatch.setattr(module, "HERE", tmp_path)
+    return module
 
 
 def documents_of(directory: Path) -> list[Document]:
@@ -60,13 +60,13 @@ def _large(entry: Path) -> bool:
     ids=lambda entry: str(entry.name),
 )
 def test_an_entry_is_read_by_the_current_schema_and_drawn_again(
-    entry: Path, gallery: dict[str, ModuleType], tmp_path: Path
+    entry: Path, tmp_path: Path
 ) -> None:
     documents = documents_of(entry)
-    gallery["entry"].check_nothing_personal(documents)
+    gallery.check_nothing_personal(documents)
     assert shown_by(entry) == {path.name for path in entry.glob("*.svg")}
     again = tmp_path / entry.name
-    gallery["entry"].make(documents, again)
+    gallery.make(documents, again)
     assert {path.name for path in again.iterdir()} == {path.name for path in entry.iterdir()}
     assert documents_of(again) == documents
     for path in [*entry.glob("*.svg"), *again.glob("*.svg")]:
@@ -75,9 +75,9 @@ def test_an_entry_is_read_by_the_current_schema_and_drawn_again(
 
 
 def test_results_become_an_entry_which_is_not_written_over(
-    gallery: dict[str, ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bench: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make = gallery["__main__"].main
+    make = bench.main
     for document in (known.floor(), known.unmap()):
         store.write(document, tmp_path / "run")
     assert make(["big-iron", str(tmp_path / "run")]) == 0
@@ -102,12 +102,10 @@ def test_results_become_an_entry_which_is_not_written_over(
     assert not (tmp_path / "nobody").exists()
 
 
-def test_documents_of_two_machines_are_no_entry(
-    gallery: dict[str, ModuleType], tmp_path: Path
-) -> None:
+def test_documents_of_two_machines_are_no_entry(tmp_path: Path) -> None:
     other = structs.replace(known.floor(), environment=known.environment(cpu_model="Other"))
     with pytest.raises(BadInput, match="one machine"):
-        gallery["entry"].make([known.floor(), other], tmp_path / "two")
+        gallery.make([known.floor(), other], tmp_path / "two")
     assert not (tmp_path / "two").exists()
 
 
@@ -117,7 +115,7 @@ def test_documents_of_two_machines_are_no_entry(
 )
 def test_what_names_a_user_or_a_host_is_refused(
     command: list[str],
-    gallery: dict[str, ModuleType],
+    bench: ModuleType,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -125,5 +123,26 @@ def test_what_names_a_user_or_a_host_is_refused(
     monkeypatch.setattr(socket, "gethostname", lambda: name)
     document = structs.replace(known.floor(), environment=known.environment(command=command))
     store.write(document, tmp_path / "run")
-    assert gallery["__main__"].main(["telling", str(tmp_path / "run")]) == 2
+    assert bench.main(["telling", str(tmp_path / "run")]) == 2
     assert not (tmp_path / "telling").exists()
+
+
+def test_without_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a command, anywhere. A directory of something else is left alone, whatever is said."""
+    monkeypatch.chdir(tmp_path)
+    store.write(known.floor(), "results/20260101T000000Z-000000")
+    assert main(["report", "--gallery", "machines/big-iron"]) == 0
+    entry = tmp_path / "machines/big-iron"
+    assert documents_of(entry) == [known.floor()]
+    assert "machines/big-iron" in capsys.readouterr().out
+    before = {path: path.read_bytes() for path in entry.iterdir()}
+    assert main(["report", "results", "--gallery", "machines/big-iron"]) == 2
+    assert main(["report", "--gallery", "machines/big-iron", "--text"]) == 2
+    assert {path: path.read_bytes() for path in entry.iterdir()} == before
+
+    (tmp_path / "drawings").mkdir()
+    (tmp_path / "drawings/mine.svg").write_text("mine")
+    assert main(["report", "results", "--gallery", "drawings", "--force"]) == 2
+    assert [path.name for path in (tmp_path / "drawings").iterdir()] == ["mine.svg"]

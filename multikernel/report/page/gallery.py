@@ -1,19 +1,24 @@
-"""An entry: packed documents, a figure a file, and a README made from them.
+"""An entry of a gallery of machines: packed documents, a figure a file, and a README from them.
 
 Guarantees: everything is read and drawn before anything is written; what stood in the entry before
-is replaced as a whole, and only files of the kinds made here are.
+is replaced as a whole, and only files of the kinds made here are. Nothing in an entry names a host,
+a user or a path of theirs. An entry is drawn from the documents in it, and can be drawn again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import getpass
 import re
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from multikernel import catalogue
-from multikernel.errors import BadInput
+from multikernel.errors import BadInput, DocumentError
 from multikernel.report.figures import distributions, registry
 from multikernel.report.figures.figure import Figure, stacked
+from multikernel.report.page import export
 from multikernel.report.page.machines import (
     Machine,
     described,
@@ -26,15 +31,53 @@ from multikernel.results import store
 from multikernel.results.document import Document
 from multikernel.results.encoding import encode
 
-HERE = Path(__file__).parent
 README = "README.md"
+NAME = re.compile(r"[a-z0-9]+([-.][a-z0-9]+)*")
 PATH = re.compile(r"(?<![\w/.])/(?!proc\b|sys\b|dev\b|etc\b)[\w.-]+/[\w.-]+")
 """A path of somebody's: of two parts at least, and not one that every Linux has."""
 
 
-def entries() -> list[Path]:
-    """Directories that hold one, by name."""
-    return sorted(path.parent for path in HERE.glob(f"*/{README}"))
+def add(
+    sources: Sequence[str | Path],
+    directory: Path,
+    *,
+    replace: bool = False,
+    skipped: Callable[[DocumentError], None] | None = None,
+    where: str = "gallery",
+) -> list[Path]:
+    """Makes an entry of results, named as its directory; its files. Without results an entry that
+    is there is drawn again, and another is made of the latest run. replace: an entry that is there;
+    where: the option to name in errors. Raises BadInput, DocumentError, OutputError.
+    """
+    name = directory.absolute().name
+    if not NAME.fullmatch(name):
+        raise BadInput(
+            "this names no machine", value=name, where=where,
+            hint="lower case, digits, dashes between, such as vendor-model-2x16",
+        )  # fmt: skip
+    held = list(directory.iterdir()) if directory.is_dir() else []
+    entry = any(path.name.endswith(store.PACKED) for path in held)
+    if held and not entry:
+        raise BadInput(
+            "this directory holds something else", value=directory, where=where,
+            hint="nothing was written: name a new one, or an entry",
+        )  # fmt: skip
+    if entry and sources and not replace:
+        raise BadInput(
+            "there is an entry of that name already", value=directory, where=where,
+            hint="nothing was overwritten: choose another name, or add --force",
+        )  # fmt: skip
+    documents = export.collect(sources or ([directory] if entry else []), skipped)
+    check_nothing_personal(documents, _names())
+    return make(documents, directory)
+
+
+def _names() -> list[str]:
+    """Of this host and user; root is everybody's."""
+    found = {socket.gethostname(), socket.gethostname().partition(".")[0]}
+    with contextlib.suppress(KeyError, OSError):  # nobody has that number
+        found.add(getpass.getuser())
+    return sorted(found - {"root", "localhost", ""})
 
 
 def machine_of(documents: Sequence[Document]) -> Machine:
@@ -71,15 +114,21 @@ def make(documents: Sequence[Document], directory: Path) -> list[Path]:
     machine = machine_of(documents)
     figures = {name: stacked([figure], outlined=False) for name, figure in _figures(machine)}
     text = page(machine, directory.name)
-    directory.mkdir(parents=True, exist_ok=True)
-    for old in [*directory.glob("*.svg"), *directory.glob("*" + store.PACKED)]:
-        old.unlink()
-    made = [store.pack(document, directory) for document in machine.latest]
-    for name, drawing in figures.items():
-        made.append(directory / name)
-        made[-1].write_text(drawing + "\n", encoding="utf-8")
-    made.append(directory / README)
-    made[-1].write_text(text, encoding="utf-8")
+    files: dict[str, bytes] = {name: f"{drawing}\n".encode() for name, drawing in figures.items()}
+    files[README] = text.encode()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for old in [*directory.glob("*.svg"), *directory.glob("*" + store.PACKED)]:
+            old.unlink()
+        made = [store.pack(document, directory) for document in machine.latest]
+        for name, data in files.items():
+            made.append(directory / name)
+            made[-1].write_bytes(data)
+    except OSError as error:
+        raise store.cannot_write(
+            "the gallery", error, value=directory, where="gallery",
+            hint="name a directory that can be written",
+        ) from None  # fmt: skip
     return made
 
 
@@ -106,8 +155,8 @@ def page(machine: Machine, name: str) -> str:
         (
             f"{'Simulated' if machine.latest[0].simulated else 'Measured'} on"
             f" {machine.environment.time[:10]}, each number over {over} fresh boots."
-            " Made by `python -m bench.gallery` from the documents beside this file; `multikernel"
-            f" report bench/gallery/{name}` draws all of it as one page, with the paper's values"
+            f" Made by `multikernel report --gallery {name}` from the documents beside this file;"
+            f" `multikernel report {name}` draws all of it as one page, with the paper's values"
             " beside, and `multikernel bench compare` holds another run against it."
         ),
     ]
