@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -108,10 +109,13 @@ def _main(arguments: Sequence[str] | None) -> int:
         return fail(error.format_message(), error.exit_code)
     except MultikernelError as error:
         from multikernel.cli.spelling import options_of, spelled
+        from multikernel.cli.verbosity import asked
 
         given = sys.argv[1:] if arguments is None else arguments
         name = next((one for one in given if not one.startswith("-")), "")
         text = spelled(error, options_of(group.get_command(click.Context(group), name)))
+        if asked.more:
+            traceback.print_exception(error)
         return fail(text, BAD_INPUT if isinstance(error, BadInput) else FAILED)
     except click.Abort as error:
         if isinstance(error.__cause__, MultikernelError):  # click takes what is an EOFError for it

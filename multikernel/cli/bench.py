@@ -16,6 +16,7 @@ from multikernel.cli.options import (
     trace_option,
     tracing,
 )
+from multikernel.cli.printing import print_table
 from multikernel.errors import BadInput
 from multikernel.experiments import registry
 from multikernel.measuring.asked import those_with
@@ -36,12 +37,13 @@ def list_() -> None:
     be run in virtual time (--machine).
     """
     known = registry.listed()
-    name, figure = (max(len(getattr(one, what)) for one in known) for what in ("name", "figure"))
+    rows = []
     for one in known:
         seconds = "–" if one.seconds is None else f"{one.seconds} s"
         how = " Simulated only: --machine." if one.simulated_only else ""
         how = how or (" Also --machine." if one.modelled else "")
-        click.echo(f"{one.name:<{name}}  {one.figure:<{figure}}  {seconds:>5}  {one.summary}{how}")
+        rows.append((one.name, one.figure, seconds, one.summary + how))
+    print_table(("name", "figure", "--quick", "what it measures"), rows, right=(2,))
 
 
 @command.command("run")

@@ -7,7 +7,6 @@ partner is counted, not passed over.
 
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import click
 
 from multikernel.cli.options import skip
-from multikernel.cli.printing import json_option
+from multikernel.cli.printing import json_option, print_table
 from multikernel.errors import BadInput
 from multikernel.results.compare import METHOD, Change, Comparison, RatioChange, compare
 
@@ -121,7 +120,6 @@ def _both(one: Change | RatioChange) -> dict[str, Any]:
 
 def show(found: Comparison) -> None:
     """A table, what differs, and a sentence."""
-    from multikernel.report.say.table import plain
     from multikernel.report.say.wording import short
 
     for side in found.simulated:
@@ -136,12 +134,14 @@ def show(found: Comparison) -> None:
             (one.name, f"{one.old:.2f}", f"{one.ratio.value:.2f}", *_changed(one.change, one))
             for one in ratios
         ]
-        sys.stdout.write("\n" + plain(RATIOS, rows, right=(1, 2, 3, 4)) + "\n")
+        print()
+        print_table(RATIOS, rows, right=(1, 2, 3, 4))
+        print()
     cells = [
         (one.name, short(one.old), short(one.new), one.unit, *_changed(one.ratio, one))
         for one in sorted(found.changes, key=_urgency)
     ]
-    sys.stdout.write(plain(HEADINGS, cells, right=(1, 2, 4, 5)))
+    print_table(HEADINGS, cells, right=(1, 2, 4, 5))
     for title, items in (
         ("Different machines", found.machine), ("Also different", found.conditions),
         ("Only in the old run", found.only_old), ("Only in the new run", found.only_new),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from multikernel import columns
 from multikernel.cli.options import (
     cores_option,
     placement_of,
@@ -201,9 +202,7 @@ def _stay(booted: System) -> NoReturn:
             while True:
                 live.update(table(HEADINGS, _rows(booted), RIGHT, _title(booted)), refresh=True)
                 time.sleep(REFRESH_SECONDS)
-    from multikernel.report.say.table import plain
-
-    print(_title(booted), plain(HEADINGS, list(_rows(booted)), RIGHT), sep="\n", end="")
+    print(_title(booted), columns.table(HEADINGS, list(_rows(booted)), RIGHT), sep="\n", end="")
     print("", NEXT, sep="\n", end="", flush=True)
     while True:
         time.sleep(REFRESH_SECONDS)

@@ -9,6 +9,8 @@ import importlib
 import click
 
 from multikernel import __version__
+from multikernel.cli.verbosity import asked, taking_it
+from multikernel.hints import one_of
 
 COMMANDS = {
     "help": "The guide in pages: what there is to know, by topic.",
@@ -44,15 +46,14 @@ class LazyGroup(click.Group):
         """Imports it."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"multikernel.cli.{cmd_name}").command
-        return command
+        return taking_it(importlib.import_module(f"multikernel.cli.{cmd_name}").command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As ever, but an unknown command is answered with the known ones."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"unknown command {args[0]!r}; there are {', '.join(COMMANDS)}")
+            ctx.fail(f"unknown command {args[0]!r}; {one_of(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -76,3 +77,4 @@ def group() -> None:
       multikernel boot --cores 4                    a kernel to look at, until Ctrl-C
       multikernel boot --cores 4 -- program.py      a program in it
     """
+    asked.reset()

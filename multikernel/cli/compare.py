@@ -9,18 +9,14 @@ from typing import Any
 
 import click
 
+from multikernel.cli import verbosity
 from multikernel.cli.options import Run, measuring_options, request_of
 from multikernel.experiments import registry
 
 
 @click.command("compare")
 @measuring_options
-@click.option(
-    "-v", "--verbose", is_flag=True, help="Print the whole table, verdict and warnings too."
-)
-def command(
-    output: str | None, as_json: bool, quick: bool, size: str | None, verbose: bool, **asked: Any
-) -> None:
+def command(output: str | None, as_json: bool, quick: bool, size: str | None, **asked: Any) -> None:
     """Boot both kernels on some CPUs and measure them beside Linux.
 
     Measured, by turns, in one run: what a cache line costs between two CPUs (the floor of
@@ -36,4 +32,4 @@ def command(
     size = size or ("compared" if quick else None)
     request = replace(request_of(quick=False, size=size, **asked), comparing=True)
     run = Run(output, as_json)
-    run.show(run.all(registry.COMPARED, request), answer=True, everything=verbose)
+    run.show(run.all(registry.COMPARED, request), answer=True, everything=verbosity.asked.more)

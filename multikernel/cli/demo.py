@@ -6,7 +6,6 @@ would when it is started by hand.
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import subprocess
 import sys
@@ -14,8 +13,9 @@ from pathlib import Path
 
 import click
 
-from multikernel import demo
+from multikernel import columns, demo
 from multikernel.errors import BadInput, OutputError
+from multikernel.hints import one_of
 
 
 @click.command("demo")
@@ -39,8 +39,8 @@ def command(program: str | None, directory: str | None) -> None:
             subprocess.run([sys.executable, demo.path_of(_named(program))], check=False).returncode
         )
     if directory is None:
-        for number, (name, about) in enumerate(demo.PROGRAMS.items(), 1):
-            click.echo(f"  {number}  {name:<8}  {about}")
+        rows = [(str(i), *program) for i, program in enumerate(demo.PROGRAMS.items(), 1)]
+        click.echo("\n".join(f"  {line}" for line in columns.aligned(rows)))
         click.echo(
             "\nmultikernel demo launch runs the first; --copy DIR puts them where you can edit"
         )
@@ -54,10 +54,9 @@ def _named(program: str) -> str:
         return names[int(program) - 1]
     if program in names:
         return program
-    close = difflib.get_close_matches(program, names, 1, 0.4)
     raise BadInput(
         "there is no such program in the lab", value=program, where="demo",
-        hint=f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}, or 1 to 5",
+        hint=f"{one_of(program, names)}, or 1 to {len(names)}",
     )  # fmt: skip
 
 

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import click
 
-from multikernel.cli.printing import json_option
+from multikernel import columns
+from multikernel.cli.printing import json_option, table
+from multikernel.cli.verbosity import asked
 from multikernel.errors import BadInput
 from multikernel.machine.doctor.findings import Finding, counts, doctor, ordered, record
 
+HEADINGS = ("Verdict", "Setting", "Found", "Why it matters")
 _COLOURS = {"bad": "bold red", "matters": "yellow", "unknown": "dim", "good": "green"}
 
 
@@ -45,15 +48,21 @@ def plain(findings: Sequence[Finding]) -> str:
     """Lines of text: one a finding, and below it why and what to do where there is something to
     do.
     """
-    width = max(len(finding.title) for finding in findings)
+    found = ordered(findings)
+    first = columns.aligned([(one.verdict, one.title, one.value) for one in found])
+    below = " " * (2 + max(len(one.verdict) for one in found))
     lines = []
-    for finding in ordered(findings):
-        lines.append(f"{finding.verdict:<8} {finding.title:<{width}}  {finding.value}")
-        if finding.verdict in ("bad", "matters"):
-            lines.append(f"{'':<8} {finding.why}")
+    for finding, line in zip(found, first, strict=True):
+        lines.append(line)
+        if _explained(finding):
+            lines.append(below + finding.why)
         if finding.remedy:
-            lines.append(f"{'':<8} → {finding.remedy}")
+            lines.append(f"{below}→ {finding.remedy}")
     return "\n".join([*lines, "", summary(findings)])
+
+
+def _explained(finding: Finding) -> bool:
+    return asked.more or finding.verdict in ("bad", "matters")
 
 
 def summary(findings: Sequence[Finding]) -> str:
@@ -67,22 +76,15 @@ def summary(findings: Sequence[Finding]) -> str:
 
 def show_table(findings: Sequence[Finding]) -> None:
     """A table as wide as the terminal, and below it what helps, a line each."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Verdict", no_wrap=True)
-    table.add_column("Setting", no_wrap=True)
-    table.add_column("Found", ratio=1, overflow="fold")
-    table.add_column("Why it matters", ratio=2, overflow="fold")
-    for finding in ordered(findings):
-        verdict = Text(finding.verdict, style=_COLOURS[finding.verdict])
-        why = finding.why if finding.verdict in ("bad", "matters") else ""
-        table.add_row(verdict, finding.title, Text(finding.value), Text(why))
+    rows = [
+        (one.verdict, one.title, one.value, one.why if _explained(one) else "")
+        for one in ordered(findings)
+    ]
     console = Console()
-    console.print(table)
+    console.print(table(HEADINGS, rows, colours=_COLOURS, whole=(0, 1)))
     console.print("What helps", style="bold")
     for finding in ordered(findings):
         if finding.remedy:

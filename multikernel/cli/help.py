@@ -7,7 +7,6 @@ chapter's heading. An unknown topic lists the topics.
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,9 @@ from pathlib import Path
 import click
 
 import multikernel
+from multikernel import columns
 from multikernel.errors import BadInput
+from multikernel.hints import one_of
 
 ROOT = Path(multikernel.__file__).parent
 TOPICS = {
@@ -89,11 +90,9 @@ def text_of(topic: str) -> str:
                 found.append(text)
     if found:
         return "\n".join(found)
-    close = difflib.get_close_matches(topic, known, 1, 0.5)
-    near = f"did you mean {close[0]}? " if close else ""
     raise BadInput(
         "there is no such topic", value=topic, where="help",
-        hint=f"{near}there are {', '.join(TOPICS)}, and words of a chapter's heading",
+        hint=f"{one_of(topic, TOPICS, among=known)}, and words of a chapter's heading",
     )  # fmt: skip
 
 
@@ -111,8 +110,7 @@ def command(topic: str | None) -> None:
     """
     if topic is None:
         click.echo("multikernel help TOPIC prints a page:\n")
-        for name, about in TOPICS.items():
-            click.echo(f"  {name:<20} {about}")
+        click.echo("\n".join(f"  {line}" for line in columns.aligned(list(TOPICS.items()))))
         click.echo(
             "\nA word of a chapter's heading prints the chapter: multikernel help troubleshooting"
         )

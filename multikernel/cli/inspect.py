@@ -6,12 +6,11 @@ user's.
 """
 
 import json
-import sys
 from typing import Any
 
 import click
 
-from multikernel.cli.printing import json_option, table
+from multikernel.cli.printing import json_option, print_table
 
 CORES = (
     "core", "CPU", "pid", "state", "caps", "lock", "digest", "pages", "lock", "digest", "checks",
@@ -44,10 +43,13 @@ def command(pid: int | None, as_json: bool) -> None:
     seen = inspection_socket.fetch(inspection_socket.choose(pid))
     if as_json:
         click.echo(json.dumps(seen, indent=2))
-    elif sys.stdout.isatty():
-        _on_terminal(seen)
     else:
-        _plain(seen)
+        click.echo(_title(seen) + "\n")
+        print_table(CORES, _cores(seen), CORES_RIGHT)
+        click.echo()
+        print_table(OBJECTS, _objects(seen), OBJECTS_RIGHT)
+        if _verdict(seen):
+            click.echo("\n" + _verdict(seen))
 
 
 def _title(seen: dict[str, Any]) -> str:
@@ -105,24 +107,3 @@ def _objects(seen: dict[str, Any]) -> list[tuple[str, ...]]:
         size, owner = str(one["size"]), str(one["owner"])
         found.append((name, address, size, owner, named + more, ", ".join(relations)))
     return found
-
-
-def _plain(seen: dict[str, Any]) -> None:
-    from multikernel.report.say.table import plain
-
-    click.echo(_title(seen) + "\n")
-    click.echo(plain(CORES, _cores(seen), CORES_RIGHT))
-    click.echo(plain(OBJECTS, _objects(seen), OBJECTS_RIGHT), nl=not _verdict(seen))
-    if _verdict(seen):
-        click.echo("\n" + _verdict(seen))
-
-
-def _on_terminal(seen: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    # What a process says of itself is text, and neither markup nor emoji.
-    console = Console(markup=False, emoji=False)
-    console.print(_title(seen), highlight=False)
-    console.print(table(CORES, _cores(seen), CORES_RIGHT))
-    console.print(table(OBJECTS, _objects(seen), OBJECTS_RIGHT))
-    console.print(_verdict(seen), highlight=False)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multikernel.cli import latency_table
+from multikernel.cli import latency_table, verbosity
 from multikernel.cli.options import (
     Run,
     check_new_file,
@@ -120,7 +120,7 @@ def _print(document: Document) -> None:
 @contextmanager
 def _live() -> Iterator[tuple[Callable[[str], None], Callable[[Look], None] | None]]:
     """What takes progress: words, or on a terminal the matrix so far."""
-    if not sys.stderr.isatty():
+    if verbosity.asked.less or not sys.stderr.isatty():
         yield progress_to_stderr, None
         return
     from rich.console import Console

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from statistics import mean
 from typing import TYPE_CHECKING
 
+from multikernel import columns
 from multikernel.results.document import Document, Series
 
 if TYPE_CHECKING:
@@ -31,10 +31,14 @@ Pair = tuple[int, int]
 
 def triangle(cpus: Sequence[int], values: Mapping[Pair, float]) -> list[str]:
     """Lines of text. values: by (from, to), either direction or both."""
-    cells = [[_cell((a, b), values) for b in cpus[:row]] for row, a in enumerate(cpus)]
-    width = max(5, 1 + max(map(len, [*map(str, cpus), *chain.from_iterable(cells)])))
-    lines = [("CPU", *cpus[:-1]), *((a, *row) for a, row in zip(cpus[1:], cells[1:], strict=True))]
-    return ["".join(f"{cell:>{width}}" for cell in line) for line in lines]
+    few = cpus[:-1]
+    rows = [["CPU", *map(str, few)]]
+    for own, a in enumerate(cpus[1:], 1):
+        rows.append(
+            [str(a), *(_cell((a, b), values) if i < own else "" for i, b in enumerate(few))]
+        )
+    room = max(len(cell) for row in rows for cell in row)
+    return columns.aligned(rows, right=range(len(cpus)), gap=" ", least=max(4, room))
 
 
 def _cell(pair: Pair, values: Mapping[Pair, float]) -> str:
@@ -82,10 +86,7 @@ def relations(document: Document) -> list[str]:
             by_root[str(one.parameters["relation"])].append(one)
     hz = document.environment.tsc_hz
     rows = [HEADINGS, *(_row(root, some, hz) for root, some in by_root.items())]
-    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
-    return [
-        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:], others)]).rstrip() for row in rows
-    ]
+    return columns.aligned(rows, right=range(1, len(HEADINGS)))
 
 
 def _row(root: str, series: Sequence[Series], hz: float | None) -> tuple[str, ...]:

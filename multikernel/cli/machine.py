@@ -2,13 +2,17 @@
 
 import click
 
+from multikernel import columns
 from multikernel.cli.options import progress_to_stderr
+from multikernel.cli.printing import filled, print_table
 from multikernel.errors import BadInput
 from multikernel.machine.models import reading
 from multikernel.machine.models.model import Model, Number
 from multikernel.machine.models.tables import tables, topology_of
 from multikernel.measuring.asked import model_of
 from multikernel.virtual.calibrating import HERE
+
+TRANSFERS = ("", "own", "fetch", "send a message", "handle it")
 
 
 @click.group("machine")
@@ -23,15 +27,14 @@ def command() -> None:
 @command.command("list")
 def list_() -> None:
     """List the machines by name, with their cores."""
-    names = reading.names()
-    width = max(map(len, names))
-    for name in names:
-        model = reading.shipped(name)
-        click.echo(f"{name:<{width}}  {cores_of(model):>5} cores  {model.title}")
-    click.echo(
-        f"\nAny shape that `multikernel topology` takes has the numbers of {reading.LIKE};"
-        " `here` is this host, measured when it is asked for."
+    models = {name: reading.shipped(name) for name in reading.names()}
+    rows = [(name, str(cores_of(model)), model.title) for name, model in models.items()]
+    print_table(("name", "cores", "what it is"), rows, right=(1,))
+    note = (
+        f"Any shape that `multikernel topology` takes has the numbers of {reading.LIKE}; `here` is"
+        " this host, measured when it is asked for."
     )
+    click.echo("\n" + filled(note))
 
 
 @command.command("show")
@@ -61,9 +64,7 @@ def lines_of(model: Model, name: str) -> list[str]:
     servers = f", {model.servers} servers of these" if model.servers > 1 else ""
     lines = [model.title, f"{cores_of(model)} cores: {model.topology}{servers}", ""]
     lines += [f"note: {note}" for note in model.notes]
-    numbers = list(model.numbers())
-    width = max(len(where) for where, _ in numbers)
-    lines += [f"{where:<{width}}  {_shown(number)}" for where, number in numbers]
+    lines += columns.aligned([(where, *_shown(number)) for where, number in model.numbers()], (1,))
     lines += ["", f"coherence: {transfer.coherence} ({transfer.coherence_source})"]
     lines.append(f"between two messages it is the {transfer.gap} that waits")
     if len(transfer.readings) > 1:
@@ -75,14 +76,13 @@ def lines_of(model: Model, name: str) -> list[str]:
     except BadInput as error:
         raise BadInput(f"this machine cannot be run: {error}", where=name) from None
     lines += ["", "a line between two cores, in cycles, nobody in the way, without links"]
-    for kind, line in zip(found.distances, found.costs, strict=True):
-        lines.append(
-            f"  {kind:<8} own {line.own:6.0f}  fetch {line.fetch:6.0f}   a message: send"
-            f" {line.send:4.0f}, handle {line.handle:4.0f}"
-        )
-    return lines
+    cells = [
+        (kind, *(f"{one:.0f}" for one in (line.own, line.fetch, line.send, line.handle)))
+        for kind, line in zip(found.distances, found.costs, strict=True)
+    ]
+    return [*lines, *columns.table(TRANSFERS, cells, range(1, 5)).splitlines()]
 
 
-def _shown(number: Number) -> str:
+def _shown(number: Number) -> tuple[str, str]:
     between = "" if number.low is None else f" ({number.low:g} to {number.high:g})"
-    return f"{number.value:>8g}  {number.mark}{between}: {number.source}"
+    return f"{number.value:g}", f"{number.mark}{between}: {number.source}"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from multikernel.cli import shown
+from multikernel.cli import shown, verbosity
 from multikernel.cli.printing import Function, json_option
 from multikernel.errors import BadInput, MeasurementRefused, MultikernelError, OutputError
 from multikernel.experiments.instrument.request import SIZES, Request
@@ -107,7 +107,7 @@ def tracing(file: str | None, most: int = EVENTS_MOST) -> Iterator[Trace | None]
 
 def note(sentence: str) -> None:
     """Says it beside the answer, if there is something to say."""
-    if sentence:
+    if sentence and not verbosity.asked.less:
         click.echo(f"note: {sentence}", err=True)
 
 
@@ -138,6 +138,8 @@ def check_new_file(file: str | None, forms: tuple[str, ...], where: str = "--out
 
 def progress_to_stderr(text: str) -> None:
     """On a terminal in one line that is overwritten, elsewhere a line each."""
+    if verbosity.asked.less:
+        return
     before, end = ("\r\x1b[K", "") if sys.stderr.isatty() else ("", "\n")
     print(before + text, end=end, file=sys.stderr, flush=True)
 
@@ -187,11 +189,11 @@ class Run:
                     self.show(documents)
                 raise
             except MeasurementRefused as error:
-                progress_to_stderr(f"{name}: {error}")
+                print(f"{name}: {error}", file=sys.stderr)
                 self.wrong.append(error)
                 continue
             progress_to_stderr(f"{name}: done in {time.monotonic() - began:.0f} s")
-            if sys.stderr.isatty():
+            if sys.stderr.isatty() and not verbosity.asked.less:
                 sys.stderr.write("\n")
             if not self.keep(documents[-1]):
                 break

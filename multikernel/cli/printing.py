@@ -11,11 +11,12 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from multikernel import columns
 from multikernel.errors import BadInput
 
 if TYPE_CHECKING:
@@ -62,18 +63,36 @@ def section(title: str, sentences: Iterable[str]) -> None:
 
 
 def table(
-    headings: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[int], title: str = ""
-) -> Table:
-    """For a terminal. right: columns that are aligned there."""
+    headings: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[int] = (),
+    title: str = "", colours: Mapping[str, str] | None = None, whole: Collection[int] = (0,),
+) -> Table:  # fmt: skip
+    """For a terminal. right: columns that are aligned there, and not broken into lines, as those in
+    whole are not; colours: of cells that say this.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     made = Table(title=title or None, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for i, heading in enumerate(headings):
-        one_line = i in right or not i
+        one_line = i in right or i in whole
         made.add_column(
             heading, justify="right" if i in right else "left", no_wrap=one_line, overflow="fold"
         )
     for row in rows:
-        made.add_row(*row)
+        # What a cell says is text, and neither markup nor emoji.
+        made.add_row(*(Text(cell, style=(colours or {}).get(cell, "")) for cell in row))
     return made
+
+
+def print_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = (),
+    colours: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
+    """To stdout: in the terminal's width, elsewhere in as much as it takes."""
+    if not sys.stdout.isatty():
+        sys.stdout.write(columns.table(headings, rows, right))
+        return
+    from rich.console import Console
+
+    Console().print(table(headings, rows, right, colours=colours))

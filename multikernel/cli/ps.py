@@ -11,12 +11,13 @@ import time
 
 import click
 
-from multikernel.cli.printing import json_option
+from multikernel.cli.printing import json_option, print_table
+from multikernel.cli.verbosity import asked
 from multikernel.errors import printable
 
 HEADINGS = ("PID", "age", "kernel", "cores", "launcher", "command")
 WIDTH = 60
-"""Characters of a launcher's command; --json - has all of it."""
+"""Characters of a launcher's command; -v shows all of it, --json - its words."""
 
 
 @click.command("ps")
@@ -35,18 +36,16 @@ def command(as_json: bool) -> None:
     elif not mine:
         click.echo("no system of yours runs here")
     else:
-        from multikernel.report.say.table import plain
-
         now = time.time()
         rows = [
             (
                 str(one.pid), age(now - one.started), one.kernel,
                 "?" if one.cores is None else str(one.cores), str(one.launcher),
-                _short(one.command),
+                _line(one.command, None if asked.more else WIDTH),
             )
             for one in mine
         ]  # fmt: skip
-        click.echo(plain(HEADINGS, rows, right=(0, 1, 3, 4)), nl=False)
+        print_table(HEADINGS, rows, right=(0, 1, 3, 4))
 
 
 def age(seconds: float) -> str:
@@ -59,7 +58,7 @@ def age(seconds: float) -> str:
     return f"{whole} s"
 
 
-def _short(words: tuple[str, ...]) -> str:
+def _line(words: tuple[str, ...], most: int | None) -> str:
     """In one line, without directories of programs, and without anything that a terminal obeys."""
     named = list(words)
     for i, word in enumerate(named):
@@ -67,4 +66,4 @@ def _short(words: tuple[str, ...]) -> str:
         if i and not word.startswith("-"):
             break  # the script; what follows are its own arguments
     line = printable(shlex.join(named))
-    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
+    return line if most is None or len(line) <= most else line[: most - 1] + "…"

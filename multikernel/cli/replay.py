@@ -5,7 +5,6 @@ Guarantees: the page shows a run that took place; nothing that is there is overw
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from typing import Any
 
@@ -14,6 +13,7 @@ import click
 import multikernel
 from multikernel.cli.options import check_new_file, cores_option
 from multikernel.errors import BadInput, TimedOut
+from multikernel.hints import one_of
 from multikernel.machine.models.reading import read
 from multikernel.machine.models.tables import topology_of
 from multikernel.machine.topology.model import Topology
@@ -94,10 +94,9 @@ def command(
 def _check(operation: str, protocol: str | None) -> None:
     """Raises BadInput."""
     if operation not in OPERATIONS:
-        close = difflib.get_close_matches(operation, OPERATIONS, 1, 0.4)
         raise BadInput(
             "there is no such operation to replay", value=operation, where="replay",
-            hint=f"did you mean {close[0]}?" if close else f"there are {', '.join(OPERATIONS)}",
+            hint=one_of(operation, OPERATIONS),
         )  # fmt: skip
     if protocol is not None and operation != "unmap":
         raise BadInput(

@@ -16,6 +16,7 @@ from multikernel.cli.options import (
 )
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.hints import one_of
 from multikernel.machine.models.reading import shipped
 from multikernel.measuring.asked import modelled_placement
 from multikernel.report.draw.chart import Form
@@ -75,6 +76,6 @@ def figures_of(text: str | None) -> list[tuple[str, str]]:
         if one not in FIGURES:
             raise BadInput(
                 "no such figure is simulated", value=one, where="--figure",
-                hint=f"there are {', '.join(FIGURES)}",
+                hint=one_of(one, FIGURES),
             )  # fmt: skip
     return [FIGURES[one] for one in dict.fromkeys(asked_for)]

@@ -7,14 +7,17 @@ who asks (`-v`). No sentence stands twice.
 import sys
 from pathlib import Path
 
-from multikernel.cli.printing import filled, section
+from multikernel import columns
+from multikernel.cli.printing import filled, print_table, section
 from multikernel.results.document import Document
+
+COLOURS = {"multikernel": "cyan", "shared": "yellow", "linux": "magenta"}
+"""Of systems."""
 
 
 def answer(documents: list[Document]) -> None:
     """The sentence and its rows; where nothing can be compared, the first part of the verdict."""
     from multikernel.report.say import answer as answer_
-    from multikernel.report.say import table
     from multikernel.report.say import verdict as verdict_
 
     found = answer_.rows(documents)
@@ -23,7 +26,7 @@ def answer(documents: list[Document]) -> None:
             section(title, sentences)
         return
     sys.stdout.write(filled(answer_.sentence(found)) + "\n\n")
-    sys.stdout.write(table.plain(answer_.HEADINGS, [row.cells() for row in found], range(1, 4)))
+    print_table(answer_.HEADINGS, [row.cells() for row in found], range(1, 4))
     unknown = sum(row.outcome == "unknown" for row in found)
     if unknown:
         what = f"{unknown} of {len(found)} cannot be told from these boots"
@@ -40,8 +43,7 @@ def what_next(directory: Path, whole: bool) -> None:
     if not whole:
         text = f"multikernel report {directory} --text"
         lines.insert(0, (text, "the whole table, the verdict, the warnings"))
-    width = max(len(command) for command, _ in lines)
-    sys.stdout.write("\n" + "".join(f"  {one:<{width}}  {what}\n" for one, what in lines))
+    sys.stdout.write("".join(f"\n  {line}" for line in columns.aligned(lines)) + "\n")
 
 
 def everything(documents: list[Document], *, verdict: bool) -> None:
@@ -49,7 +51,8 @@ def everything(documents: list[Document], *, verdict: bool) -> None:
     from multikernel.report.say import table
     from multikernel.report.say import verdict as verdict_
 
-    table.show(documents, sys.stdout)
+    print_table(table.HEADINGS, table.rows(documents), table.NUMBERS, COLOURS)
+    print(filled(table.NOTE))
     said: set[str] = set()
     if verdict:
         for title, sentences in verdict_.verdict(documents):

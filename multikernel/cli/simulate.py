@@ -5,8 +5,11 @@ from pathlib import Path
 import click
 
 from multikernel.cli.options import check_new_file, placement_of, progress_to_stderr
+from multikernel.cli.printing import print_table
 from multikernel.errors import BadInput
 from multikernel.machine.host.cpus import Placement
+
+OBJECT_HEADINGS = ("form", "reads", "lines", "think", "modelled", "measured", "error", "")
 
 
 @click.command("simulate")
@@ -56,12 +59,11 @@ def command(check: bool, objects: bool, calibrate: str | None, cores: str | None
             f"This host, {found.state}: a line there and back {found.floor:.0f} cycles, its mapping"
             f" call {found.local:.0f} ({found.rounds} rounds that are alike)."
         )
-        click.echo(f"{'':<34}{'predicted':>10}{'measured':>10}{'error':>8}")
-        for row in found.rows:
-            click.echo(
-                f"{row.what:<34}{row.predicted:>10.0f}{row.measured:>10.0f}"
-                f"{100 * row.error:>+7.0f} %"
-            )
+        rows = [
+            (row.what, f"{row.predicted:.0f}", f"{row.measured:.0f}", f"{100 * row.error:+.0f} %")
+            for row in found.rows
+        ]
+        print_table(("what", "predicted", "measured", "error"), rows, right=(1, 2, 3))
     if calibrate is not None:
         Path(calibrate).write_text(work.to_json())
         click.echo(f"calibration: {calibrate}", err=True)
@@ -75,16 +77,14 @@ def _check_objects(placement: Placement) -> None:
         f"Two cores on one object, modelled and measured: a line there and back takes"
         f" {found.floor:.0f} cycles ({found.boots} boots). Cycles of a core for an operation."
     )
-    click.echo(
-        f"{'form':<12}{'reads':>6}{'lines':>6}{'think':>6}{'modelled':>10}{'measured':>10}"
-        f"{'error':>8}"
-    )
+    rows = []
     for row in found.rows:
         w = row.workload
-        mark = "  given" if row.calibrates else "" if row.holds else "  misses"
-        click.echo(
-            f"{row.form:<12}{w.reads:>5} %{w.lines:>6}{w.think:>6}{row.predicted:>10.0f}"
-            f"{row.measured:>10.0f}{100 * row.error:>+7.0f} %{mark}"
-        )
+        mark = "given" if row.calibrates else "" if row.holds else "misses"
+        rows.append((
+            row.form, f"{w.reads} %", str(w.lines), str(w.think), f"{row.predicted:.0f}",
+            f"{row.measured:.0f}", f"{100 * row.error:+.0f} %", mark,
+        ))  # fmt: skip
+    print_table(OBJECT_HEADINGS, rows, right=range(1, 7))
     judged = found.judged
     click.echo(f"{sum(row.holds for row in judged)} of {len(judged)} within {100 * BAR:.0f} %.")

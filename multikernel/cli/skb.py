@@ -14,10 +14,12 @@ from typing import Any
 import click
 import msgspec
 
+from multikernel import columns
 from multikernel.cli import FAILED, fail, interrupted
 from multikernel.cli.options import cores_option, note, together
-from multikernel.cli.printing import json_option
+from multikernel.cli.printing import json_option, print_table
 from multikernel.errors import BadInput, Unanswered, printable
+from multikernel.hints import one_of
 from multikernel.knowledge import cost_store, questions
 from multikernel.knowledge.costs import MEASURED
 from multikernel.knowledge.facts import Fact
@@ -79,9 +81,7 @@ def command() -> None:
 def list_(rules: tuple[str, ...]) -> None:
     """All questions: how each is asked, and what it answers."""
     found = questions.every([questions.directory(path) for path in rules])
-    width = max(len(one.usage) for one in found)
-    for one in found:
-        click.echo(f"{one.usage:<{width}}  {one.sentence}")
+    print_table(("question", "answer"), [(one.usage, one.sentence) for one in found])
 
 
 @command.command("facts")
@@ -96,7 +96,7 @@ def facts(predicates: tuple[str, ...], as_json: bool, **known: Any) -> None:
     names = dict.fromkeys(fact.predicate for fact in held)
     for predicate in predicates:
         if predicate not in names:
-            hint = f"there are {', '.join(names)}"
+            hint = one_of(predicate, names)
             raise BadInput("no facts of this name", value=predicate, hint=hint)
     chosen = [fact for fact in held if not predicates or fact.predicate in predicates]
     lines = [printable(f"{fact}.") for fact in chosen]
@@ -177,12 +177,10 @@ def _parameter(text: str) -> tuple[str, str]:
 
 
 def _columns(answers: Sequence[dict[str, Any]]) -> str:
-    from multikernel.report.say.table import plain
-
     if not answers:
         return "no answer: nothing on this machine is like that"
     cells = [[printable(str(value)) for value in answer.values()] for answer in answers]
-    return plain(list(answers[0]), cells, right=range(len(answers[0]))).rstrip("\n")
+    return columns.table(list(answers[0]), cells, right=range(len(answers[0]))).rstrip("\n")
 
 
 def _print(whence: str, what: str | list[Any]) -> None:

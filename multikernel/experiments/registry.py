@@ -5,7 +5,6 @@ Guarantees: a name here is the `experiment` of the documents it makes. A folder 
 is asked for.
 """
 
-import difflib
 import importlib
 from importlib.metadata import EntryPoint, entry_points
 
@@ -13,6 +12,7 @@ from multikernel import catalogue
 from multikernel.catalogue import Entry
 from multikernel.errors import BadInput
 from multikernel.experiments.instrument.experiment import Experiment
+from multikernel.hints import one_of
 
 GROUP = "multikernel.experiments"
 NAMES = (
@@ -39,11 +39,7 @@ def get(name: str) -> type[Experiment]:
     for point in entry_points(group=GROUP):
         if point.name == name:
             return _loaded(point)
-    close = difflib.get_close_matches(name, names(), 1, 0.5)
-    near = f"did you mean {close[0]}? " if close else ""
-    raise BadInput(
-        "unknown experiment", value=name, hint=f"{near}there are all, " + ", ".join(names())
-    )
+    raise BadInput("unknown experiment", value=name, hint=one_of(name, ["all", *names()]))
 
 
 def _loaded(point: EntryPoint) -> type[Experiment]:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multikernel.errors import BadInput, printable
+from multikernel.hints import one_of
 from multikernel.knowledge.solver import text_of
 
 RULES = Path(__file__).parent / "rules"
@@ -83,7 +84,7 @@ def find(name: str, directories: Iterable[Path] = ()) -> Question:
         if re.fullmatch(r"\w+", name) and (directory / f"{name}.lp").is_file():
             return read(directory / f"{name}.lp")
     known = sorted({path.stem for directory in places for path in directory.glob("*.lp")})
-    raise BadInput("unknown question", value=name, hint=f"there are {', '.join(known)}")
+    raise BadInput("unknown question", value=name, hint=one_of(name, known))
 
 
 def every(directories: Iterable[Path] = ()) -> list[Question]:

@@ -25,6 +25,7 @@ import clingo
 import numpy as np
 
 from multikernel.errors import BadInput
+from multikernel.hints import one_of
 from multikernel.knowledge import assertions, facts, questions, solver
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.facts import ASSERTED, COSTS, PAIRS_UP_TO, VOCABULARY, Fact, Value
@@ -160,7 +161,7 @@ class Skb:
         if unknown := sorted(called.keys() - set(COSTS)):
             raise BadInput(
                 "no such function", value=f"@{unknown[0]}", where=called[unknown[0]],
-                hint=f"there are {', '.join('@' + term for term in COSTS)}",
+                hint=one_of(f"@{unknown[0]}", [f"@{term}" for term in COSTS]),
             )  # fmt: skip
         wanted = "".join(f"{fact}." for fact in self._facts if fact.predicate in names)
         said = {fact.predicate for fact in self._facts}

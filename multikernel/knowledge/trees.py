@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multikernel.errors import BadInput
+from multikernel.hints import one_of
 from multikernel.knowledge.costs import Costs
 from multikernel.knowledge.model import predict, slowest_first
 from multikernel.knowledge.site import Site
@@ -92,7 +93,7 @@ def build(
     if kind in ("optimum", "optimum (not proven)"):  # the second is the name of what a search gave
         return _optimum(root, site, costs, cores, SEARCH).check(cores)
     if kind not in _MAKERS:
-        raise BadInput("unknown kind of tree", value=kind, hint=f"there are {', '.join(KINDS)}")
+        raise BadInput("unknown kind of tree", value=kind, hint=one_of(kind, KINDS))
     return _MAKERS[kind](root, others, site, costs).check(cores)
 
 

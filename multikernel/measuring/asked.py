@@ -6,7 +6,6 @@ measured. Both ways in come through here: the command line, and `multikernel.mea
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -15,6 +14,7 @@ from multikernel.errors import BadInput
 from multikernel.experiments import registry
 from multikernel.experiments.instrument.experiment import names_of
 from multikernel.experiments.instrument.request import SIZES, Request
+from multikernel.hints import one_of
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.host.cpus import Placement, left_out, outside_mask, resolve
 from multikernel.machine.models.model import Model
@@ -145,9 +145,8 @@ def those_with(names: Iterable[str], request: Request) -> list[str]:
     every = set().union(*known.values())
     for one in request.only:
         if one not in every:
-            close = difflib.get_close_matches(one, sorted(every), 3, 0.4)
             raise BadInput(
                 "no system, variant or key of that name is measured", value=one, where="only",
-                hint="perhaps " + " or ".join(close) if close else f"there are {', '.join(every)}",
+                hint=one_of(one, sorted(every)),
             )  # fmt: skip
     return [name for name, all_of_it in known.items() if all_of_it & set(request.only)]

@@ -13,12 +13,12 @@ known.
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from multikernel import columns
 from multikernel.errors import BadInput
 from multikernel.experiments import registry
 from multikernel.experiments.instrument.request import Request
@@ -64,9 +64,8 @@ class Measured:
 
     def __str__(self) -> str:
         """The table of everything measured."""
-        text = io.StringIO()
-        table.show([self.document], text)
-        return text.getvalue()
+        cells = table.rows([self.document])
+        return columns.table(table.HEADINGS, cells, table.NUMBERS) + table.NOTE
 
     def to_frame(self) -> Any:
         """A row a series, of pandas or, where that is not there, of polars. Columns: those of
@@ -161,7 +160,7 @@ class Compared(Sequence[Measured]):
         lines = []
         if found:
             cells = [row.cells() for row in found]
-            lines = [answer.sentence(found), "", table.plain(answer.HEADINGS, cells, range(1, 4))]
+            lines = [answer.sentence(found), "", columns.table(answer.HEADINGS, cells, range(1, 4))]
         for title, sentences in verdict.verdict(self.documents):
             lines += [title, *(f"  - {sentence}" for sentence in sentences)]
         return "\n".join(lines)

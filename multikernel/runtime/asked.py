@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from multikernel.errors import BadInput
+from multikernel.hints import one_of
 from multikernel.machine import limits
 from multikernel.machine.host.clock import tsc_rate
 from multikernel.machine.host.cpus import resolve
@@ -58,7 +59,7 @@ def planned(
     """The plan of a system, but for its trees and its poll budget. trace: events that each of so
     many cores is to keep. Raises BadInput.
     """
-    one_of(KERNELS, kernel, "kernel", "kernel")
+    check_known(KERNELS, kernel, "kernel", "kernel")
     cpus = resolve(cores, topology, where="cores").cpus
     count = len(cpus)
     if _whole(memory, "memory") < PAGE:
@@ -69,13 +70,13 @@ def planned(
         raise BadInput("0 to 64 channels for each pair of cores", value=channels, where="channels")
     if slots is not None and not 1 <= _whole(slots, "slots") <= 1 << 16:
         raise BadInput("1 to 65536 mappings for each core", value=slots, where="slots")
-    one_of(TRANSPORTS, transport, "transport", "transport")
-    one_of(CAPABILITY_PROTOCOLS, capabilities, "protocol for capabilities", "capabilities")
+    check_known(TRANSPORTS, transport, "transport", "transport")
+    check_known(CAPABILITY_PROTOCOLS, capabilities, "protocol for capabilities", "capabilities")
     if capabilities != "two-phase" and kernel != "multikernel":
         raise _other_kernel(
             f"the {kernel} kernel's cores agree by a lock", capabilities, "capabilities"
         )
-    one_of(LOCK_SCOPES, lock_scope, "lock scope", "lock_scope")
+    check_known(LOCK_SCOPES, lock_scope, "lock scope", "lock_scope")
     if lock_scope != "big" and kernel != "shared":
         why = f"the {kernel}'s cores share no state, so they lock none"
         raise _other_kernel(why, lock_scope, "lock_scope", "shared")
@@ -131,12 +132,10 @@ def _addresses(cores: int, mappings: int) -> int:
     return limit // 2
 
 
-def one_of(known: Sequence[str], value: str, what: str, where: str) -> None:
-    """Raises BadInput unless it is."""
+def check_known(known: Sequence[str], value: str, what: str, where: str) -> None:
+    """Raises BadInput unless it is one of these."""
     if value not in known:
-        raise BadInput(
-            f"unknown {what}", value=value, where=where, hint="one of " + ", ".join(known)
-        )
+        raise BadInput(f"unknown {what}", value=value, where=where, hint=one_of(value, known))
 
 
 def refusal_of(transport: Transport, cores: int, kernel: Kernel = "multikernel") -> BadInput | None:

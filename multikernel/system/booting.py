@@ -14,7 +14,7 @@ from multikernel.knowledge.trees import KINDS as TREE_KINDS
 from multikernel.machine.topology.model import Topology
 from multikernel.routing.choosing import to_all
 from multikernel.runtime import local
-from multikernel.runtime.asked import one_of, planned
+from multikernel.runtime.asked import check_known, planned
 from multikernel.runtime.plan import (
     KERNELS,
     LOCK_SCOPES,
@@ -118,7 +118,7 @@ def boot(
             hint="trees={0: [(0, 1)]}",
         )
     if isinstance(trees, str):
-        one_of(TREES, trees, "kind of tree", "trees")
+        check_known(TREES, trees, "kind of tree", "trees")
     if trees is None and kernel == "multikernel":
         trees = CHOSEN
     planted = dict(trees) if isinstance(trees, Mapping) else {}
@@ -168,8 +168,8 @@ def _modelled(
     from multikernel.machine.models.reading import read
     from multikernel.virtual.system import booted
 
-    one_of(KERNELS, kernel, "kernel", "kernel")
-    one_of(LOCK_SCOPES, lock_scope, "lock scope", "lock_scope")
+    check_known(KERNELS, kernel, "kernel", "kernel")
+    check_known(LOCK_SCOPES, lock_scope, "lock scope", "lock_scope")
     if cores is not None and not isinstance(cores, int):
         raise BadInput("of a modelled machine so many cores", value=repr(cores), where="boot cores")
     model = read(machine, where="boot machine")

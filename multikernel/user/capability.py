@@ -25,6 +25,7 @@ from enum import IntFlag, StrEnum
 from typing import Any, SupportsIndex
 
 from multikernel.errors import BadInput, BadSize, ForeignHandle
+from multikernel.hints import one_of
 from multikernel.native._native import (
     CAPABILITY_ANY_SLOT,
     CAPABILITY_ROOT,
@@ -94,7 +95,7 @@ def type_of(kind: CapabilityType | str) -> CapabilityType:
         raise BadInput(
             "no such type of capability",
             value=str(kind),
-            hint="one of " + ", ".join(one.name for one in CapabilityType),
+            hint=one_of(kind, [one.name for one in CapabilityType]),
         ) from None
 
 

@@ -28,6 +28,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, SupportsIndex
 
 from multikernel.errors import BadInput, OutOfSlots, SystemClosed
+from multikernel.hints import one_of
 from multikernel.markup import element, table
 from multikernel.native import _native
 from multikernel.native._native import KINDS
@@ -200,7 +201,7 @@ class Group:
                 "cannot join these so",
                 value=join,
                 where="reduce",
-                hint="one of " + ", ".join(table),
+                hint=one_of(join, table),
             )
         code = "d" if real else "q"
         try:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, SupportsIndex
 
 from multikernel.errors import BadInput, ForeignHandle
+from multikernel.hints import one_of
 from multikernel.markup import element, table
 from multikernel.native import _native
 from multikernel.native._native import KINDS
@@ -28,7 +29,7 @@ Protocol = Literal["two-phase", "one-phase"]
 
 def _chosen(table: dict[str, int], value: str, what: str) -> int:
     if not isinstance(value, str) or value not in table:  # type: ignore[redundant-expr]
-        raise BadInput(f"unknown {what}", value=value, hint="one of " + ", ".join(table))
+        raise BadInput(f"unknown {what}", value=value, hint=one_of(value, table))
     return table[value]
 
 

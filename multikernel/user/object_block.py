@@ -24,6 +24,7 @@ from multikernel.errors import (
     UnknownForm,
     UnknownKind,
 )
+from multikernel.hints import one_of
 from multikernel.native._native import (
     KINDS,
     OBJECT_ADAPTIVE,
@@ -114,9 +115,7 @@ def form_number(form: object, where: str) -> int:
     if form == ADAPTIVE:
         return OBJECT_ADAPTIVE
     if not isinstance(form, str) or form not in OBJECT_FORMS:
-        raise UnknownForm(
-            "no such form", value=repr(form), where=where, hint="one of " + ", ".join(FORMS)
-        )
+        raise UnknownForm("no such form", value=repr(form), where=where, hint=one_of(form, FORMS))
     return OBJECT_FORMS[form]
 
 
@@ -127,7 +126,7 @@ def type_number(kind: object) -> int:
             "no such kind of shared object",
             value=repr(kind),
             where="Shared",
-            hint="one of " + ", ".join(OBJECT_TYPES),
+            hint=one_of(kind, OBJECT_TYPES),
         )
     return OBJECT_TYPES[kind]
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from multikernel.errors import BadInput
+from multikernel.hints import one_of
 from multikernel.machine.models.model import Model
 from multikernel.native._native import PROBE_FORMS, VirtualMachine
 from multikernel.virtual.kernel import machine
@@ -158,7 +159,7 @@ def run(
     workload.check(on.cores)
     for name, value, known in (("form", form, (*FORMS, ADAPTIVE)), ("lock", lock, LOCKS)):
         if value not in known:
-            raise BadInput(f"no such {name}", value=value, hint=f"one of {', '.join(known)}")
+            raise BadInput(f"no such {name}", value=value, hint=one_of(value, known))
     able = [one for one in candidates if one != "lock-free" or workload.lines == 1]
     if form == "lock-free" and workload.lines > 1:
         raise BadInput("only a single counter has a lock-free form", value=workload.lines)

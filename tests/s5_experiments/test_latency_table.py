@@ -49,14 +49,14 @@ def test_table_of_a_document_is_golden() -> None:
     document = matrix_document({(0, 1): 300, (1, 0): 310, (0, 2): 260})
     assert latency_table.table(document) == [
         "One cache line, there and back, TSC cycles",
-        "  CPU    0    1",
-        "    1  305",
-        "    2  260    –",
+        " CPU    0    1",
+        "   1  305",
+        "   2  260    –",
         "",
         "Two cache lines, one each way, TSC cycles",
-        "  CPU    0    1",
-        "    1  458",
-        "    2  390    –",
+        " CPU    0    1",
+        "   1  458",
+        "   2  390    –",
         "",
         "By relation, TSC cycles",
         "related by  pairs  measured  one line  least – most   ns  two lines   ns",
@@ -67,8 +67,8 @@ def test_table_of_a_document_is_golden() -> None:
 
 def test_progress_draws_small_matrices_and_counts_large_ones() -> None:
     assert latency_table.progress(Look((0, 1), {(0, 1): 100.0}, 2, 2, 1)) == [
-        "  CPU    0",
-        "    1  100",
+        " CPU    0",
+        "   1  100",
         "1 of 2 planned pairs measured, of 2 in all; boot 1",
     ]
     (line,) = latency_table.progress(Look(tuple(range(500)), {(0, 1): 100.0}, 400, 249_500, 1))

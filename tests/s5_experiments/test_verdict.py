@@ -3,7 +3,6 @@ is never said.
 """
 
 import functools
-import io
 import re
 from collections import Counter
 
@@ -12,6 +11,7 @@ import pytest
 from s5_experiments import documents
 from s5_experiments import report_documents as known
 
+from multikernel import columns
 from multikernel.experiments import registry
 from multikernel.experiments.instrument.arms import Ratio
 from multikernel.experiments.instrument.request import SIZES, Request
@@ -361,10 +361,8 @@ def test_no_two_rows_of_a_document_are_called_the_same(document: d.Document) -> 
 
 
 def test_plain_table_is_text_in_columns() -> None:
-    out = io.StringIO()
-    table.show([documents.document()], out)
-    heading, rule, row, *_ = out.getvalue().splitlines()
-    assert "\x1b" not in out.getvalue()
+    text = columns.table(table.HEADINGS, table.rows([documents.document()]), table.NUMBERS)
+    heading, rule, row, *_ = text.splitlines()
     assert set(rule) == {"-", " "}
     assert heading.index("notified") == row.index("poll", row.index("polling") + 7)
 

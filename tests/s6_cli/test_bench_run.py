@@ -62,7 +62,7 @@ def test_an_experiment_that_has_nothing_of_it_is_left_out(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--only", "multikernl"), ("multikernl", "perhaps multikernel")),
+        (("--only", "multikernl"), ("multikernl", "did you mean multikernel?")),
         (("--only", "shared,nobody-has-this"), ("nobody-has-this",)),
         (("--time", "soon"), ("soon", "10m")),
         (("--time", "0s"), ("0s",)),

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from multikernel.errors import BadInput
+from multikernel.hints import one_of
 from multikernel.machine.topology.model import Relation
 
 Mark = Literal["fact", "measured", "assumed"]
@@ -187,7 +188,7 @@ def parse(text: str, where: str) -> Model:
     if unknown := sorted(set(model.message) - set(RELATIONS)):
         raise BadInput(
             "no such relation between cores", value=unknown[0], where=f"{where}, message",
-            hint=f"one of {', '.join(RELATIONS)}",
+            hint=one_of(unknown[0], RELATIONS),
         )  # fmt: skip
     if not model.message:
         raise BadInput("a machine says what a message costs", where=f"{where}, message")

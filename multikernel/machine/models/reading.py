@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from multikernel.errors import BadInput
+from multikernel.hints import one_of
 from multikernel.machine.cpu_list import shown
 from multikernel.machine.models.model import Model, parse
 from multikernel.machine.topology.named import machine_of
@@ -45,10 +46,11 @@ def read(text: str, *, where: str = "machine") -> Model:
         return parse(_file(Path(text), where), text)
     try:
         topology = machine_of(text, where=where)
-    except BadInput as error:
+    except BadInput:
         raise BadInput(
             "no machine can be modelled by that", value=shown(text), where=where,
-            hint=f"name one of {', '.join(names())}, or a .toml file; or {error.hint}",
+            hint=f"{one_of(text, names())}, or a .toml file, or a shape such as"
+            " 8x4 or '2 packages, 8 cores'",
         ) from None  # fmt: skip
     return msgspec.structs.replace(
         shipped(LIKE),

@@ -16,18 +16,16 @@ from multikernel.machine.topology import capture, synthetic
 from multikernel.machine.topology.document import MOST_BYTES
 from multikernel.machine.topology.model import LIVE, Topology, capture_source
 
-HINT = (
-    f"name one of {', '.join(synthetic.PRESETS)}, say for example 8x4, 2x4x2 or '2 packages, 3"
-    " dies, 8 cores, smt 2', or name a capture, a directory that holds 'sys', or a .json file of"
-    " multikernel topology"
-)
-
 
 def machine_of(text: str | None, *, where: str = "machine") -> Topology:
     """The machine. None: this host. where: the option to name in errors. Raises BadInput."""
     if text is None or text.strip().lower() == LIVE:
         return Topology.read()
-    refused = partial(BadInput, value=shown(text), where=where, hint=HINT)
+    refused = partial(
+        BadInput, value=shown(text), where=where,
+        hint=f"{synthetic.ways(text)}, or a capture, a directory that holds 'sys', a .json file of"
+        " multikernel topology",
+    )  # fmt: skip
     # A sentence has neither dots nor slashes, a file's name nearly always has.
     if os.sep not in text and "." not in text:
         try:

@@ -31,6 +31,7 @@ from math import prod
 from operator import mul
 
 from multikernel.errors import BadInput
+from multikernel.hints import one_of
 from multikernel.machine.cpu_list import shown
 from multikernel.machine.topology.model import Cache, Cpu, Node, Topology
 
@@ -38,7 +39,6 @@ MAX_CPUS = 4096
 """Largest machine that is invented: sixteen times the largest of two sockets today."""
 HOME, BESIDE, AWAY, HOP = 10, 12, 20, 6
 """Distances: own node, other node of the package, other package, each link on the way."""
-WAYS = "say for example 8x4, 2x4x2 or '2 packages, 3 dies, 8 cores, smt 2'"
 
 _LEVELS = ("package", "node", "die", "l3", "cluster", "l2", "core", "thread")
 _WORDS = {
@@ -89,10 +89,15 @@ PRESETS: Mapping[str, Preset] = {
 """The machines of the paper's §4.1. Links of 8x4-amd are drawn by hand there, one is doubtful."""
 
 
+def ways(text: str) -> str:
+    """How to name a machine: a hint for who has named none by this text."""
+    return f"{one_of(text, PRESETS)}, or 8x4, 2x4x2, '2 packages, 3 dies, 8 cores, smt 2'"
+
+
 def from_string(text: str, *, where: str = "machine") -> Topology:
     """The machine of a sentence, or preset. where: to name in errors. Raises BadInput."""
     name = " ".join(text.lower().split())
-    refused = partial(BadInput, value=shown(text), where=where, hint=WAYS)
+    refused = partial(BadInput, value=shown(text), where=where, hint=ways(name))
     preset = PRESETS.get(name)
     if preset is None:
         return _built(_levels(text, refused), f"invented: {name}")
@@ -147,7 +152,8 @@ def _levels(text: str, refused: Callable[..., BadInput]) -> dict[str, int]:
                 raise refused(
                     "cannot read this part of the machine",
                     value=shown(phrase),
-                    hint=f"{WAYS}; levels are packages, nodes, dies, l3, clusters, l2, cores, smt",
+                    hint=f"{ways(text)}; levels are packages, nodes, dies, l3, clusters, l2, cores,"
+                    " smt",
                 )
         if name in levels:
             raise refused(f"the level {name} is named twice")

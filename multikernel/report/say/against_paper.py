@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from multikernel import columns
 from multikernel.catalogue import paper
 from multikernel.report.say.by_cores import Curves
 from multikernel.report.say.wording import number
@@ -77,15 +78,18 @@ def at(points: Points, cores: int) -> float | None:
     return points[a] + (points[b] - points[a]) * (cores - a) / (b - a)
 
 
-def _row(name: str, points: Points, behind: str) -> str:
+Row = tuple[str, ...]
+
+
+def _row(name: str, points: Points, behind: str) -> Row:
     cells = [at(points, cores) for cores in SHOWN]
-    shown = "".join(f"{'–' if one is None else number(one):>9}" for one in cells)
-    return f"  {name:<26}{shown}   {behind}".rstrip()
+    return (name, *("–" if one is None else number(one) for one in cells), behind)
 
 
-def _heading(title: str, behind: str) -> list[str]:
-    cores = "".join(f"{one:>9}" for one in SHOWN)
-    return [title, f"  {'cores':<26}{cores}   {behind}"]
+def _table(title: str, behind: str, rows: Sequence[Row]) -> list[str]:
+    heading = ("cores", *map(str, SHOWN), behind)
+    lines = columns.aligned([heading, *rows], right=range(1, 1 + len(SHOWN)))
+    return [title, *(f"  {line}" for line in lines)]
 
 
 def _off(ours: float, theirs: float) -> str:
@@ -96,9 +100,7 @@ def _off(ours: float, theirs: float) -> str:
 
 
 def _messages(document: Document) -> list[str]:
-    lines = _heading(
-        f"Figure 6, messages alone (simulated: {document.machine}; cycles)", "the paper at 32"
-    )
+    title = f"Figure 6, messages alone (simulated: {document.machine}; cycles)"
     curves = {
         ours: points_of(
             document,
@@ -106,13 +108,14 @@ def _messages(document: Document) -> list[str]:
         )
         for ours in MESSAGES
     }
+    rows = []
     for ours, theirs in MESSAGES.items():
         value, own = paper_points("shootdown", theirs).get(32), at(curves[ours], 32)
         behind = "" if value is None or own is None else f"{number(value)}: {_off(own, value)}"
-        lines.append(_row(ours, curves[ours], behind))
+        rows.append(_row(ours, curves[ours], behind))
     paper_order = sorted(MESSAGES, key=lambda one: -paper_points("shootdown", MESSAGES[one])[32])
-    lines.append(_order("at 32 cores", curves, paper_order))
-    return lines
+    order = _order("at 32 cores", curves, paper_order)
+    return [*_table(title, "the paper at 32", rows), order]
 
 
 def _names(series: Series) -> tuple[str, ...]:
@@ -139,10 +142,8 @@ def growth(points: Points) -> float | None:
 
 
 def _kernels(document: Document) -> list[str]:
-    lines = _heading(
-        f"Figure 7, unmap (simulated: {document.machine}; cycles)", "growth from 2 to 32"
-    )
-    curves = kernels_of(document)
+    title = f"Figure 7, unmap (simulated: {document.machine}; cycles)"
+    curves, rows = kernels_of(document), []
     for ours, theirs in KERNELS.items():
         nominal, low, high = (growth(one) for one in curves[ours])
         known = growth(paper_points("unmap", theirs))
@@ -159,7 +160,7 @@ def _kernels(document: Document) -> list[str]:
                 f"{number(nominal)}{band}; {theirs}: {number(known)}"
                 f" ({_off(nominal, known)}{verdict})"
             )
-        lines.append(_row(ours, curves[ours][0], behind))
+        rows.append(_row(ours, curves[ours][0], behind))
     of_all = Curves.of(document)
     for name, told in (("by its line", "poll"), ("by interrupt", "signal")):
         shared = {} if of_all is None else of_all.without("shared", told)
@@ -167,9 +168,8 @@ def _kernels(document: Document) -> list[str]:
         grown = growth(points)
         if grown is not None:
             behind = f"{number(grown)}; the paper has none"
-            lines.append(_row(f"shared kernel, {name}", points, behind))
-    lines += _crossings(curves)
-    return lines
+            rows.append(_row(f"shared kernel, {name}", points, behind))
+    return [*_table(title, "growth from 2 to 32", rows), *_crossings(curves)]
 
 
 def kernels_of(document: Document) -> dict[str, tuple[Points, Points, Points]]:
@@ -238,11 +238,8 @@ def _cores(number_of: int | None) -> str:
 
 
 def _retypes(document: Document) -> list[str]:
-    lines = _heading(
-        f"Figure 8, retype in two phases (simulated: {document.machine}; cycles)",
-        "the paper's values are not known",
-    )
-    for title, end in (("one alone", "single"), ("16 in flight, each", "16-in-flight")):
+    title, rows = f"Figure 8, retype in two phases (simulated: {document.machine}; cycles)", []
+    for what, end in (("one alone", "single"), ("16 in flight, each", "16-in-flight")):
         trees = sorted({
             str(one.parameters["tree"]) for one in document.series if "tree" in one.parameters
         })  # fmt: skip
@@ -255,8 +252,8 @@ def _retypes(document: Document) -> list[str]:
                     and one.key.endswith(end)
                 ),
             )
-            lines.append(_row(f"{title}, {tree}", points, ""))
-    return lines
+            rows.append(_row(f"{what}, {tree}", points, ""))
+    return _table(title, "the paper's values are not known", rows)
 
 
 def _shared(document: Document) -> list[str]:

@@ -5,9 +5,6 @@ Every series has a row; a number that makes no sense somewhere is a dash.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
-from operator import itemgetter
-from typing import IO
 
 from multikernel.report.say.wording import (
     assumed,
@@ -125,39 +122,3 @@ def _what(document: Document, series: Series) -> str:
         (series.control, "(control)"),
     )
     return " ".join([series.variant, *(text for known, text in parts if known)])
-
-
-def plain(
-    headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int] = ()
-) -> str:
-    """Columns of text, two blanks between, no trailing blanks; right: columns aligned there."""
-    widths = [max(len(line[i]) for line in (headings, *cells)) for i in range(len(headings))]
-    lines = []
-    for line in (headings, ["-" * width for width in widths], *cells):
-        several = enumerate(zip(line, widths, strict=True))
-        parts = [f"{cell:{'>' if i in right else '<'}{width}}" for i, (cell, width) in several]
-        lines.append("  ".join(parts).rstrip())
-    return "\n".join(lines) + "\n"
-
-
-def show(documents: Sequence[Document], out: IO[str]) -> None:
-    """Prints the table: with lines on a terminal, plain elsewhere."""
-    cells = rows(documents)
-    if not out.isatty():
-        out.write(plain(HEADINGS, cells, right=NUMBERS) + NOTE + "\n")
-        return
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for i, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="right" if i in NUMBERS else "left", no_wrap=i in NUMBERS)
-    colours = {"multikernel": "cyan", "shared": "yellow", "linux": "magenta"}
-    for _, lines in groupby(cells, itemgetter(0)):
-        table.add_section()
-        for line in lines:
-            table.add_row(*line, style=colours.get(line[1]))
-    # Parameters are text, and neither markup nor emoji.
-    Console(file=out, markup=False, emoji=False).print(table)
-    out.write(NOTE + "\n")

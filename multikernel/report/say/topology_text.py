@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby, zip_longest
 
+from multikernel import columns
 from multikernel.machine.cpu_list import format_cpu_list
 from multikernel.machine.topology.measured_levels import Comparison
 from multikernel.machine.topology.model import Topology
@@ -128,12 +129,10 @@ def distances(topology: Topology, width: int) -> list[str]:
     title, rows = distance_title(topology), distance_rows(topology)
     if len(topology.nodes) < 2:
         return []
-    room = max((len(cell) + 1 for row in rows for cell in row[1:]), default=0)
-    label = max((len(row[0]) for row in rows), default=0)
-    if rows and label + room * len(topology.nodes) <= width:
-        lines = [
-            row[0].ljust(label) + "".join(cell.rjust(room) for cell in row[1:]) for row in rows
-        ]
+    room = max((len(cell) for row in rows for cell in row[1:]), default=0)
+    places = range(1, len(topology.nodes) + 1)
+    lines = columns.aligned(rows, places, gap=" ", least=room) if rows else []
+    if lines and max(map(len, lines)) <= width:
         return [*_wrapped(f"{title} (10 = at home)", width), *lines]
     values = sorted({distance for node in topology.nodes for _, distance in node.distances})
     return _wrapped(f"{title}: {', '.join(map(str, values)) or 'not known'}", width)
