@@ -183,22 +183,27 @@ static enum channel_status receive_begin(struct channel *channel, struct frame *
     if (status != CHANNEL_OK)
         return status;
     const uint64_t word = message.word[0];
+    const uint64_t kind = word & ((1 << KIND_BITS) - 1);
+    /* Of what is no frame nothing has begun: nobody has made room for it. */
+    if (kind < FRAME_BYTES || kind > FRAME_PLAIN) {
+        errno = 0;
+        return CHANNEL_BROKEN;
+    }
     *frame = (struct frame){
-        .kind = (enum frame_kind)(word & ((1 << KIND_BITS) - 1)),
+        .kind = (enum frame_kind)kind,
         .followers = (uint32_t)(word >> KIND_BITS & FRAME_FOLLOWERS_MOST),
         .length = word >> LENGTH_SHIFT,
         .begun = true,
     };
     memcpy(channel->first, &message.word[1], FRAME_FIRST);
-    errno = 0;
-    return frame->kind < FRAME_BYTES || frame->kind > FRAME_PLAIN ? CHANNEL_BROKEN : CHANNEL_OK;
+    return CHANNEL_OK;
 }
 
 enum channel_status frame_try_receive(struct channel *channel, struct frame *frame)
 {
     if (!frame->begun)
         return receive_begin(channel, frame);
-    if (!frame->done) {
+    if (!frame->done && frame->length) {
         frame->done = at_most(frame->length, FRAME_FIRST);
         memcpy(frame->data, channel->first, frame->done);
     }
