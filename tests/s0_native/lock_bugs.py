@@ -8,6 +8,16 @@ from seeded import Bug, table
 
 WAITING, TTAS, TICKET = "locks/waiting.h", "locks/ttas.h", "locks/ticket.h"
 MCS, HAPAX, READERS = "locks/mcs.h", "locks/hapax.h", "locks/readers.h"
+LINKS = """\
+    if (__builtin_expect(!atomic_compare_exchange_strong_explicit(&nodes[before - 1].next, &link,
+                                                                  me + 1, memory_order_acq_rel,
+                                                                  memory_order_acquire),
+                         0)) {
+"""
+LINKS_IN_ANY_CASE = """\
+    link = atomic_exchange_explicit(&nodes[before - 1].next, me + 1, memory_order_acq_rel);
+    if (link == MCS_LEFT) {
+"""
 
 
 def nobody_parked(name: str, kind: str, file: str) -> Bug:
@@ -67,14 +77,21 @@ BUGS = table(
         MCS,
         "        !mcs_left(&nodes[me], waiter))",
         "        false && !mcs_left(&nodes[me], waiter))",
-        seen_by=("mcs", "3", "2", "4"),
+        seen_by=("mcs", "3", "21", "4"),
     ),
     Bug(
         "MCS_LEFT_NOT_SEEN",
         MCS,
-        "memory_order_acq_rel) == MCS_LEFT,",
-        "memory_order_acq_rel) == MCS_LEFT - 1,",
+        LINKS,
+        LINKS.replace("!atomic", "false & !atomic"),
         seen_by=("mcs", "2", "1", "0"),
+    ),
+    Bug(
+        "MCS_LINKS_WHERE_IT_WAS_LEFT",
+        MCS,
+        LINKS,
+        LINKS_IN_ANY_CASE,
+        seen_by=("mcs", "3", "21", "4"),
     ),
     Bug(
         "HAPAX_NOT_LOOKED_AGAIN",

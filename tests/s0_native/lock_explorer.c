@@ -10,10 +10,11 @@
  *
  *     lock_explorer KIND CORES ROUNDS CPUS TIMEOUTS
  *
- * KIND as in lock_client.c. CPUS: core c is pinned to CPU c % CPUS; 0: to none; 4: nor does anybody
+ * KIND as in lock_client.c. ROUNDS: of each core, such as 211; the last of them holds for the rest.
+ * CPUS: core c is pinned to CPU c % CPUS; 0: to none; 4: nor does anybody
  * park, as in the shared kernel. Prints how many states there were. */
 #include "lock_steps.h"
-#include "snapshots.h"
+#include "orders.h"
 
 /* --- What the cores do --- */
 
@@ -91,7 +92,7 @@ static void release(uint32_t core, bool reads)
 static void run(void)
 {
     const uint32_t core = me;
-    for (uint32_t i = 0; i < rounds; i++) {
+    for (uint32_t i = 0; i < rounds[core]; i++) {
         const bool reads = kind == READERS && core;
         if (acquire(core, reads) != LOCK_TAKEN)
             wrong("gave up");
@@ -109,8 +110,6 @@ static void run(void)
 
 /* --- All orders --- */
 
-static uint64_t *seen, states, room = 1 << 22;
-
 static void wrong(const char *what)
 {
     fprintf(stderr,
@@ -123,8 +122,7 @@ static void wrong(const char *what)
     exit(1);
 }
 
-/* True: it is new. */
-static bool new_state(void)
+static uint64_t hash_now(void)
 {
     uint64_t hash = mixed(1, (const void *)&s, sizeof s);
     for (uint32_t core = 0; core < cores; core++) {
@@ -133,29 +131,7 @@ static bool new_state(void)
         if (s.core[core].is != THROUGH)
             hash = mixed(hash, &stack[core][STACK - used], used);
     }
-    hash += !hash;
-    if (states * 2 >= room) {
-        uint64_t *old = seen, had = room;
-        room *= 4;
-        seen = calloc(room, sizeof *seen);
-        if (!seen)
-            exit(3);
-        for (uint64_t i = 0; i < had; i++)
-            if (old[i]) {
-                uint64_t at = old[i] % room;
-                while (seen[at])
-                    at = (at + 1) % room;
-                seen[at] = old[i];
-            }
-        free(old);
-    }
-    uint64_t at = hash % room;
-    for (; seen[at]; at = (at + 1) % room)
-        if (seen[at] == hash)
-            return false;
-    seen[at] = hash;
-    states++;
-    return true;
+    return hash;
 }
 
 /* Makes it, if it can be made. */
@@ -188,11 +164,11 @@ int main(int argc, char **argv)
     if (argc != 6)
         return 2;
     kind = (uint32_t)atoi(argv[1]), cores = (uint32_t)atoi(argv[2]);
-    rounds = (uint32_t)atoi(argv[3]), cpus = (uint32_t)atoi(argv[4]);
-    timeouts = (uint32_t)atoi(argv[5]);
+    cpus = (uint32_t)atoi(argv[4]), timeouts = (uint32_t)atoi(argv[5]);
     if (kind > READERS || cores > CORES)
         return 2;
-    seen = calloc(room, sizeof *seen);
+    for (uint32_t core = 0, i = 0; core < cores; i += argv[3][i + 1] != 0, core++)
+        all_rounds += rounds[core] = (uint32_t)(argv[3][i] - '0');
     for (uint32_t core = 0; core < cores; core++) {
         s.nodes[core].cpu = cpus % NOBODY_PARKS ? core % cpus + 1 : 0;
         getcontext(&context[core]);
@@ -202,34 +178,37 @@ int main(int argc, char **argv)
         me = core;
         swapcontext(&explorer, &context[core]); /* up to its first step */
     }
-    new_state();
-    keep(0);
+    bool new;
+    goes_on(number_of(hash_now(), &new));
     while (newest) {
         struct snapshot *one = newest;
         restore(one);
-        bool any = false, made = false;
+        bool any = false, all = true, made = false;
         while (!made && one->choice < 3 * cores)
             made = make(one->choice++);
-        if (made) {
-            if (!new_state())
-                continue;
-            bool all = true;
-            for (uint32_t core = 0; core < cores; core++) {
-                all &= s.core[core].is == THROUGH && !s.core[core].stored;
-                any |= s.core[core].is == RUNS || s.core[core].stored ||
-                       (timeouts && s.core[core].is == SLEEPS);
-            }
-            if (all && kind != READERS && memory((void *)&s.counter, 8) != cores * rounds)
-                wrong("an operation under the lock is lost");
-            if (!all && !any)
-                wrong("somebody sleeps whom nobody will wake");
-            if (!all)
-                keep(0);
+        if (!made) {
+            is_done();
             continue;
         }
-        newest = one->before;
-        free(one);
+        const uint32_t number = number_of(hash_now(), &new);
+        if (!new) {
+            leads_to(one, number);
+            continue;
+        }
+        for (uint32_t core = 0; core < cores; core++) {
+            all &= s.core[core].is == THROUGH && !s.core[core].stored;
+            any |= s.core[core].is == RUNS || s.core[core].stored ||
+                   (timeouts && s.core[core].is == SLEEPS);
+        }
+        if (all && kind != READERS && memory((void *)&s.counter, 8) != all_rounds)
+            wrong("an operation under the lock is lost");
+        if (all)
+            is_an_end(one, number);
+        else if (any)
+            goes_on(number);
+        else
+            wrong("somebody sleeps whom nobody will wake");
     }
-    printf("%llu\n", (unsigned long long)states);
+    printf("%u\n", states);
     return 0;
 }

@@ -23,7 +23,7 @@ static void step_nothing(void);
 enum { BUFFERED = 6 };
 enum { NOBODY_PARKS = 4 };
 enum kind { TTAS, TICKET, MCS, HAPAX, READERS };
-static uint32_t kind, cores, rounds, cpus, timeouts;
+static uint32_t kind, cores, cpus, timeouts, rounds[CORES], all_rounds;
 
 /* --- What a state is --- */
 

@@ -275,21 +275,7 @@ static void run(void)
 
 /* --- All orders --- */
 
-#include "snapshots.h"
-
-/* States by their hash; their number is the place in `found`. */
-static struct place {
-    uint64_t hash;
-    uint32_t number;
-} *places;
-static uint64_t room = 1 << 20;
-static uint32_t states;
-static struct edge {
-    uint32_t from, to;
-} *edges;
-static uint64_t edge_count, edge_room;
-static bool *ends; /* by number: the end can be reached */
-static uint32_t ends_room;
+#include "orders.h"
 
 static void wrong(const char *what)
 {
@@ -300,16 +286,7 @@ static void wrong(const char *what)
     exit(1);
 }
 
-static void enter_place(uint64_t hash, uint32_t number)
-{
-    uint64_t at = hash % room;
-    while (places[at].hash)
-        at = (at + 1) % room;
-    places[at] = (struct place){hash, number};
-}
-
-/* Its number; new: as many as there are now, less one. */
-static uint32_t state_number(bool *new)
+static uint64_t hash_now(void)
 {
     /* Counts that go on and on, and decide nothing: who waits does its duties each time, and who
      * operates serves with each operation. */
@@ -325,61 +302,7 @@ static uint32_t state_number(bool *new)
         hash = mixed(hash, context[core].uc_mcontext.gregs, sizeof context[core].uc_mcontext.gregs);
         hash = mixed(hash, &stack[core][STACK - used], used);
     }
-    hash += !hash;
-    for (uint64_t at = hash % room; places[at].hash; at = (at + 1) % room)
-        if (places[at].hash == hash) {
-            *new = false;
-            return places[at].number;
-        }
-    if ((uint64_t)states * 2 >= room) {
-        struct place *old = places;
-        const uint64_t had = room;
-        room *= 4;
-        places = calloc(room, sizeof *places);
-        if (!places)
-            exit(3);
-        for (uint64_t i = 0; i < had; i++)
-            if (old[i].hash)
-                enter_place(old[i].hash, old[i].number);
-        free(old);
-    }
-    enter_place(hash, states);
-    *new = true;
-    return states++;
-}
-
-static void leads_to(uint32_t from, uint32_t to)
-{
-    if (edge_count == edge_room) {
-        edge_room = edge_room ? 2 * edge_room : 1 << 20;
-        edges = more(edges, edge_room * sizeof *edges);
-    }
-    edges[edge_count++] = (struct edge){from, to};
-}
-
-static void is_an_end(uint32_t number)
-{
-    while (number >= ends_room) {
-        const uint32_t had = ends_room;
-        ends_room = had ? 2 * had : 1 << 20;
-        ends = more(ends, ends_room * sizeof *ends);
-        memset(ends + had, 0, (ends_room - had) * sizeof *ends);
-    }
-    ends[number] = ends[number] || s.through == cores;
-}
-
-/* Backwards from the ends, until nothing is added. */
-static void all_reach_an_end(void)
-{
-    for (bool added = true; added;) {
-        added = false;
-        for (uint64_t i = edge_count; i--;)
-            if (ends[edges[i].to] && !ends[edges[i].from])
-                added = ends[edges[i].from] = true;
-    }
-    for (uint32_t i = 0; i < states; i++)
-        if (!ends[i])
-            wrong("cores wait for each other");
+    return hash;
 }
 
 static void open_all(void)
@@ -417,7 +340,6 @@ int main(int argc, char **argv)
         without_programs();
     else
         with_programs(argv[2]);
-    places = calloc(room, sizeof *places);
     open_all();
     exploring = true;
     for (uint32_t core = 0; core < cores; core++) {
@@ -429,29 +351,26 @@ int main(int argc, char **argv)
         swapcontext(&explorer, &context[core]); /* up to its first step */
     }
     bool new;
-    keep(state_number(&new));
-    is_an_end(newest->number);
+    goes_on(number_of(hash_now(), &new));
     while (newest) {
         struct snapshot *one = newest;
         if (one->choice == cores) {
-            newest = one->before;
-            free(one);
+            is_done();
             continue;
         }
         restore(one);
         me = one->choice++;
         swapcontext(&explorer, &context[me]);
-        const uint32_t number = state_number(&new);
-        leads_to(one->number, number);
+        const uint32_t number = number_of(hash_now(), &new);
         if (!new)
-            continue;
-        is_an_end(number);
-        if (s.through < cores)
-            keep(number);
-        else if (!right_at_the_end())
+            leads_to(one, number);
+        else if (s.through < cores)
+            goes_on(number);
+        else if (right_at_the_end())
+            is_an_end(one, number);
+        else
             wrong("an operation is lost");
     }
-    all_reach_an_end();
     printf("%u\n", states);
     return 0;
 }

@@ -7,7 +7,9 @@
 struct snapshot {
     struct snapshot *before;
     uint32_t choice; /* the next one to be tried */
-    uint32_t number; /* the explorer's own, of the state */
+    uint32_t number; /* of the state; low, ends: orders.h */
+    uint32_t low;
+    bool ends;
     struct state state;
     ucontext_t context[CORES];
     uint32_t used[CORES]; /* of each stack, from its end */

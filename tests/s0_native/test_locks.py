@@ -77,6 +77,13 @@ def test_three_cores(compiler: Compiler, kind: str, cpus: int) -> None:
     holds(explore(compiler, kind, 3, 1, cpus))
 
 
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.full) if k != "mcs" else k for k in EXPLORED]
+)
+def test_three_cores_of_which_one_comes_back(compiler: Compiler, kind: str) -> None:
+    holds(explore(compiler, kind, 3, 21, NOBODY_PARKS))
+
+
 @pytest.mark.sampled(one_in=3)
 @pytest.mark.parametrize("name", every(2, BUGS))
 def test_a_seeded_bug_is_caught(compiler: Compiler, name: str) -> None:

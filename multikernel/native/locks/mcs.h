@@ -25,9 +25,12 @@ APART static enum lock_outcome mcs_wait(struct lock *lock, struct lock_node *nod
     atomic_store_explicit(&node->before, before, memory_order_relaxed);
     atomic_store_explicit(&node->waiting, 1, memory_order_relaxed);
     /* Release pairs with the acquires of next in mcs_release: the hand-over comes after our node was
-     * initialised. Acquire pairs with the release that left the lock there. */
-    if (__builtin_expect(atomic_exchange_explicit(&nodes[before - 1].next, me + 1,
-                                                  memory_order_acq_rel) == MCS_LEFT,
+     * initialised. Acquire pairs with the release that left the lock there; then there is no link,
+     * at no moment: the next acquire of that node would take it for one of its own. */
+    uint32_t link = LOCK_NONE;
+    if (__builtin_expect(!atomic_compare_exchange_strong_explicit(&nodes[before - 1].next, &link,
+                                                                  me + 1, memory_order_acq_rel,
+                                                                  memory_order_acquire),
                          0)) {
         /* Relaxed, as the look in mcs_left: nothing but the word itself is handed over. */
         atomic_store_explicit(&nodes[before - 1].next, LOCK_NONE, memory_order_relaxed);
