@@ -322,8 +322,8 @@ def test_the_explorer_finds_the_order_that_goes_wrong(compiler: Compiler, name: 
     done = explore(compiler, EXPLORED[name], BUGS[name])
     # An assertion of the product may be what sees it.
     assert done.returncode in (1, -signal.SIGABRT), (done.stdout, done.stderr)
-    waits = "wait for each other" in done.stderr
-    assert waits == (name in WAIT), done.stderr
+    if name in WAIT:  # and shows in no other way
+        assert "wait for each other" in done.stderr
 
 
 # --- Types ---
