@@ -159,6 +159,19 @@ static bool make(uint32_t choice)
     }
 }
 
+static void begin(uint32_t core, const char *text)
+{
+    const size_t last = strlen(text) - 1;
+    all_rounds += rounds[core] = (uint32_t)(text[core < last ? core : last] - '0');
+    s.nodes[core].cpu = cpus % NOBODY_PARKS ? core % cpus + 1 : 0;
+    getcontext(&context[core]);
+    context[core].uc_stack.ss_sp = stack[core];
+    context[core].uc_stack.ss_size = STACK;
+    makecontext(&context[core], run, 0);
+    me = core;
+    swapcontext(&explorer, &context[core]); /* up to its first step */
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 6)
@@ -167,17 +180,8 @@ int main(int argc, char **argv)
     cpus = (uint32_t)atoi(argv[4]), timeouts = (uint32_t)atoi(argv[5]);
     if (kind > READERS || cores > CORES)
         return 2;
-    for (uint32_t core = 0, i = 0; core < cores; i += argv[3][i + 1] != 0, core++)
-        all_rounds += rounds[core] = (uint32_t)(argv[3][i] - '0');
-    for (uint32_t core = 0; core < cores; core++) {
-        s.nodes[core].cpu = cpus % NOBODY_PARKS ? core % cpus + 1 : 0;
-        getcontext(&context[core]);
-        context[core].uc_stack.ss_sp = stack[core];
-        context[core].uc_stack.ss_size = STACK;
-        makecontext(&context[core], run, 0);
-        me = core;
-        swapcontext(&explorer, &context[core]); /* up to its first step */
-    }
+    for (uint32_t core = 0; core < cores; core++)
+        begin(core, argv[3]);
     bool new;
     goes_on(number_of(hash_now(), &new));
     while (newest) {
