@@ -198,8 +198,9 @@ void *channel_arena(const struct channel *channel, uint32_t side);
 /* Lays a channel out in zeroed memory, page-aligned. NULL when fine, else what is wrong. */
 const char *channel_memory_create(void *memory, uint64_t bytes, enum channel_kind kind,
                                   uint64_t slots, uint64_t arena);
-/* Opens side 0 or 1 of it, each once, of a blank channel (channel_blank). NULL when fine, else what is wrong. The memory must stay
- * mapped until the end is closed. One that the host carries is opened over its descriptors first. */
+/* Opens side 0 or 1 of it, each once, of a blank channel (channel_blank). NULL when fine, else what
+ * is wrong. The memory must stay mapped until the end is closed. One that the host carries is opened
+ * over its descriptors first. */
 const char *channel_memory_open(struct channel *channel, void *memory, uint64_t bytes,
                                 enum channel_kind kind, uint32_t side);
 
