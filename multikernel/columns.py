@@ -32,6 +32,5 @@ def table(
     headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()
 ) -> str:
     """With its headings, underlined; ends in a newline."""
-    title, *lines = aligned([headings, *rows], right)
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    return "\n".join([title, GAP.join("-" * width for width in widths), *lines, ""])
+    rule = ["-" * max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    return "\n".join([*aligned([headings, rule, *rows], right), ""])

@@ -18,6 +18,7 @@ from multikernel import columns
 from multikernel.cli import FAILED, fail, interrupted
 from multikernel.cli.options import cores_option, note, together
 from multikernel.cli.printing import json_option, print_table
+from multikernel.cli.verbosity import asked
 from multikernel.errors import BadInput, Unanswered, printable
 from multikernel.hints import one_of
 from multikernel.knowledge import cost_store, questions
@@ -189,7 +190,8 @@ def _print(whence: str, what: str | list[Any]) -> None:
     """
     if isinstance(what, str):
         click.echo(what, nl=bool(what))
-        click.echo(f"costs of messages: {whence}", err=True)
+        if not asked.less:
+            click.echo(f"costs of messages: {whence}", err=True)
         return
     lines = ",\n".join("  " + json.dumps(one, ensure_ascii=False) for one in what)
     click.echo(f"[\n{lines}\n]" if lines else "[]")

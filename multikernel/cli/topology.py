@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 import click
 
+from multikernel.cli import verbosity
 from multikernel.cli.latency_table import of_variant
 from multikernel.cli.options import check_new_file
 from multikernel.cli.printing import json_option
@@ -91,7 +92,7 @@ def command(
         except UnicodeEncodeError:
             lines = in_ascii(lines)
         print("\n".join(lines))
-    if comparison and as_json:  # which holds the machine alone
+    if comparison and as_json and not verbosity.asked.less:  # JSON holds the machine alone
         for one in comparison.warnings:
             print(f"warning: {one.text}", file=sys.stderr)
 

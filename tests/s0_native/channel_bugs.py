@@ -65,8 +65,8 @@ LOCK_BUGS = (
     Bug(
         "MCS_LINK_ACQUIRE",
         "locks/mcs.h",
-        "memory_order_acq_rel) == MCS_LEFT,",
-        "memory_order_release) == MCS_LEFT,",
+        "me + 1, memory_order_release,\n" + 66 * " " + "memory_order_acquire),",
+        "me + 1, memory_order_release,\n" + 66 * " " + "memory_order_relaxed),",
         seen_by=("lock mcs",),
     ),
     Bug(

@@ -10,7 +10,7 @@ WAITING, TTAS, TICKET = "locks/waiting.h", "locks/ttas.h", "locks/ticket.h"
 MCS, HAPAX, READERS = "locks/mcs.h", "locks/hapax.h", "locks/readers.h"
 LINKS = """\
     if (__builtin_expect(!atomic_compare_exchange_strong_explicit(&nodes[before - 1].next, &link,
-                                                                  me + 1, memory_order_acq_rel,
+                                                                  me + 1, memory_order_release,
                                                                   memory_order_acquire),
                          0)) {
 """

@@ -164,12 +164,7 @@ static void begin(uint32_t core, const char *text)
     const size_t last = strlen(text) - 1;
     all_rounds += rounds[core] = (uint32_t)(text[core < last ? core : last] - '0');
     s.nodes[core].cpu = cpus % NOBODY_PARKS ? core % cpus + 1 : 0;
-    getcontext(&context[core]);
-    context[core].uc_stack.ss_sp = stack[core];
-    context[core].uc_stack.ss_size = STACK;
-    makecontext(&context[core], run, 0);
-    me = core;
-    swapcontext(&explorer, &context[core]); /* up to its first step */
+    start(core, run);
 }
 
 int main(int argc, char **argv)

@@ -342,14 +342,8 @@ int main(int argc, char **argv)
         with_programs(argv[2]);
     open_all();
     exploring = true;
-    for (uint32_t core = 0; core < cores; core++) {
-        getcontext(&context[core]);
-        context[core].uc_stack.ss_sp = stack[core];
-        context[core].uc_stack.ss_size = STACK;
-        makecontext(&context[core], run, 0);
-        me = core;
-        swapcontext(&explorer, &context[core]); /* up to its first step */
-    }
+    for (uint32_t core = 0; core < cores; core++)
+        start(core, run);
     bool new;
     goes_on(number_of(hash_now(), &new));
     while (newest) {

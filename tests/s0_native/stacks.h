@@ -19,6 +19,17 @@ static void until_chosen(void)
     swapcontext(&context[core], &explorer);
 }
 
+/* The core runs that, up to its first step. */
+static void start(uint32_t core, void (*program)(void))
+{
+    getcontext(&context[core]);
+    context[core].uc_stack.ss_sp = stack[core];
+    context[core].uc_stack.ss_size = STACK;
+    makecontext(&context[core], program, 0);
+    me = core;
+    swapcontext(&explorer, &context[core]);
+}
+
 static uint32_t stack_used(uint32_t core)
 {
 #if defined(__x86_64__)

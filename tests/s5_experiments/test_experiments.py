@@ -219,12 +219,11 @@ def test_a_page_lives_on_less_where_it_was_before() -> None:
     }
     for system, target in (("multikernel", "polling"), ("shared", "polling"), ("linux", "idle")):
         assert lives[system, "life-reused", target] < lives[system, "life-fresh", target]
-        # A rate and a time of the same lives; the rate alone suffers where others take the CPUs.
-        for form in ("fresh", "reused"):
+        for form in ("fresh", "reused"):  # a rate and a time of the same lives
             taken = (
                 lives[system, f"sustained-{form}", target] * lives[system, f"life-{form}", target]
             )
-            assert 0 < taken / document_of("unmap").environment.tsc_hz < 3
+            assert 0.3 < taken / document_of("unmap").environment.tsc_hz < 3
 
 
 def test_unmap_costs_at_least_the_local_call() -> None:

@@ -29,7 +29,7 @@ APART static enum lock_outcome mcs_wait(struct lock *lock, struct lock_node *nod
      * at no moment: the next acquire of that node would take it for one of its own. */
     uint32_t link = LOCK_NONE;
     if (__builtin_expect(!atomic_compare_exchange_strong_explicit(&nodes[before - 1].next, &link,
-                                                                  me + 1, memory_order_acq_rel,
+                                                                  me + 1, memory_order_release,
                                                                   memory_order_acquire),
                          0)) {
         /* Relaxed, as the look in mcs_left: nothing but the word itself is handed over. */
@@ -133,7 +133,7 @@ static inline void mcs_release(struct lock *lock, struct lock_node *nodes, uint3
             return;
         }
         /* Somebody is between its exchange and its link. Release: pairs with the acquire of its
-         * exchange of our `next`; acquire: with the release of it, if it has linked by now. */
+         * link that finds the lock here; acquire: with the release of it, if it has linked by now. */
         if (atomic_compare_exchange_strong_explicit(&node->next, &next, MCS_LEFT,
                                                     memory_order_acq_rel, memory_order_acquire))
             return;
